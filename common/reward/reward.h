@@ -1,0 +1,22 @@
+// Composes an episode's reward from its components. Pure; any thread.
+#pragma once
+
+#include <span>
+#include <string>
+
+#include "proto/config.pb.h"
+#include "proto/episode.pb.h"
+
+namespace switchyard {
+
+// Strict scoring of one answer: as answer_scoring.h, and an answer that normalises to nothing is wrong.
+double StrictExactMatch(const std::string& answer, std::span<const std::string> golden_answers);
+double StrictF1(const std::string& answer, std::span<const std::string> golden_answers);
+
+// −1 or 0, from the action records alone: −1 without an answer, or with any format fault or invalid action.
+double StrictFormatReward(const Trajectory& trajectory);
+
+// Format −1 ⇒ −1. Else score·(1 − α) + α·cost_reward·score, score = em or f1 by config (0 when wrong).
+double ComposeReward(const RewardConfig& config, const RewardComponents& components, double cost_reward);
+
+}  // namespace switchyard

@@ -1,0 +1,28 @@
+// A string that never prints: API keys. Streams, StrCat and logs show ***.
+#pragma once
+
+#include <ostream>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace switchyard {
+
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(std::string value) : value_(std::move(value)) {}
+  bool is_empty() const { return value_.empty(); }
+  // The value itself: only where it goes on the wire.
+  const std::string& Reveal() const { return value_; }
+  friend std::ostream& operator<<(std::ostream& out, const Secret&) { return out << "***"; }
+
+ private:
+  std::string value_;
+};
+
+// Reads a key from an environment variable or from a file that only its owner can read; both empty: an empty secret.
+// Fails: kNotFound if the variable is unset or the file missing; kPermissionDenied if others can read the file.
+absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const std::string& file);
+
+}  // namespace switchyard

@@ -1,0 +1,12 @@
+// Every command's entry point, and the table that main.cc and the help text read.
+#pragma once
+
+#include <span>
+
+#include "launch/command.h"
+
+namespace switchyard {
+
+std::span<const Command> Commands();
+
+}  // namespace switchyard

@@ -1,0 +1,27 @@
+// --config and --set, shared by the commands that read a run's configuration.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "absl/status/statusor.h"
+#include "launch/command.h"
+#include "proto/config.pb.h"
+
+namespace switchyard {
+
+struct ConfigFlags {
+  std::string path;
+  std::vector<std::string> overrides;
+  void AddTo(CLI::App& app);                       // --config FILE (required), --set a.b=v (repeatable)
+  absl::StatusOr<RunConfig> Load() const;          // loads and validates
+};
+
+// Parses argv; returns -1 to go on, or the exit code (0 after --help, 2 after a usage error, already printed).
+int ParseCommandLine(CLI::App& app, int argc, char** argv);
+// Prints "switchyard <command>: <message>" and returns the exit code for it: 2 for kInvalidArgument, else 1.
+int ReportFailure(const char* command, const absl::Status& status);
+
+}  // namespace switchyard

@@ -1,0 +1,42 @@
+// The `switchyard` program: finds the command by name and runs it.
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <span>
+
+#include "launch/command.h"
+#include "launch/commands/commands.h"
+
+namespace switchyard {
+namespace {
+
+int PrintUsage(std::FILE* out) {
+  std::fprintf(out, "usage: switchyard <command> [options]\n\ncommands:\n");
+  for (const Command& command : Commands()) {
+    std::fprintf(out, "  %-10s %s\n", command.name, command.summary);
+  }
+  std::fprintf(out, "\nswitchyard <command> --help shows a command's options and an example.\n");
+  return out == stdout ? kExitOk : kExitUsage;
+}
+
+int Run(int argc, char** argv) {
+  if (argc < 2) return PrintUsage(stderr);
+  if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0) return PrintUsage(stdout);
+  for (const Command& command : Commands()) {
+    if (std::strcmp(argv[1], command.name) == 0) return command.run(argc - 1, argv + 1);
+  }
+  std::fprintf(stderr, "switchyard: there is no command '%s'\n", argv[1]);
+  return PrintUsage(stderr);
+}
+
+}  // namespace
+}  // namespace switchyard
+
+int main(int argc, char** argv) {
+  try {
+    return switchyard::Run(argc, argv);
+  } catch (const std::exception& error) {   // LibTorch throws; nothing of ours does
+    std::fprintf(stderr, "switchyard: %s\n", error.what());
+    return switchyard::kExitFailed;
+  }
+}

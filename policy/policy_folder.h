@@ -1,0 +1,25 @@
+// A policy folder in Hugging Face layout: config.json, generation_config.json, tokenizer.json, tokenizer_config.json,
+// *.safetensors (+ model.safetensors.index.json).
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "policy/model_config.h"
+#include "policy/policy_weights.h"
+
+namespace switchyard {
+
+// Fails: kNotFound naming the folder or the file that is missing, and what a policy folder must hold.
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder);
+// Every tensor as f32, checked against the config's layout. Fails as above, or kDataLoss naming file and tensor.
+absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
+                                                                       const ModelConfig& config);
+enum class WeightFormat { kF32, kBf16 };
+// Writes config.json and model.safetensors, and copies tokenizer files from `tokenizer_folder`; atomic: the folder
+// appears whole or not at all. Fails: kAlreadyExists if it is there.
+absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config, const PolicyWeights& weights,
+                              WeightFormat format, const std::string& tokenizer_folder);
+
+}  // namespace switchyard

@@ -1,0 +1,25 @@
+// The seam between the model and whoever owns its parameters. The transformer asks for a block's weights when it
+// uses them and hands the block's gradient back as the backward leaves it; it never knows whether the weights are
+// replicated or sharded. One thread.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+namespace switchyard {
+
+class WeightProvider {
+ public:
+  virtual ~WeightProvider() = default;
+
+  // Block `block`'s weights, flat [P], in the compute type and on the compute device, until ReleaseWeights(block).
+  // Calls nest: a block acquired twice is released twice. The contents must not be written.
+  virtual at::Tensor AcquireWeights(int block) = 0;
+  virtual void ReleaseWeights(int block) = 0;
+
+  // The flat f32 [P] buffer into which the backward of `block` adds its gradient; then GradientReady(block) once the
+  // backward has left it for good (the tied embedding: after block 0, not after the head).
+  virtual at::Tensor GradientBuffer(int block) = 0;
+  virtual void GradientReady(int block) = 0;
+};
+
+}  // namespace switchyard
