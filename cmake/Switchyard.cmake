@@ -9,28 +9,35 @@ function(switchyard_library name)
 endfunction()
 
 # switchyard_test(trainer/batch DEPS sy_trainer LABELS cpu [RANKS n]) builds tests/trainer/batch_test.cc.
-# With RANKS n it runs as n MPI ranks. Every test may read files below tests/ by a path relative to the
+# With RANKS n… it runs as that many MPI ranks, a test for each n. Every test may read files below tests/ by a path relative to the
 # source folder (its working folder), and finds the program in $SWITCHYARD_BINARY.
 function(switchyard_test path)
-  cmake_parse_arguments(ARG "" "RANKS;TIMEOUT" "DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;LABELS;RANKS" ${ARGN})
   string(REPLACE "/" "_" name "${path}_test")
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/${path}_test.cc)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_compile_options(${name} PRIVATE -Wall -Wextra -Werror)
   if(ARG_RANKS)
     target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest)
-    set(command ${SWITCHYARD_MPIRUN} -n ${ARG_RANKS} --oversubscribe --bind-to none $<TARGET_FILE:${name}>)
   else()
     target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gtest_main GTest::gmock)
-    set(command $<TARGET_FILE:${name}>)
   endif()
-  add_test(NAME ${path} COMMAND ${command} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set(tests)
+  foreach(ranks ${ARG_RANKS})
+    add_test(NAME ${path}@${ranks} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+      COMMAND ${SWITCHYARD_MPIRUN} -n ${ranks} --oversubscribe --bind-to none $<TARGET_FILE:${name}>)
+    list(APPEND tests ${path}@${ranks})
+  endforeach()
+  if(NOT ARG_RANKS)
+    add_test(NAME ${path} COMMAND ${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    list(APPEND tests ${path})
+  endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS cpu)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
-  set_tests_properties(${path} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
+  set_tests_properties(${tests} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
     ENVIRONMENT "SWITCHYARD_BINARY=${CMAKE_BINARY_DIR}/bin/switchyard;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 endfunction()

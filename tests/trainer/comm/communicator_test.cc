@@ -1,0 +1,106 @@
+// Runs as several MPI ranks: every rank makes the same checks.
+#include "trainer/comm/communicator.h"
+
+#include <cstring>
+#include <ctime>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace switchyard {
+namespace {
+
+Communicator* communicator = nullptr;
+
+float Term(int rank, int i) { return 1.0f / (1 + rank * 7 + i % 1013); }
+
+// Sizes around the number of ranks: pieces that are empty or shorter than the others.
+TEST(CommunicatorTest, AllReduceEqualsTheRankOrderedSumBitwise) {
+  for (const int n : {0, 1, 2, 3, 5, 1000, 100001}) {
+    std::vector<float> values(n), expected(n);
+    for (int i = 0; i < n; ++i) {
+      values[i] = Term(communicator->rank(), i);
+      expected[i] = Term(0, i);
+      for (int r = 1; r < communicator->size(); ++r) expected[i] += Term(r, i);
+    }
+    ASSERT_TRUE(communicator->AllReduceSum("sum", {.data = values.data(), .num_elements = n})->Wait().ok());
+    EXPECT_EQ(values, expected) << n << " elements";
+  }
+}
+
+TEST(CommunicatorTest, ReduceScatterThenGatherEqualsAllReduceBitwise) {
+  constexpr int kEach = 1001;
+  const int n = kEach * communicator->size();
+  std::vector<float> all(n), reduced(n), mine(kEach), gathered(n);
+  for (int i = 0; i < n; ++i) all[i] = reduced[i] = Term(communicator->rank(), i);
+  const CommBuffer piece{.data = mine.data(), .num_elements = kEach};
+  ASSERT_TRUE(communicator->ReduceScatterSum("scatter", {.data = all.data(), .num_elements = n}, piece)->Wait().ok());
+  ASSERT_TRUE(communicator->AllGather("gather", piece, {.data = gathered.data(), .num_elements = n})->Wait().ok());
+  ASSERT_TRUE(communicator->AllReduceSum("sum", {.data = reduced.data(), .num_elements = n})->Wait().ok());
+  EXPECT_EQ(gathered, reduced);
+}
+
+TEST(CommunicatorTest, GatherInPlaceKeepsOwnPiece) {
+  std::vector<int64_t> all(communicator->size(), -1);
+  all[communicator->rank()] = communicator->rank() * 10;
+  const CommBuffer mine{.data = &all[communicator->rank()], .num_elements = 1, .type = CommType::kInt64};
+  const CommBuffer whole{.data = all.data(), .num_elements = communicator->size(), .type = CommType::kInt64};
+  ASSERT_TRUE(communicator->AllGather("in place", mine, whole)->Wait().ok());
+  for (int r = 0; r < communicator->size(); ++r) EXPECT_EQ(all[r], r * 10);
+}
+
+TEST(CommunicatorTest, StringsReachEveryRank) {
+  for (const std::string& text : {std::string(), std::string("a\0b", 3), std::string(100000, 'x')}) {
+    std::string value = communicator->rank() == 0 ? text : "something else";
+    ASSERT_TRUE(BroadcastString(*communicator, "string", value, 0).ok());
+    EXPECT_EQ(value, text);
+  }
+}
+
+TEST(CommunicatorTest, SeveralCollectivesMayBeInFlight) {
+  std::vector<double> a(1000, 1.0), b(1000, 2.0);
+  const auto buffer = [](std::vector<double>& v) {
+    return CommBuffer{.data = v.data(), .num_elements = 1000, .type = CommType::kFloat64};
+  };
+  auto first = communicator->AllReduceSum("first", buffer(a));
+  auto second = communicator->AllReduceSum("second", buffer(b));
+  ASSERT_TRUE(second->Wait().ok());
+  ASSERT_TRUE(first->Wait().ok());
+  EXPECT_EQ(a[999], communicator->size());
+  EXPECT_EQ(b[999], 2.0 * communicator->size());
+}
+
+// The waiting ranks' process time is compared with what spinning would have burnt.
+TEST(CommunicatorTest, AWaitingRankDoesNotSpin) {
+  ASSERT_TRUE(communicator->Barrier("line up")->Wait().ok());
+  const auto cpu_seconds = [] { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; };
+  const double cpu_before = cpu_seconds();
+  const absl::Time before = absl::Now();
+  if (communicator->rank() == 0) {
+    const absl::Time until = absl::Now() + absl::Seconds(1);
+    while (absl::Now() < until) std::this_thread::yield();   // a late peer
+  }
+  ASSERT_TRUE(communicator->Barrier("late")->Wait().ok());
+  if (communicator->rank() != 0) {
+    EXPECT_LT(cpu_seconds() - cpu_before, 0.5 * absl::ToDoubleSeconds(absl::Now() - before));
+  }
+}
+
+}  // namespace
+}  // namespace switchyard
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  switchyard::CommunicatorConfig config;
+  config.set_deadline_s(60);
+  auto made = switchyard::NewCommunicator(config, /*is_on_gpu=*/false);
+  if (!made.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
+    return 1;
+  }
+  switchyard::communicator = made->get();
+  const int result = RUN_ALL_TESTS();
+  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
+  return result;
+}

@@ -1,0 +1,12 @@
+// The communicator of one process: every collective is the identity and is done at once.
+#pragma once
+
+#include <memory>
+
+#include "trainer/comm/communicator.h"
+
+namespace switchyard {
+
+std::unique_ptr<Communicator> NewLocalCommunicator();
+
+}  // namespace switchyard

@@ -1,0 +1,220 @@
+#include "trainer/comm/mpi_communicator.h"
+
+#include <cstdio>
+#include <cstring>
+#include <limits>
+#include <vector>
+
+#include "common/check.h"
+#include "common/status_macros.h"
+#include "trainer/comm/mpi_thread.h"
+
+namespace switchyard {
+namespace {
+
+constexpr int kTag = 1;   // one job runs at a time and MPI keeps order between two ranks: one tag is enough
+
+MPI_Datatype MpiType(CommType type) {
+  switch (type) {
+    case CommType::kFloat32: return MPI_FLOAT;
+    case CommType::kFloat64: return MPI_DOUBLE;
+    case CommType::kInt64: return MPI_INT64_T;
+    case CommType::kByte: return MPI_BYTE;
+  }
+  return MPI_DATATYPE_NULL;
+}
+
+template <typename T>
+void AddTo(void* sum, const void* term, int64_t n) {
+  T* a = static_cast<T*>(sum);
+  const T* b = static_cast<const T*>(term);
+  for (int64_t i = 0; i < n; ++i) a[i] += b[i];
+}
+
+void Add(CommType type, void* sum, const void* term, int64_t n) {
+  switch (type) {
+    case CommType::kFloat32: return AddTo<float>(sum, term, n);
+    case CommType::kFloat64: return AddTo<double>(sum, term, n);
+    case CommType::kInt64: return AddTo<int64_t>(sum, term, n);
+    case CommType::kByte: SY_CHECK(false) << "bytes are not summed";
+  }
+}
+
+class MpiCollective final : public Collective {
+ public:
+  explicit MpiCollective(std::shared_ptr<MpiJob> job) : job_(std::move(job)) {}
+  ~MpiCollective() override { SY_CHECK(is_waited_for_) << "collective '" << job_->name << "' was never waited for"; }
+  absl::Status Wait() override {
+    is_waited_for_ = true;
+    job_->done.WaitForNotification();
+    return job_->result;
+  }
+
+ private:
+  std::shared_ptr<MpiJob> job_;   // with the MPI thread's queue
+  bool is_waited_for_ = false;
+};
+
+class MpiCommunicator final : public Communicator {
+ public:
+  explicit MpiCommunicator(std::unique_ptr<MpiThread> thread) : mpi_(std::move(thread)) {}
+  int rank() const override { return mpi_->rank(); }
+  int size() const override { return mpi_->size(); }
+  int local_rank() const override { return mpi_->local_rank(); }
+  int local_size() const override { return mpi_->local_size(); }
+
+  std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) override;
+  std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer, int root) override;
+  std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine, CommBuffer all) override;
+  std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all, CommBuffer mine) override;
+  std::unique_ptr<Collective> Barrier(std::string_view name) override;
+
+  [[noreturn]] void Abort(const absl::Status& why) override {
+    std::fprintf(stderr, "%s: rank %d aborts the job: %s\n", ProcessName(), rank(), std::string(why.message()).c_str());
+    std::fflush(stderr);
+    mpi_->Abort();
+  }
+
+ private:
+  struct Piece {
+    int64_t begin = 0, size = 0;   // elements
+  };
+  // Rank r's share of n elements: equal pieces, the last ones shorter.
+  Piece PieceOf(int r, int64_t n) const {
+    const int64_t each = (n + size() - 1) / size();
+    const int64_t begin = std::min<int64_t>(n, r * each);
+    return {begin, std::min<int64_t>(n, begin + each) - begin};
+  }
+
+  // Phases that leave in `out` the rank-ordered sum of every rank's piece; `pieces[r]` of `all` goes to rank r.
+  void AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces, void* out);
+  std::unique_ptr<Collective> Start(std::shared_ptr<MpiJob> job) {
+    mpi_->Enqueue(job);
+    return std::make_unique<MpiCollective>(std::move(job));
+  }
+  static std::shared_ptr<MpiJob> NewJob(std::string_view name) {
+    auto job = std::make_shared<MpiJob>();
+    job->name = name;
+    return job;
+  }
+  static void Check(const CommBuffer& buffer) {
+    SY_CHECK(!buffer.is_on_gpu) << "MPI collectives take host buffers";
+    SY_CHECK(buffer.num_elements >= 0 && buffer.num_elements <= std::numeric_limits<int>::max())
+        << buffer.num_elements << " elements: cut the buffer";
+  }
+
+  std::unique_ptr<MpiThread> mpi_;
+};
+
+void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces, void* out) {
+  // Both owners: the two phases below.
+  auto received = std::make_shared<std::vector<char>>();
+  const size_t width = CommTypeBytes(all.type);
+  const Piece own = pieces[rank()];
+  job.phases.push_back([this, all, pieces, received, own, width](std::vector<MPI_Request>& requests) -> absl::Status {
+    received->resize(static_cast<size_t>(size()) * own.size * width);
+    for (int r = 0; r < size(); ++r) {
+      if (r == rank()) continue;
+      requests.push_back(MPI_REQUEST_NULL);
+      SY_RETURN_IF_ERROR(MpiStatus(MPI_Irecv(/*buf=*/received->data() + r * own.size * width,
+                                             /*count=*/static_cast<int>(own.size), MpiType(all.type), /*source=*/r,
+                                             kTag, mpi_->comm(), &requests.back()), "MPI_Irecv"));
+      requests.push_back(MPI_REQUEST_NULL);
+      SY_RETURN_IF_ERROR(MpiStatus(MPI_Isend(/*buf=*/static_cast<char*>(all.data) + pieces[r].begin * width,
+                                             /*count=*/static_cast<int>(pieces[r].size), MpiType(all.type),
+                                             /*dest=*/r, kTag, mpi_->comm(), &requests.back()), "MPI_Isend"));
+    }
+    return absl::OkStatus();
+  });
+  job.phases.push_back([this, all, received, own, width, out](std::vector<MPI_Request>&) {
+    std::memcpy(received->data() + rank() * own.size * width, static_cast<char*>(all.data) + own.begin * width,
+                own.size * width);
+    for (int r = 1; r < size(); ++r) {
+      Add(all.type, received->data(), received->data() + r * own.size * width, own.size);
+    }
+    std::memcpy(out, received->data(), own.size * width);
+    return absl::OkStatus();
+  });
+}
+
+std::unique_ptr<Collective> MpiCommunicator::AllReduceSum(std::string_view name, CommBuffer buffer) {
+  Check(buffer);
+  auto job = NewJob(name);
+  std::vector<Piece> pieces;
+  for (int r = 0; r < size(); ++r) pieces.push_back(PieceOf(r, buffer.num_elements));
+  const size_t width = CommTypeBytes(buffer.type);
+  AddReducePhases(*job, buffer, pieces, static_cast<char*>(buffer.data) + pieces[rank()].begin * width);
+  std::vector<int> counts, begins;
+  for (const Piece& piece : pieces) {
+    counts.push_back(static_cast<int>(piece.size));
+    begins.push_back(static_cast<int>(piece.begin));
+  }
+  // MPI reads counts and displacements until the gather is complete: the job keeps them.
+  auto layout = std::make_shared<std::pair<std::vector<int>, std::vector<int>>>(counts, begins);
+  job->phases.push_back([this, buffer, layout](std::vector<MPI_Request>& requests) {
+    requests.push_back(MPI_REQUEST_NULL);
+    return MpiStatus(MPI_Iallgatherv(/*sendbuf=*/MPI_IN_PLACE, /*sendcount=*/0, MPI_DATATYPE_NULL,
+                                     /*recvbuf=*/buffer.data, layout->first.data(), layout->second.data(),
+                                     MpiType(buffer.type), mpi_->comm(), &requests.back()), "MPI_Iallgatherv");
+  });
+  return Start(std::move(job));
+}
+
+std::unique_ptr<Collective> MpiCommunicator::Broadcast(std::string_view name, CommBuffer buffer, int root) {
+  Check(buffer);
+  auto job = NewJob(name);
+  job->phases.push_back([this, buffer, root](std::vector<MPI_Request>& requests) {
+    requests.push_back(MPI_REQUEST_NULL);
+    return MpiStatus(MPI_Ibcast(buffer.data, static_cast<int>(buffer.num_elements), MpiType(buffer.type), root,
+                                mpi_->comm(), &requests.back()), "MPI_Ibcast");
+  });
+  return Start(std::move(job));
+}
+
+std::unique_ptr<Collective> MpiCommunicator::AllGather(std::string_view name, CommBuffer mine, CommBuffer all) {
+  Check(mine);
+  Check(all);
+  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type) << "all is not size() × mine";
+  auto job = NewJob(name);
+  job->phases.push_back([this, mine, all](std::vector<MPI_Request>& requests) {
+    const char* own = static_cast<char*>(all.data) + rank() * mine.num_elements * CommTypeBytes(all.type);
+    const bool is_in_place = mine.data == own;
+    requests.push_back(MPI_REQUEST_NULL);
+    return MpiStatus(MPI_Iallgather(/*sendbuf=*/is_in_place ? MPI_IN_PLACE : mine.data,
+                                    /*sendcount=*/static_cast<int>(mine.num_elements), MpiType(mine.type),
+                                    /*recvbuf=*/all.data, /*recvcount=*/static_cast<int>(mine.num_elements),
+                                    MpiType(all.type), mpi_->comm(), &requests.back()), "MPI_Iallgather");
+  });
+  return Start(std::move(job));
+}
+
+std::unique_ptr<Collective> MpiCommunicator::ReduceScatterSum(std::string_view name, CommBuffer all,
+                                                              CommBuffer mine) {
+  Check(all);
+  Check(mine);
+  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type) << "all is not size() × mine";
+  auto job = NewJob(name);
+  std::vector<Piece> pieces;
+  for (int r = 0; r < size(); ++r) pieces.push_back({r * mine.num_elements, mine.num_elements});
+  AddReducePhases(*job, all, std::move(pieces), mine.data);
+  return Start(std::move(job));
+}
+
+std::unique_ptr<Collective> MpiCommunicator::Barrier(std::string_view name) {
+  auto job = NewJob(name);
+  job->phases.push_back([this](std::vector<MPI_Request>& requests) {
+    requests.push_back(MPI_REQUEST_NULL);
+    return MpiStatus(MPI_Ibarrier(mpi_->comm(), &requests.back()), "MPI_Ibarrier");
+  });
+  return Start(std::move(job));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline) {
+  auto thread = std::make_unique<MpiThread>(deadline);
+  SY_RETURN_IF_ERROR(thread->init_status());
+  return std::make_unique<MpiCommunicator>(std::move(thread));
+}
+
+}  // namespace switchyard

@@ -1,0 +1,78 @@
+// The one thread that talks to MPI: initialises it, runs queued jobs one after the other by polling (so that deadlines
+// hold and a waiting rank sleeps instead of spinning a core), and finalises it.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <mpi.h>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+
+namespace switchyard {
+
+// What went wrong in a foreign MPI call, or OK.
+absl::Status MpiStatus(int code, const char* call);
+
+// A collective as MPI sees it: phases that each start requests; the next begins when all of them are complete.
+struct MpiJob {
+  using Phase = std::function<absl::Status(std::vector<MPI_Request>&)>;
+  std::string name;
+  std::vector<Phase> phases;
+  absl::Notification done;
+  absl::Status result;    // set before `done`
+};
+
+class MpiThread {
+ public:
+  // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline` is each job's, from the
+  // moment it begins.
+  explicit MpiThread(absl::Duration deadline);
+  // Runs what is queued, then finalises MPI (skipped after a failed job: it would wait for peers for ever).
+  ~MpiThread();
+
+  absl::Status init_status() const { return init_status_; }
+  int rank() const { return rank_; }
+  int size() const { return size_; }
+  int local_rank() const { return local_rank_; }
+  int local_size() const { return local_size_; }
+  MPI_Comm comm() const { return comm_; }   // to be used inside phases only
+
+  // Both owners: the caller's Collective and this queue, until the job is done. Any thread.
+  void Enqueue(std::shared_ptr<MpiJob> job);
+
+  // MPI_Abort from the owning thread, at once, also between the polls of a running job. Does not return.
+  [[noreturn]] void Abort();
+
+ private:
+  void Run();
+  absl::Status Init();
+  absl::Status RunJob(MpiJob& job);
+  absl::Status WaitAll(const MpiJob& job, std::vector<MPI_Request>& requests, absl::Time deadline);
+
+  // Constant after the constructor.
+  const absl::Duration deadline_;
+  absl::Status init_status_;
+  int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+
+  absl::Mutex mutex_;
+  std::deque<std::shared_ptr<MpiJob>> queue_ ABSL_GUARDED_BY(mutex_);
+  bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::atomic<bool> is_aborting_ = false;
+  absl::Status failure_;   // the MPI thread's own: the first failed job's, given to all later ones
+
+  absl::Notification initialised_;
+  std::jthread thread_;   // last: dies first
+};
+
+}  // namespace switchyard

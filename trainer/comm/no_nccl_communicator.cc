@@ -1,0 +1,11 @@
+// Takes nccl_communicator.cc's place in builds without CUDA.
+#include "trainer/comm/nccl_communicator.h"
+
+namespace switchyard {
+
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::unique_ptr<Communicator>, absl::Duration) {
+  return absl::UnimplementedError(
+      "this build has no NCCL: build where nvcc is found, or set trainer.communicator.backend to mpi");
+}
+
+}  // namespace switchyard
