@@ -5,9 +5,11 @@
 
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/absl_view.h"
 
 namespace switchyard {
 
@@ -19,11 +21,22 @@ absl::Status SetLogFile(const std::string& path);
 void SetLogQuiet(bool is_quiet);
 void Log(LogLevel level, std::string_view message);
 
+namespace log_detail {
+inline absl::string_view Part(std::string_view text) { return AbslView(text); }
+template <typename T>
+const T& Part(const T& value)
+  requires(!std::is_convertible_v<const T&, std::string_view>)
+{
+  return value;
+}
+}  // namespace log_detail
+
+// LogInfo("step=", 12, " loss=", 0.5): anything that absl::StrCat takes, and std::string_view.
 template <typename... Args>
-void LogInfo(const Args&... args) { Log(LogLevel::kInfo, absl::StrCat(args...)); }
+void LogInfo(const Args&... args) { Log(LogLevel::kInfo, absl::StrCat(log_detail::Part(args)...)); }
 template <typename... Args>
-void LogWarning(const Args&... args) { Log(LogLevel::kWarning, absl::StrCat(args...)); }
+void LogWarning(const Args&... args) { Log(LogLevel::kWarning, absl::StrCat(log_detail::Part(args)...)); }
 template <typename... Args>
-void LogError(const Args&... args) { Log(LogLevel::kError, absl::StrCat(args...)); }
+void LogError(const Args&... args) { Log(LogLevel::kError, absl::StrCat(log_detail::Part(args)...)); }
 
 }  // namespace switchyard

@@ -1,0 +1,20 @@
+#include "common/clock.h"
+
+#include "absl/time/clock.h"
+
+namespace switchyard {
+namespace {
+
+class RealClock final : public Clock {
+ public:
+  absl::Time Now() override { return absl::Now(); }
+};
+
+}  // namespace
+
+Clock& Clock::Real() {
+  static auto* clock = new RealClock;
+  return *clock;
+}
+
+}  // namespace switchyard
