@@ -1,0 +1,17 @@
+// GRPO's advantage: a trajectory's score against the other episodes of its question (its group).
+// Pure; any thread. Source: Shao et al. 2024 (arXiv 2402.03300), section 4.1.2.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace switchyard {
+
+// (score − mean) / (std + 1e-6) within each group, std of n − 1. A group of one has mean 0 and
+// std 1.
+//   scores [B] finite;  groups [B] any ids, equal within a group      returns [B]
+std::vector<double> GroupAdvantages(std::span<const double> scores,
+                                    std::span<const int64_t> groups);
+
+}  // namespace switchyard

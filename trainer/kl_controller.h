@@ -1,0 +1,25 @@
+// The coefficient of the KL penalty: fixed, or steered so that the measured KL stays near a target.
+// One thread. Source: Ziegler et al. 2019 (arXiv 1909.08593), section 2.2.
+#pragma once
+
+#include "proto/config.pb.h"
+
+namespace switchyard {
+
+class KlController {
+ public:
+  // Uses kl_coefficient, kl_target (0 = fixed) and kl_horizon.
+  explicit KlController(const LossConfig& config);
+  double coefficient() const { return coefficient_; }
+  // After a step: β ← β·(1 + clip(kl/target − 1, ±0.2)·episodes/horizon). `kl` in nats per token,
+  // mean of the batch.
+  void Update(double kl, int num_episodes);
+  void Restore(double coefficient) { coefficient_ = coefficient; }
+
+ private:
+  double coefficient_;
+  double target_;
+  double horizon_;
+};
+
+}  // namespace switchyard
