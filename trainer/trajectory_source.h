@@ -1,9 +1,10 @@
-// Where rank 0's learner gets its trajectories and where its weights go: the seam between the learner's loop and
-// whoever talks to the rollout workers (trainer/rollout_service; a fake in tests).
+// Where rank 0's learner gets its trajectories and where its weights go: the seam between the
+// learner's loop and whoever talks to the rollout workers (trainer/rollout_service; a fake in
+// tests).
 //
-//   learner ── StepPlan (EpisodeSpecs) ──▶ TrajectorySource ──▶ workers      (leases, retries, who runs what)
-//   learner ◀── trajectories, in order ─── TrajectorySource ◀── workers
-//   learner ── PublishWeights(version) ──▶ TrajectorySource ──▶ workers
+//   learner ── StepPlan (EpisodeSpecs) ──▶ TrajectorySource ──▶ workers      (leases, retries, who
+//   runs what) learner ◀── trajectories, in order ─── TrajectorySource ◀── workers learner ──
+//   PublishWeights(version) ──▶ TrajectorySource ──▶ workers
 //
 // Only rank 0 has one. One thread calls; the implementation's own threads do the serving.
 #pragma once
@@ -21,24 +22,25 @@ namespace switchyard {
 
 class PolicyWeights;  // policy/policy_weights.h
 
-// The episodes of one step: those to train on, then those to evaluate (purpose EVAL) if this step evaluates.
+// The episodes of one step: those to train on, then those to evaluate (purpose EVAL) if this step
+// evaluates.
 struct StepPlan {
-  int64_t step = 0;             // optimizer steps done before this one
-  int64_t policy_version = 0;   // that every episode samples from; published before
-  std::vector<EpisodeSpec> episodes;   // unique ids; their order is the order of the result
+  int64_t step = 0;                   // optimizer steps done before this one
+  int64_t policy_version = 0;         // that every episode samples from; published before
+  std::vector<EpisodeSpec> episodes;  // unique ids; their order is the order of the result
 };
 
 // How far a step's collection has come.
 struct CollectProgress {
   int num_episodes = 0;
   int num_committed = 0;
-  int num_workers = 0;          // heard of within a lease's timeout
+  int num_workers = 0;  // heard of within a lease's timeout
 };
 
 struct CollectedStep {
-  std::vector<Trajectory> trajectories;   // one per episode of the plan, in the plan's order
-  int64_t leases_expired = 0;             // of this step: leases given out again after a worker fell silent
-  int64_t duplicates = 0;                 // trajectories that came again and were not counted
+  std::vector<Trajectory> trajectories;  // one per episode of the plan, in the plan's order
+  int64_t leases_expired = 0;  // of this step: leases given out again after a worker fell silent
+  int64_t duplicates = 0;      // trajectories that came again and were not counted
   int num_workers = 0;
 };
 
@@ -46,20 +48,23 @@ class TrajectorySource {
  public:
   virtual ~TrajectorySource() = default;
 
-  // Makes `weights` the version that workers fetch. Must be called before the first CollectStep of that version,
-  // also for the version that a run starts or resumes with. Older versions may be dropped.
-  virtual absl::Status PublishWeights(int64_t policy_version, std::shared_ptr<const PolicyWeights> weights) = 0;
+  // Makes `weights` the version that workers fetch. Must be called before the first CollectStep of
+  // that version, also for the version that a run starts or resumes with. Older versions may be
+  // dropped.
+  virtual absl::Status PublishWeights(int64_t policy_version,
+                                      std::shared_ptr<const PolicyWeights> weights) = 0;
 
-  // Runs every episode of the plan and blocks until each has a committed trajectory. An episode whose pool call
-  // failed is tried again up to episode.max_attempts times; the last attempt's trajectory, status POOL_FAILED,
-  // is returned in its place. No worker: waits for one.
-  // `should_go_on` is called on this thread at least once a second; when it returns false the step is given up:
-  // its leases are cancelled and kCancelled is returned; the same plan may be asked for again.
-  // Does not touch rewards: `cost_reward` and `reward` are the learner's.
+  // Runs every episode of the plan and blocks until each has a committed trajectory. An episode
+  // whose pool call failed is tried again up to episode.max_attempts times; the last attempt's
+  // trajectory, status POOL_FAILED, is returned in its place. No worker: waits for one.
+  // `should_go_on` is called on this thread at least once a second; when it returns false the step
+  // is given up: its leases are cancelled and kCancelled is returned; the same plan may be asked
+  // for again. Does not touch rewards: `cost_reward` and `reward` are the learner's.
   virtual absl::StatusOr<CollectedStep> CollectStep(
       const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) = 0;
 
-  // Tells the workers that the run has ended (`is_finished`), waits briefly for them to hear it, and stops serving.
+  // Tells the workers that the run has ended (`is_finished`), waits briefly for them to hear it,
+  // and stops serving.
   virtual absl::Status Finish() = 0;
 };
 

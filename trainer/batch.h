@@ -1,0 +1,68 @@
+// Where wire messages end and plain arrays begin: a step's trajectories as flat arrays, checked
+// once, sent from rank 0 to the others as bytes. After this file the trainer sees no message and
+// before it no array. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proto/episode.pb.h"
+
+namespace switchyard {
+
+// B trajectories with T tokens, of which N were sampled by the policy and are scored.
+struct Batch {
+  std::vector<uint32_t> token_ids;     // [T]
+  std::vector<int64_t> offsets = {0};  // [B+1] trajectory b is tokens [offsets[b], offsets[b+1])
+  std::vector<int64_t> scored_offsets = {
+      0};  // [B+1] its scored tokens are [scored_offsets[b], …[b+1]) of the [N] arrays
+  std::vector<int32_t> scored;          // [N] the token's place in its trajectory, ≥ 1
+  std::vector<float> sampler_logprobs;  // [N] recorded as sampled; 0 in demonstrations without them
+  std::vector<double> rewards;          // [B]
+  std::vector<int64_t> groups;          // [B] equal for the episodes of one question
+
+  int64_t num_trajectories() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  int64_t num_tokens() const { return static_cast<int64_t>(token_ids.size()); }
+  int64_t num_scored() const { return static_cast<int64_t>(scored.size()); }
+  int64_t length(int64_t b) const { return offsets[b + 1] - offsets[b]; }
+};
+
+// What a trajectory must satisfy to be learnt from.
+struct TrajectoryRules {
+  int64_t vocabulary_size = 0;
+  int64_t min_policy_version = 0;  // of every sampled token, both ends included
+  int64_t max_policy_version = 0;
+  bool is_recorded =
+      false;  // a demonstration: log-probabilities and versions may be missing and are not read
+};
+
+// Fails: kInvalidArgument naming the episode and what is wrong: arrays of different lengths, an id
+// ≥ V, a first token or no token from the policy, a log-probability that is not finite or above 0,
+// a version out of bounds.
+absl::Status CheckTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules);
+
+// Appends one trajectory with its `reward`. Fails: as CheckTrajectory; the batch is then as before.
+absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules,
+                              int64_t group, Batch& batch);
+
+// To bytes and back, between ranks of one program. ParseBatch fails: kDataLoss.
+std::string SerializeBatch(const Batch& batch);
+absl::StatusOr<Batch> ParseBatch(std::string_view bytes);
+
+// Some of a batch's trajectories packed end to end, as the transformer takes them.
+struct MicroBatch {
+  std::vector<int64_t> token_ids;  // [t]
+  std::vector<int64_t> positions;  // [t] from 0 in each trajectory
+  std::vector<int64_t> offsets;    // [b+1]
+  std::vector<int64_t> rows;       // [n] packed index of the token before each scored token
+  std::vector<int64_t> targets;    // [n] the scored token's id
+  std::vector<int64_t> scored;     // [n] its place in the batch's [N] arrays
+};
+MicroBatch BuildMicroBatch(const Batch& batch, std::span<const int> trajectories);
+
+}  // namespace switchyard
