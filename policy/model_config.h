@@ -43,6 +43,8 @@ struct ModelConfig {
 
 // Fails: kInvalidArgument naming the key that is missing, of the wrong type or not supported.
 absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& config_json, const std::string& origin);
+// Adds the eos_token_id of a generation_config.json to end_token_ids. Fails like ParseModelConfig.
+absl::Status AddEndTokens(const std::string& generation_config_json, const std::string& origin, ModelConfig* config);
 // config.json as Hugging Face reads it; `torch_dtype` is "float32" or "bfloat16".
 std::string ModelConfigToJson(const ModelConfig& config, const std::string& torch_dtype);
 

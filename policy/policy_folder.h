@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "policy/model_config.h"
 #include "policy/policy_weights.h"
+#include "policy/safetensors.h"
 
 namespace switchyard {
 
@@ -16,7 +17,6 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder);
 // Every tensor as f32, checked against the config's layout. Fails as above, or kDataLoss naming file and tensor.
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
                                                                        const ModelConfig& config);
-enum class WeightFormat { kF32, kBf16 };
 // Writes config.json and model.safetensors, and copies tokenizer files from `tokenizer_folder`; atomic: the folder
 // appears whole or not at all. Fails: kAlreadyExists if it is there.
 absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config, const PolicyWeights& weights,

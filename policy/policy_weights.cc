@@ -1,0 +1,31 @@
+#include "policy/policy_weights.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace switchyard {
+
+const HostTensor* PolicyWeights::Find(const std::string& name) const {
+  const auto it = tensors_.find(name);
+  return it == tensors_.end() ? nullptr : &it->second;
+}
+
+absl::Status PolicyWeights::CheckAgainst(const ParameterLayout& layout) const {
+  for (const BlockLayout& block : layout.blocks()) {
+    for (const TensorSlot& slot : block.tensors) {
+      const HostTensor* tensor = Find(slot.name);
+      if (tensor == nullptr) {
+        return absl::FailedPreconditionError(absl::StrCat("tensor ", slot.name, " is missing"));
+      }
+      if (tensor->shape != slot.shape ||
+          static_cast<int64_t>(tensor->values.size()) != slot.num_elements) {
+        return absl::FailedPreconditionError(absl::StrCat(
+            "tensor ", slot.name, " has the shape [", absl::StrJoin(tensor->shape, ", "),
+            "], config.json asks for [", absl::StrJoin(slot.shape, ", "), "]"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace switchyard
