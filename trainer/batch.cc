@@ -46,6 +46,21 @@ absl::Status CheckSampledToken(const Trajectory& trajectory, int t, const Trajec
   return absl::OkStatus();
 }
 
+absl::Status CheckLearnable(const Trajectory& trajectory, const TrajectoryRules& rules) {
+  SY_RETURN_IF_ERROR(CheckLengths(trajectory, rules.is_recorded));
+  int num_sampled = 0;
+  for (int t = 0; t < trajectory.token_ids_size(); ++t) {
+    if (trajectory.token_ids(t) >= rules.vocabulary_size) {
+      return Refuse(trajectory, absl::StrCat("token ", t, " has id ", trajectory.token_ids(t),
+                                             "; the vocabulary has ", rules.vocabulary_size));
+    }
+    if (trajectory.provenance(t) != PROVENANCE_POLICY) continue;
+    SY_RETURN_IF_ERROR(CheckSampledToken(trajectory, t, rules));
+    ++num_sampled;
+  }
+  return num_sampled > 0 ? absl::OkStatus() : Refuse(trajectory, "no token is the policy's");
+}
+
 template <typename T>
 void AppendArray(const std::vector<T>& values, std::string& bytes) {
   const uint64_t count = values.size();
@@ -69,24 +84,9 @@ bool TakeArray(std::string_view& bytes, std::vector<T>& values) {
 
 }  // namespace
 
-absl::Status CheckTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules) {
-  SY_RETURN_IF_ERROR(CheckLengths(trajectory, rules.is_recorded));
-  int num_sampled = 0;
-  for (int t = 0; t < trajectory.token_ids_size(); ++t) {
-    if (trajectory.token_ids(t) >= rules.vocabulary_size) {
-      return Refuse(trajectory, absl::StrCat("token ", t, " has id ", trajectory.token_ids(t),
-                                             "; the vocabulary has ", rules.vocabulary_size));
-    }
-    if (trajectory.provenance(t) != PROVENANCE_POLICY) continue;
-    SY_RETURN_IF_ERROR(CheckSampledToken(trajectory, t, rules));
-    ++num_sampled;
-  }
-  return num_sampled > 0 ? absl::OkStatus() : Refuse(trajectory, "no token is the policy's");
-}
-
 absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules,
                               int64_t group, Batch& batch) {
-  SY_RETURN_IF_ERROR(CheckTrajectory(trajectory, rules));
+  SY_RETURN_IF_ERROR(CheckLearnable(trajectory, rules));
   const bool has_logprobs = trajectory.logprobs_size() > 0;
   for (int t = 0; t < trajectory.token_ids_size(); ++t) {
     batch.token_ids.push_back(trajectory.token_ids(t));

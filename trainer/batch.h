@@ -41,12 +41,10 @@ struct TrajectoryRules {
       false;  // a demonstration: log-probabilities and versions may be missing and are not read
 };
 
-// Fails: kInvalidArgument naming the episode and what is wrong: arrays of different lengths, an id
-// ≥ V, a first token or no token from the policy, a log-probability that is not finite or above 0,
-// a version out of bounds.
-absl::Status CheckTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules);
-
-// Appends one trajectory with its `reward`. Fails: as CheckTrajectory; the batch is then as before.
+// Appends one trajectory with its `reward`. Fails: kInvalidArgument naming the episode and what is
+// wrong: arrays of different lengths, an id ≥ V, a first token or no token from the policy, a
+// log-probability that is not finite or above 0, a version out of bounds; the batch is then as
+// before.
 absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules,
                               int64_t group, Batch& batch);
 

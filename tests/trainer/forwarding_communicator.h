@@ -1,0 +1,47 @@
+// A communicator that passes every collective on to another: tests override what they want to see
+// or spoil.
+#pragma once
+
+#include <cstdlib>
+#include <memory>
+
+#include "trainer/comm/communicator.h"
+
+namespace switchyard {
+
+class ForwardingCommunicator : public Communicator {
+ public:
+  // `target` must outlive this object.
+  explicit ForwardingCommunicator(Communicator* target) : target_(target) {}
+  int rank() const override { return target_->rank(); }
+  int size() const override { return target_->size(); }
+  int local_rank() const override { return target_->local_rank(); }
+  int local_size() const override { return target_->local_size(); }
+  std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) override {
+    return target_->AllReduceSum(name, buffer);
+  }
+  std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
+                                        int root) override {
+    return target_->Broadcast(name, buffer, root);
+  }
+  std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
+                                        CommBuffer all) override {
+    return target_->AllGather(name, mine, all);
+  }
+  std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
+                                               CommBuffer mine) override {
+    return target_->ReduceScatterSum(name, all, mine);
+  }
+  std::unique_ptr<Collective> Barrier(std::string_view name) override {
+    return target_->Barrier(name);
+  }
+  [[noreturn]] void Abort(const absl::Status& why) override {
+    target_->Abort(why);
+    std::abort();
+  }
+
+ private:
+  Communicator* const target_;
+};
+
+}  // namespace switchyard

@@ -1,0 +1,49 @@
+// A model small enough to train in a test, with weights that depend on the seed only.
+#pragma once
+
+#include <memory>
+
+#include "common/random.h"
+#include "policy/model_config.h"
+#include "policy/parameter_layout.h"
+#include "policy/policy_weights.h"
+
+namespace switchyard {
+
+inline ModelConfig TinyModelConfig() {
+  ModelConfig config;
+  config.architecture = Architecture::kLlama;
+  config.vocabulary_size = 61;
+  config.width = 16;
+  config.intermediate_width = 24;
+  config.num_layers = 2;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_width = 4;
+  config.max_positions = 128;
+  config.is_tied = true;
+  config.end_token_ids = {1};
+  return config;
+}
+
+// Matrices uniform in ±0.25, norms 1.
+inline std::shared_ptr<const PolicyWeights> TinyModelWeights(const ModelConfig& config,
+                                                             uint64_t seed) {
+  const ParameterLayout layout(config, HeadKind::kLanguageModel);
+  std::map<std::string, HostTensor> tensors;
+  for (const BlockLayout& block : layout.blocks()) {
+    for (const TensorSlot& slot : block.tensors) {
+      HostTensor tensor{slot.shape, std::vector<float>(slot.num_elements, 1.0f)};
+      const uint64_t key = StreamKey(seed, slot.name, 0);
+      if (slot.shape.size() > 1) {
+        for (int64_t i = 0; i < slot.num_elements; ++i) {
+          tensor.values[i] = static_cast<float>(0.5 * RandomUniform(key, i) - 0.25);
+        }
+      }
+      tensors.emplace(slot.name, std::move(tensor));
+    }
+  }
+  return std::make_shared<PolicyWeights>(std::move(tensors));
+}
+
+}  // namespace switchyard
