@@ -1,0 +1,71 @@
+# Functions for the launchers of this folder (sourced by them): start programs in process groups of their own, pass
+# signals on once, and leave nothing behind. The sourcing script has `set -m`, so that Ctrl-C at a terminal reaches it
+# alone, and names itself in $me.
+
+# Runs a command and waits for it, passing INT, TERM and USR1 on to it; returns its status.
+run_forwarding() {
+  local pid status=0
+  "${dies_with_us[@]}" "$@" </dev/null &
+  pid=$!
+  trap "kill -INT $pid 2>/dev/null" INT
+  trap "kill -TERM $pid 2>/dev/null" TERM
+  trap "kill -USR1 $pid 2>/dev/null" USR1
+  wait_for "$pid" || status=$?
+  trap - INT TERM USR1
+  return "$status"
+}
+
+# Waits until a child ends, however many signals come in between; returns the child's status.
+wait_for() {
+  local status
+  while :; do
+    status=0
+    wait "$1" 2>/dev/null || status=$?
+    kill -0 "$1" 2>/dev/null || break
+  done
+  # A signal can end `wait` just as the child ends: ask again, bash remembers.
+  ((status > 128)) && { wait "$1" 2>/dev/null && status=0 || status=$?; }
+  return "$status"
+}
+
+# Waits up to $2 seconds for the process $1 to end; false if it has not.
+ends_within() {
+  local tenths=$(($2 * 10))
+  while kill -0 "$1" 2>/dev/null; do
+    ((tenths-- > 0)) || return 1
+    sleep 0.1
+  done
+}
+
+# Ends the process group that child $1 leads: TERM, then KILL after $2 seconds (default 3).
+end_group() {
+  [[ -n ${1:-} ]] || return 0
+  kill -TERM -- "-$1" 2>/dev/null || return 0
+  ends_within "$1" "${2:-3}" || kill -KILL -- "-$1" 2>/dev/null || true
+  wait "$1" 2>/dev/null || true
+}
+
+# Every process that carries this launcher's mark in its environment, whatever its group: mpirun's ranks have groups of
+# their own. `mark_children` sets the mark.
+mark_children() { export SWITCHYARD_LAUNCH_MARK="$$.$(cat /proc/sys/kernel/random/uuid)"; }
+marked_processes() {
+  local file
+  for file in /proc/[0-9]*/environ; do
+    if grep -qzxF "SWITCHYARD_LAUNCH_MARK=$SWITCHYARD_LAUNCH_MARK" "$file" 2>/dev/null; then
+      file=${file#/proc/}
+      echo "${file%/environ}"
+    fi
+  done
+}
+end_marked_processes() {
+  local pid
+  for pid in $(marked_processes); do kill -KILL "$pid" 2>/dev/null || true; done
+}
+
+say() { printf '%s: %s\n' "$me" "$*" >&2; }
+fail() { say "$*"; exit 1; }
+usage_error() { say "$* (see --help)"; exit 2; }
+
+# A child that is told to end (TERM) when its launcher dies without a word.
+dies_with_us=()
+command -v setpriv >/dev/null && setpriv --pdeathsig TERM true 2>/dev/null && dies_with_us=(setpriv --pdeathsig TERM)

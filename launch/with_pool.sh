@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Starts the pool emulator of a config, runs a command against it, and ends the emulator.
+#
+#   launch/with_pool.sh --config FILE [--log FILE] -- COMMAND…
+#   launch/with_pool.sh --config configs/quickstart.yaml -- build/bin/switchyard ask --config configs/quickstart.yaml \
+#     --policy data/quickstart/policy "What is the capital of Peru?"
+#
+# The command finds the emulator's address in $SWITCHYARD_POOL_URL ("http://127.0.0.1:41234"), which configs use as
+# base_url: "${SWITCHYARD_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it.
+set -euo pipefail
+set -m
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+me=launch/with_pool.sh
+source launch/supervise.sh
+
+config='' log=''
+while (($#)); do
+  case "$1" in
+    --config | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
+    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --) shift; break ;;
+    *) usage_error "unknown option '$1'" ;;
+  esac
+done
+[[ -n $config ]] || usage_error "--config is missing"
+(($#)) || usage_error "the command is missing"
+
+scratch=$(mktemp -d)
+[[ -n $log ]] || log=$scratch/pool.log
+mkdir -p "$(dirname "$log")"
+pool=''
+finish() {
+  trap '' INT TERM USR1
+  end_group "$pool"
+  rm -rf "$scratch"
+}
+trap finish EXIT
+trap 'exit 1' INT TERM
+
+"${dies_with_us[@]}" build/bin/switchyard pool --config "$config" --port 0 </dev/null >"$scratch/address" 2>"$log" &
+pool=$!
+for ((i = 0; i < 300; i++)); do
+  url=$(grep -aoEm1 'http://[^ ]+:[0-9]+' "$scratch/address" || true)
+  [[ -z $url ]] || break
+  kill -0 "$pool" 2>/dev/null || { cat "$log" >&2; fail "the pool emulator did not start"; }
+  sleep 0.1
+done
+[[ -n $url ]] || fail "the pool emulator said no address within 30 s (its log: $log)"
+export SWITCHYARD_POOL_URL=$url
+
+status=0
+run_forwarding "$@" || status=$?
+kill -0 "$pool" 2>/dev/null || say "the pool emulator ended before the command did (its log: $log)"
+exit "$status"
