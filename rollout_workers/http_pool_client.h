@@ -1,5 +1,6 @@
-// The pool client over HTTP: OpenAI chat completions, streamed, through libcurl's multi interface. One thread of its
-// own drives every transfer; callers only queue and take. Deadlines, retries and concurrency are PoolConfig's.
+// The pool client over HTTP: OpenAI chat completions, streamed, through libcurl's multi interface.
+// One thread of its own drives every transfer; callers only queue and take. Deadlines, retries and
+// concurrency are PoolConfig's.
 #pragma once
 
 #include <cstdint>
@@ -16,16 +17,17 @@
 namespace switchyard {
 
 struct HttpPoolClientOptions {
-  std::string ledger_path;                      // appended to, a line a call; its folder must exist
-  FileSystem* files = &FileSystem::Posix();     // must outlive the client
-  uint64_t seed = 0;                            // of the retry jitter
-  // Counts tokens where an endpoint reports no usage, or an absurd one. Called on the client's thread.
-  // Unset: one token per four bytes, rounded up.
+  std::string ledger_path;                   // appended to, a line a call; its folder must exist
+  FileSystem* files = &FileSystem::Posix();  // must outlive the client
+  uint64_t seed = 0;                         // of the retry jitter
+  // Counts tokens where an endpoint reports no usage, or an absurd one. Called on the client's
+  // thread. Unset: one token per four bytes, rounded up.
   std::function<int64_t(std::string_view)> count_tokens;
 };
 
-// Checks every model first: kInvalidArgument for a bad base_url, an unset ${NAME} in it, or a name or alias twice;
-// LoadSecret's errors for a key that is missing or readable by others; the file system's for the ledger.
+// Checks every model first: kInvalidArgument for a bad base_url, an unset ${NAME} in it, or a name
+// or alias twice; LoadSecret's errors for a key that is missing or readable by others; the file
+// system's for the ledger.
 absl::StatusOr<std::unique_ptr<PoolClient>> MakeHttpPoolClient(const PoolConfig& config,
                                                                HttpPoolClientOptions options);
 

@@ -18,7 +18,8 @@ namespace switchyard {
 // Thread-safe.
 class FakePool final : public PoolClient {
  public:
-  // What a call ends in; call_id, round and model are filled in afterwards, an unset outcome becomes OK.
+  // What a call ends in; call_id, round and model are filled in afterwards, an unset outcome
+  // becomes OK.
   using Answer = std::function<PoolCall(const PoolRequest&)>;
 
   explicit FakePool(Answer answer) : answer_(std::move(answer)) {}
@@ -119,7 +120,9 @@ class FakePool final : public PoolClient {
     if (call.outcome() == CALL_OUTCOME_UNSPECIFIED) call.set_outcome(CALL_OUTCOME_OK);
     return Named(std::move(call), request);
   }
-  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return is_woken_ || !finished_.empty(); }
+  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return is_woken_ || !finished_.empty();
+  }
 
   const Answer answer_;
   mutable absl::Mutex mutex_;
