@@ -13,8 +13,10 @@ void ConfigFlags::AddTo(CLI::App& app) {
 }
 
 absl::StatusOr<RunConfig> ConfigFlags::Load() const {
-  SY_ASSIGN_OR_RETURN(RunConfig config, LoadRunConfig(path, overrides));
-  SY_RETURN_IF_ERROR(ValidateRunConfig(config));
+  absl::StatusOr<RunConfig> config = LoadRunConfig(path, overrides);
+  // A path that leads nowhere is bad usage, as a bad configuration is.
+  if (absl::IsNotFound(config.status())) return absl::InvalidArgumentError(config.status().message());
+  if (config.ok()) SY_RETURN_IF_ERROR(ValidateRunConfig(*config));
   return config;
 }
 

@@ -1,0 +1,23 @@
+// Second step of loading a configuration: --set key=value, laid over the tree before it becomes a
+// message, so that what an override replaces in the file is never looked at. Pure; any thread.
+#pragma once
+
+#include <google/protobuf/descriptor.h>
+
+#include <string>
+#include <vector>
+
+#include "common/config/yaml_tree.h"
+
+namespace switchyard {
+
+// Applies "trainer.loss.clip_low=0.3" to the tree of a `schema` message. List items are named by
+// index from 0; the index just past the end adds one. A text field takes all after the first = as
+// it is; a list, map or section takes YAML
+// ("data.demonstrations=[a.jsonl, b.jsonl]"). A later override of the same key wins.
+// Appends to `violations` a text without =, unknown keys with the nearest valid one, and bad
+// indices.
+void ApplyOverride(const std::string& override_text, const google::protobuf::Descriptor& schema,
+                   ConfigNode& root, std::vector<std::string>& violations);
+
+}  // namespace switchyard

@@ -1,0 +1,120 @@
+#include <charconv>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/config/run_rules.h"
+
+namespace switchyard {
+namespace {
+
+class TrainerRules {
+ public:
+  TrainerRules(const RunConfig& config, std::vector<std::string>& violations)
+      : config_(config), trainer_(config.trainer()), violations_(violations) {}
+
+  void CheckAll() {
+    CheckSections();
+    CheckData();
+    CheckBatch();
+    CheckSchedules();
+    CheckMachine();
+  }
+
+ private:
+  bool is_supervised() const { return trainer_.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED; }
+
+  // Reports `what` about `key` unless the claim holds.
+  void Require(bool is_met, const char* key, const std::string& what) {
+    if (!is_met) violations_.push_back(absl::StrCat(key, ": ", what));
+  }
+
+  void CheckSections() {
+    Require(config_.has_run(), "run.name", "is required to train, but not set");
+    Require(config_.has_policy(), "policy.path", "is required to train, but not set");
+    if (is_supervised()) return;
+    Require(config_.has_prompt(), "prompt.template_path",
+            "is required to train on episodes, but not set");
+    Require(config_.pool().models_size() > 0, "pool.models",
+            "names no model: the policy needs at least one to call");
+  }
+
+  void CheckData() {
+    const DataConfig& data = config_.data();
+    if (is_supervised()) {
+      Require(data.demonstrations_size() > 0, "data.demonstrations",
+              "names no file: algorithm: supervised needs them");
+    } else {
+      Require(data.train_size() > 0, "data.train",
+              "names no dataset: there is nothing to learn from");
+    }
+    Require(trainer_.evaluate_every() == 0 || data.held_out_size() > 0, "data.held_out",
+            "names no dataset, but trainer.evaluate_every needs one (0 = never evaluate)");
+    std::set<std::string> train_paths;
+    for (const DatasetConfig& dataset : data.train()) train_paths.insert(dataset.path());
+    for (const DatasetConfig& dataset : data.held_out()) {
+      Require(!train_paths.contains(dataset.path()), "data.held_out",
+              absl::StrCat(dataset.path(),
+                           " is in data.train too: held-out questions are never trained on"));
+    }
+  }
+
+  void CheckBatch() {
+    const int64_t questions = trainer_.questions_per_step(),
+                  group = trainer_.episodes_per_question();
+    Require(trainer_.algorithm() != TrainerConfig::ALGORITHM_GRPO || group >= 2,
+            "trainer.episodes_per_question",
+            absl::StrCat("algorithm: grpo compares the episodes of a question: 2 or more, got ",
+                         group));
+    const int64_t batch = is_supervised() ? questions : questions * group;
+    Require(
+        trainer_.mini_batches() <= batch, "trainer.mini_batches",
+        absl::StrCat(trainer_.mini_batches(), " is more than the ", batch, " episodes of a step"));
+    const int sequence = config_.episode().max_sequence_tokens();
+    Require(trainer_.max_micro_batch_tokens() >= sequence, "trainer.max_micro_batch_tokens",
+            absl::StrCat(trainer_.max_micro_batch_tokens(), " cannot hold one whole sequence (",
+                         "episode.max_sequence_tokens is ", sequence, ")"));
+  }
+
+  void CheckSchedules() {
+    const int steps = trainer_.steps();
+    Require(trainer_.optimizer().warmup_steps() <= steps, "trainer.optimizer.warmup_steps",
+            absl::StrCat(trainer_.optimizer().warmup_steps(), " is more than trainer.steps (",
+                         steps, ")"));
+    Require(trainer_.critic().warmup_steps() <= steps, "trainer.critic.warmup_steps",
+            absl::StrCat(trainer_.critic().warmup_steps(), " is more than trainer.steps (", steps,
+                         ")"));
+  }
+
+  void CheckMachine() {
+    const bool is_cuda = config_.policy().device() == PolicyConfig::DEVICE_CUDA;
+    Require(!config_.run().deterministic() || !is_cuda, "run.deterministic",
+            "is promised on CPU only: set policy.device: cpu");
+    Require(trainer_.communicator().backend() != CommunicatorConfig::BACKEND_NCCL ||
+                config_.policy().device() != PolicyConfig::DEVICE_CPU,
+            "trainer.communicator.backend", "nccl needs GPUs, but policy.device is cpu");
+    const std::string& address = trainer_.rollout_service().listen_address();
+    Require(IsAddress(address), "trainer.rollout_service.listen_address",
+            absl::StrCat("'", address, "' is not host:port (port 0 picks one)"));
+  }
+
+  static bool IsAddress(const std::string& address) {
+    const size_t colon = address.rfind(':');
+    if (colon == std::string::npos || colon == 0) return false;
+    uint16_t port = 0;
+    const char* end = address.data() + address.size();
+    const auto [stop, error] = std::from_chars(address.data() + colon + 1, end, port);
+    return error == std::errc() && stop == end;
+  }
+
+  const RunConfig& config_;
+  const TrainerConfig& trainer_;
+  std::vector<std::string>& violations_;
+};
+
+}  // namespace
+
+void CheckTrainerRules(const RunConfig& config, std::vector<std::string>& violations) {
+  TrainerRules(config, violations).CheckAll();
+}
+
+}  // namespace switchyard

@@ -1,0 +1,76 @@
+// Which keys of a configuration the rest of it makes meaningless. To add one: say here when, and
+// why.
+#include "absl/strings/str_cat.h"
+#include "common/config/run_rules.h"
+
+namespace switchyard {
+namespace {
+
+void AddKeysOfLoss(const TrainerConfig& trainer, UnusedKeys& unused) {
+  const LossConfig& loss = trainer.loss();
+  if (trainer.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) {
+    for (const char* key :
+         {"clip_low", "clip_high", "entropy_coefficient", "kl_coefficient", "kl_estimator",
+          "kl_placement", "kl_target", "kl_horizon", "importance_cap"}) {
+      unused[absl::StrCat("trainer.loss.", key)] = "algorithm: supervised only imitates";
+    }
+    return;
+  }
+  if (loss.kl_coefficient() == 0) {
+    for (const char* key : {"kl_estimator", "kl_placement", "kl_target", "kl_horizon"}) {
+      unused[absl::StrCat("trainer.loss.", key)] = "trainer.loss.kl_coefficient is 0";
+    }
+  } else if (loss.kl_target() == 0) {
+    unused["trainer.loss.kl_horizon"] = "trainer.loss.kl_target is 0";
+  }
+}
+
+void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
+  const TrainerConfig& trainer = config.trainer();
+  AddKeysOfLoss(trainer, unused);
+  if (trainer.algorithm() != TrainerConfig::ALGORITHM_PPO) {
+    unused["trainer.critic"] = "only algorithm: ppo has a critic";
+  }
+  if (trainer.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) {
+    unused["data.train"] = "algorithm: supervised learns from data.demonstrations";
+    unused["trainer.episodes_per_question"] =
+        "algorithm: supervised runs no episodes to learn from";
+  } else {
+    unused["data.demonstrations"] = "only algorithm: supervised learns from demonstrations";
+  }
+  if (trainer.optimizer().schedule() == OptimizerConfig::SCHEDULE_CONSTANT) {
+    unused["trainer.optimizer.final_learning_rate_ratio"] =
+        "trainer.optimizer.schedule is constant";
+  }
+  if (trainer.evaluate_every() == 0)
+    unused["trainer.evaluate_questions"] = "trainer.evaluate_every is 0";
+}
+
+}  // namespace
+
+UnusedKeys UnusedKeysOf(const RunConfig& config) {
+  UnusedKeys unused;
+  if (config.has_trainer()) {
+    AddKeysOfTrainer(config, unused);
+  } else {
+    unused["trainer"] = "this run does not train";
+  }
+  const EpisodeConfig& episode = config.episode();
+  if (episode.max_round_tokens() > episode.max_sequence_tokens()) {
+    unused["episode.max_round_tokens"] = "episode.max_sequence_tokens is less";
+  }
+  if (episode.max_observation_tokens() > episode.max_sequence_tokens()) {
+    unused["episode.max_observation_tokens"] = "episode.max_sequence_tokens is less";
+  }
+  if (config.pool().max_retries() == 0) {
+    unused["pool.retry_base_s"] = unused["pool.retry_max_s"] = "pool.max_retries is 0";
+  }
+  for (int i = 0; i < config.pool_emulator().models_size(); ++i) {
+    if (config.pool_emulator().models(i).latency_median_ms() > 0) continue;
+    unused[absl::StrCat("pool_emulator.models.", i, ".latency_sigma")] =
+        "its latency_median_ms is 0";
+  }
+  return unused;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,76 @@
+#include "common/config_loader.h"
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/overrides.h"
+#include "common/config/run_rules.h"
+#include "common/config/tree_to_message.h"
+#include "common/config/yaml_tree.h"
+#include "common/config/yaml_writer.h"
+#include "common/file_system.h"
+#include "common/status_macros.h"
+
+namespace switchyard {
+namespace {
+
+absl::Status Violations(const std::vector<std::string>& violations) {
+  if (violations.empty()) return absl::OkStatus();
+  if (violations.size() == 1) return absl::InvalidArgumentError(violations[0]);
+  return absl::InvalidArgumentError(absl::StrCat(
+      violations.size(), " faults in the configuration:\n", absl::StrJoin(violations, "\n")));
+}
+
+absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  if (!error && size > kMaxConfigBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": over 1 MiB: a configuration is smaller"));
+  }
+  absl::StatusOr<std::string> text = FileSystem::Posix().Read(path);
+  if (absl::IsNotFound(text.status())) {
+    return absl::NotFoundError(
+        absl::StrCat("there is no configuration file ", path, ": give --config another path"));
+  }
+  return text;
+}
+
+}  // namespace
+
+absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
+                             std::span<const std::string> overrides,
+                             google::protobuf::Message& message) {
+  std::vector<std::string> violations;
+  ConfigNode root = ParseYamlTree(yaml, origin, /*is_file=*/true, violations);
+  for (const std::string& text : overrides)
+    ApplyOverride(text, *message.GetDescriptor(), root, violations);
+  FillMessage(root, message, violations);
+  return Violations(violations);
+}
+
+absl::StatusOr<RunConfig> LoadRunConfig(const std::string& path,
+                                        std::span<const std::string> overrides) {
+  SY_ASSIGN_OR_RETURN(const std::string yaml, ReadConfigFile(path));
+  RunConfig config;
+  SY_RETURN_IF_ERROR(ParseConfigYaml(yaml, path, overrides, config));
+  return config;
+}
+
+absl::Status ValidateRunConfig(const RunConfig& config) {
+  return Violations(RunRuleViolations(config));
+}
+
+std::string ConfigToYaml(const google::protobuf::Message& message) {
+  const auto* run = google::protobuf::DynamicCastToGenerated<RunConfig>(&message);
+  return absl::StrCat(
+      "# Defaults, file and --set together. Loads again to the same configuration.\n",
+      WriteYaml(message, run == nullptr ? UnusedKeys() : UnusedKeysOf(*run)));
+}
+
+std::string RunFolder(const RunConfig& config) {
+  return absl::StrCat(config.run().output_dir(), "/", config.run().name());
+}
+
+}  // namespace switchyard

@@ -1,0 +1,150 @@
+// Rules between fields: each breach is named, and a sound configuration has none.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/config_loader.h"
+
+namespace switchyard {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+constexpr char kSound[] = R"(
+run: {name: demo}
+policy: {path: p}
+prompt: {template_path: t}
+data: {train: [{path: a}], held_out: [{path: b}]}
+pool: {models: [{name: Big, base_url: "http://h/v1", aliases: [large]}, {name: small, base_url: "http://h/v1"}]}
+trainer: {algorithm: grpo}
+)";
+
+std::string ErrorOf(const std::vector<std::string>& overrides, const char* yaml = kSound) {
+  RunConfig config;
+  const absl::Status parsed = ParseConfigYaml(yaml, "run.yaml", overrides, config);
+  EXPECT_TRUE(parsed.ok()) << parsed;
+  return std::string(ValidateRunConfig(config).message());
+}
+
+TEST(RunRulesTest, ASoundConfigurationHasNoViolation) {
+  EXPECT_EQ(ErrorOf({}), "");
+  EXPECT_EQ(ErrorOf({"trainer.algorithm=ppo", "trainer.critic.gamma=1",
+                     "trainer.episodes_per_question=1"}),
+            "");
+  EXPECT_EQ(ErrorOf({"trainer.loss.kl_coefficient=0.1", "trainer.loss.kl_target=0.01",
+                     "trainer.loss.kl_horizon=100", "trainer.loss.kl_estimator=k1",
+                     "trainer.loss.kl_placement=reward"}),
+            "");
+  EXPECT_EQ(ErrorOf({"trainer.algorithm=supervised", "data.train=[]", "data.demonstrations=[d]"}),
+            "");
+  EXPECT_EQ(ErrorOf({}, "pool_emulator: {facts_path: f}"),
+            "");  // sections that are not set are not checked
+}
+
+TEST(RunRulesTest, AKeyThatTheSetUpIgnoresMustNotBeSet) {
+  EXPECT_EQ(ErrorOf({"trainer.critic.gamma=1"}),
+            "trainer.critic: is set, but not used: only algorithm: ppo has a critic: remove it");
+  const std::pair<const char*, const char*> ignored[] = {
+      {"trainer.loss.kl_target=0.1",
+       "trainer.loss.kl_target: is set, but not used: trainer.loss.kl_coefficient is 0"},
+      {"trainer.loss.kl_estimator=low_var", "trainer.loss.kl_estimator: is set"},
+      {"trainer.loss.kl_placement=loss", "trainer.loss.kl_placement: is set"},
+      {"trainer.loss.kl_horizon=100", "trainer.loss.kl_horizon: is set"},
+      {"data.demonstrations=[x]", "data.demonstrations: is set"},
+      {"trainer.optimizer.final_learning_rate_ratio=0.1", "trainer.optimizer.schedule is constant"},
+      {"trainer.evaluate_questions=5", "trainer.evaluate_every is 0"},
+      {"episode.max_round_tokens=5000", "episode.max_round_tokens: is set"},
+      {"episode.max_observation_tokens=5000", "episode.max_observation_tokens: is set"},
+  };
+  for (const auto& [override_text, error] : ignored)
+    EXPECT_THAT(ErrorOf({override_text}), HasSubstr(error));
+  EXPECT_THAT(ErrorOf({"trainer.loss.kl_coefficient=0.1", "trainer.loss.kl_horizon=100"}),
+              HasSubstr("trainer.loss.kl_target is 0"));
+  EXPECT_THAT(ErrorOf({"pool.max_retries=0", "pool.retry_base_s=1"}),
+              HasSubstr("pool.max_retries is 0"));
+  EXPECT_THAT(ErrorOf({"pool_emulator.facts_path=f", "pool_emulator.models.0.name=a",
+                       "pool_emulator.models.0.latency_sigma=1"}),
+              HasSubstr("pool_emulator.models.0.latency_sigma: is set, but not used"));
+  EXPECT_THAT(ErrorOf({"trainer.algorithm=supervised", "data.demonstrations=[d]",
+                       "trainer.loss.clip_low=0.1", "trainer.episodes_per_question=4"}),
+              AllOf(HasSubstr("trainer.loss.clip_low: is set"), HasSubstr("data.train: is set"),
+                    HasSubstr("trainer.episodes_per_question: is set")));
+}
+
+TEST(RunRulesTest, ATrainingRunNeedsItsSections) {
+  EXPECT_EQ(ErrorOf({}, "trainer: {}"),
+            "5 faults in the configuration:\n"
+            "run.name: is required to train, but not set\n"
+            "policy.path: is required to train, but not set\n"
+            "prompt.template_path: is required to train on episodes, but not set\n"
+            "pool.models: names no model: the policy needs at least one to call\n"
+            "data.train: names no dataset: there is nothing to learn from");
+  EXPECT_THAT(ErrorOf({}, "trainer: {algorithm: supervised}"),
+              HasSubstr("data.demonstrations: names no file"));
+}
+
+TEST(RunRulesTest, BatchesAndSchedulesFit) {
+  EXPECT_THAT(ErrorOf({"trainer.episodes_per_question=1"}),
+              HasSubstr("grpo compares the episodes of a question"));
+  EXPECT_THAT(ErrorOf({"trainer.mini_batches=129"}),
+              HasSubstr("129 is more than the 128 episodes of a step"));
+  EXPECT_THAT(ErrorOf({"trainer.max_micro_batch_tokens=4095"}),
+              HasSubstr("cannot hold one whole sequence"));
+  EXPECT_THAT(ErrorOf({"trainer.optimizer.warmup_steps=101"}),
+              HasSubstr("more than trainer.steps (100)"));
+  EXPECT_THAT(ErrorOf({"trainer.algorithm=ppo", "trainer.critic.warmup_steps=101"}),
+              HasSubstr("trainer.critic.warmup_steps"));
+  EXPECT_THAT(ErrorOf({"episode.max_prompt_tokens=4096"}),
+              HasSubstr("4096 leaves no room in max_sequence_tokens"));
+}
+
+TEST(RunRulesTest, HeldOutQuestionsExistAndAreNotTrainedOn) {
+  EXPECT_THAT(ErrorOf({"trainer.evaluate_every=1", "data.held_out=[]"}),
+              HasSubstr("data.held_out: names no dataset"));
+  EXPECT_THAT(ErrorOf({"data.held_out.0.path=a"}), HasSubstr("a is in data.train too"));
+}
+
+TEST(RunRulesTest, EveryPoolNameBelongsToOneModelAndCanBeCalled) {
+  EXPECT_THAT(ErrorOf({"pool.models.1.name=BIG"}),
+              HasSubstr("pool.models.1.name: 'BIG' is the name at pool.models.0.name too"));
+  EXPECT_THAT(ErrorOf({"pool.models.1.aliases=[Large]"}),
+              HasSubstr("is the name at pool.models.0.aliases.0 too"));
+  EXPECT_THAT(ErrorOf({"pool.models.1.name=a:b"}), HasSubstr("'a:b' cannot be called"));
+  EXPECT_THAT(ErrorOf({"pool.models.1.name= a"}), HasSubstr("cannot be called"));
+  EXPECT_THAT(ErrorOf({"pool_emulator={facts_path: f, models: [{name: a}, {name: A}]}"}),
+              HasSubstr("pool_emulator.models.1.name: 'A' is the name at"));
+}
+
+TEST(RunRulesTest, PoolModelsArePricedReachedAndKeyedSoundly) {
+  EXPECT_THAT(ErrorOf({"pool.models.0.input_price=5", "pool.models.0.cached_input_price=6"}),
+              HasSubstr("pool.models.0.cached_input_price: 6 is more than input_price (5)"));
+  EXPECT_EQ(ErrorOf({"pool.models.0.input_price=5", "pool.models.0.cached_input_price=5"}), "");
+  EXPECT_THAT(ErrorOf({"pool.models.0.base_url=localhost:80"}),
+              HasSubstr("does not begin with http:// or https://"));
+  EXPECT_EQ(ErrorOf({"pool.models.0.base_url=${POOL_URL}"}), "");
+  EXPECT_THAT(ErrorOf({"pool.models.0.api_key_env=A", "pool.models.0.api_key_file=b"}),
+              HasSubstr("api_key_env is set too: keep one"));
+  EXPECT_THAT(ErrorOf({"pool.call_timeout_s=1"}),
+              HasSubstr("pool.connect_timeout_s: 5 is more than call_timeout_s"));
+  EXPECT_THAT(ErrorOf({"pool.total_timeout_s=10"}),
+              HasSubstr("pool.call_timeout_s: 60 is more than total_timeout_s"));
+  EXPECT_THAT(ErrorOf({"pool.retry_base_s=30"}),
+              HasSubstr("pool.retry_base_s: 30 is more than retry_max_s"));
+}
+
+TEST(RunRulesTest, TheRunsNameIsAFolderAndTheMachineCanDoIt) {
+  EXPECT_THAT(ErrorOf({"run.name=a/b"}), HasSubstr("run.name: 'a/b' is not a folder's name"));
+  EXPECT_THAT(ErrorOf({"run.name=.."}), HasSubstr("not a folder's name"));
+  EXPECT_THAT(ErrorOf({"run.deterministic=true", "policy.device=cuda"}),
+              HasSubstr("run.deterministic"));
+  EXPECT_THAT(ErrorOf({"trainer.communicator.backend=nccl", "policy.device=cpu"}),
+              HasSubstr("nccl needs GPUs"));
+  for (const char* bad : {"localhost", ":80", "h:", "h:x", "h:65536"}) {
+    EXPECT_THAT(ErrorOf({std::string("trainer.rollout_service.listen_address=") + bad}),
+                HasSubstr("is not host:port"));
+  }
+  EXPECT_EQ(ErrorOf({"trainer.rollout_service.listen_address=0.0.0.0:50051"}), "");
+}
+
+}  // namespace
+}  // namespace switchyard
