@@ -11,8 +11,10 @@
 
 namespace switchyard {
 
-// [rank][micro-batch] → places in `lengths`, ascending. Each place is in exactly one micro-batch.
-using PackingPlan = std::vector<std::vector<std::vector<int>>>;
+// One rank's micro-batches: the places of their trajectories in `lengths`, ascending.
+using MicroBatches = std::vector<std::vector<int>>;
+// Every rank's. Each place is in exactly one micro-batch.
+using PackingPlan = std::vector<MicroBatches>;
 
 // The fewest micro-batches per rank that hold everything; the longest trajectories are laid first,
 // each into the emptiest micro-batch (longest-processing-time rule).

@@ -1,0 +1,286 @@
+#include "trainer/policy_update.h"
+
+#include <algorithm>
+
+#include "common/check.h"
+#include "common/status_macros.h"
+#include "trainer/losses/value_loss.h"
+#include "trainer/schedule.h"
+#include "trainer/scoring.h"
+
+namespace switchyard {
+namespace {
+
+bool NeedsReference(const TrainerConfig& config) {
+  const bool has_penalty = config.loss().kl_coefficient() > 0.0 || config.loss().kl_target() > 0.0;
+  return config.algorithm() != TrainerConfig::ALGORITHM_SUPERVISED && has_penalty;
+}
+
+// The policy's body under a value head of zeros.
+PolicyWeights CriticFrom(const PolicyWeights& policy, const ModelConfig& config) {
+  const ParameterLayout layout(config, HeadKind::kValue);
+  std::map<std::string, HostTensor> tensors;
+  for (const BlockLayout& block : layout.blocks()) {
+    for (const TensorSlot& slot : block.tensors) {
+      const HostTensor* from_policy = policy.Find(slot.name);
+      tensors[slot.name] =
+          from_policy != nullptr
+              ? *from_policy
+              : HostTensor{slot.shape, std::vector<float>(slot.num_elements, 0.0f)};
+    }
+  }
+  return PolicyWeights(std::move(tensors));
+}
+
+// values[places[i]] for each i; empty stays empty.
+std::vector<double> Gather(std::span<const double> values, std::span<const int64_t> places) {
+  std::vector<double> gathered;
+  if (values.empty()) return gathered;
+  for (int64_t place : places) gathered.push_back(values[place]);
+  return gathered;
+}
+
+void Add(const ObjectiveSums& from, ObjectiveSums& to) {
+  to.loss += from.loss;
+  to.entropy += from.entropy;
+  to.kl += from.kl;
+  to.old_minus_new += from.old_minus_new;
+  to.sampler_gap += from.sampler_gap;
+  to.importance_weight += from.importance_weight;
+  to.clipped_tokens += from.clipped_tokens;
+  to.tokens += from.tokens;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<PolicyUpdate>> PolicyUpdate::Create(UpdateOptions options,
+                                                                   const PolicyWeights& initial) {
+  std::unique_ptr<PolicyUpdate> update(new PolicyUpdate(std::move(options)));
+  SY_RETURN_IF_ERROR(update->policy_.Load(initial));
+  if (update->critic_ != nullptr) {
+    SY_RETURN_IF_ERROR(update->critic_->Load(CriticFrom(initial, update->options_.model)));
+  }
+  if (update->reference_weights_ != nullptr) {
+    SY_RETURN_IF_ERROR(update->reference_weights_->Load(initial));
+  }
+  return update;
+}
+
+PolicyUpdate::PolicyUpdate(UpdateOptions options)
+    : options_(std::move(options)),
+      policy_(options_.model, HeadKind::kLanguageModel,
+              MakeWeightOptions("policy", /*is_trainable=*/true), options_.communicator) {
+  if (options_.config.algorithm() == TrainerConfig::ALGORITHM_PPO) {
+    critic_ = std::make_unique<TrainableModel>(options_.model, HeadKind::kValue,
+                                               MakeWeightOptions("critic", /*is_trainable=*/true),
+                                               options_.communicator);
+  }
+  if (NeedsReference(options_.config)) {
+    reference_weights_ = std::make_unique<ReplicatedWeights>(
+        ParameterLayout(options_.model, HeadKind::kLanguageModel),
+        MakeWeightOptions("reference", /*is_trainable=*/false), options_.communicator);
+    reference_ = std::make_unique<Transformer>(options_.model, HeadKind::kLanguageModel,
+                                               reference_weights_.get());
+  }
+}
+
+WeightOptions PolicyUpdate::MakeWeightOptions(const std::string& name, bool is_trainable) const {
+  return {.name = name,
+          .device = options_.device,
+          .compute_type = options_.compute_type,
+          .is_trainable = is_trainable};
+}
+
+absl::StatusOr<MicroBatches> PolicyUpdate::PackMine(const Batch& batch, int64_t first,
+                                                    int64_t end) const {
+  std::vector<int64_t> lengths;
+  for (int64_t b = first; b < end; ++b) lengths.push_back(batch.length(b));
+  SY_ASSIGN_OR_RETURN(PackingPlan plan, PackTrajectories(lengths, options_.communicator->size(),
+                                                         options_.config.max_micro_batch_tokens()));
+  MicroBatches mine = std::move(plan[options_.communicator->rank()]);
+  for (std::vector<int>& places : mine) {
+    for (int& place : places) place += static_cast<int>(first);
+  }
+  return mine;
+}
+
+absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch,
+                                                              double kl_coefficient) {
+  const TrainerConfig& config = options_.config;
+  SY_ASSIGN_OR_RETURN(const MicroBatches mine, PackMine(batch, 0, batch.num_trajectories()));
+  const auto score = [&](Transformer& model, const char* name) {
+    return ScoreLogprobs(model, batch, mine, options_.temperature, options_.device,
+                         *options_.communicator, name);
+  };
+  BatchScores scores;
+  scores.sampler_logprobs.assign(batch.sampler_logprobs.begin(), batch.sampler_logprobs.end());
+  if (reference_ != nullptr) {
+    SY_ASSIGN_OR_RETURN(scores.reference_logprobs, score(*reference_, "reference_logprobs"));
+  }
+  // With one mini-batch the policy's own log-probabilities at the update are the old ones.
+  if (config.loss().importance_cap() > 0.0 && config.mini_batches() > 1) {
+    SY_ASSIGN_OR_RETURN(scores.old_logprobs, score(policy_.transformer(), "old_logprobs"));
+  }
+  if (critic_ != nullptr) {
+    SY_ASSIGN_OR_RETURN(scores.values, ScoreValues(critic_->transformer(), batch, mine,
+                                                   options_.device, *options_.communicator));
+  }
+  scores.credit = AssignCredit(config, batch,
+                               {.old_logprobs = scores.sampler_logprobs,
+                                .reference_logprobs = scores.reference_logprobs,
+                                .values = scores.values,
+                                .kl_coefficient = kl_coefficient});
+  return scores;
+}
+
+absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step,
+                                                double kl_coefficient) {
+  const TrainerConfig& config = options_.config;
+  UpdateMetrics metrics;
+  metrics.learning_rate = ScheduledLearningRate(
+      config.optimizer(), config.optimizer().learning_rate(), step, config.steps());
+  const int64_t num_trajectories = batch.num_trajectories();
+  if (num_trajectories == 0) return metrics;
+  SY_ASSIGN_OR_RETURN(const BatchScores scores, Score(batch, kl_coefficient));
+
+  const int64_t mini_batches = std::min<int64_t>(config.mini_batches(), num_trajectories);
+  ValueSums value_sums;
+  for (int64_t m = 0; m < mini_batches; ++m) {
+    const int64_t first = num_trajectories * m / mini_batches;
+    const int64_t end = num_trajectories * (m + 1) / mini_batches;
+    MiniBatch mini;
+    mini.step = step;
+    mini.kl_coefficient = kl_coefficient;
+    const bool by_tokens = config.loss().normalization() == LossConfig::NORMALIZATION_TOKENS;
+    mini.normalizer = static_cast<double>(
+        by_tokens ? batch.scored_offsets[end] - batch.scored_offsets[first] : end - first);
+    SY_ASSIGN_OR_RETURN(mini.mine, PackMine(batch, first, end));
+    metrics.micro_batches_per_rank += static_cast<double>(mini.mine.size());
+    if (critic_ != nullptr) {
+      SY_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
+                          UpdateCritic(batch, scores, mini, value_sums));
+    }
+    if (critic_ == nullptr || step >= config.critic().warmup_steps()) {
+      SY_ASSIGN_OR_RETURN(metrics.gradient_norm, UpdatePolicy(batch, scores, mini, metrics.policy));
+    }
+  }
+  metrics.policy.loss /= static_cast<double>(mini_batches);
+  metrics.value_loss = value_sums.loss / static_cast<double>(mini_batches);
+  metrics.value_clipped_tokens = value_sums.clipped_tokens;
+  SY_RETURN_IF_ERROR(SumMetrics(metrics));
+  return metrics;
+}
+
+absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const BatchScores& scores,
+                                                  const MiniBatch& mini, ObjectiveSums& sums) {
+  ReplicatedWeights& weights = policy_.weights();
+  weights.ZeroGradients();
+  for (size_t i = 0; i < mini.mine.size(); ++i) {
+    if (i + 1 == mini.mine.size()) weights.ReduceFromNowOn();
+    if (mini.mine[i].empty()) continue;
+    const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
+    const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
+    const auto forward = policy_.transformer().Forward(on_device.tokens, /*with_gradient=*/true);
+    const TokenScores tokens =
+        forward->ScoreTokens(on_device.rows, on_device.targets, options_.temperature);
+    const Objective objective = ComputeObjective(micro, scores, mini, tokens);
+    Add(objective.sums, sums);
+    forward->BackwardScores(ToDevice(objective.d_logprobs, options_.device),
+                            ToDevice(objective.d_entropies, options_.device));
+  }
+  SY_RETURN_IF_ERROR(weights.FinishReduction());
+  const OptimizerConfig& optimizer = options_.config.optimizer();
+  return policy_.OptimizerStep(
+      optimizer, ScheduledLearningRate(optimizer, optimizer.learning_rate(), mini.step,
+                                       options_.config.steps()));
+}
+
+Objective PolicyUpdate::ComputeObjective(const MicroBatch& micro, const BatchScores& scores,
+                                         const MiniBatch& mini, const TokenScores& tokens) const {
+  const std::vector<double> logprobs = ToHost(tokens.logprobs);
+  const std::vector<double> entropies = ToHost(tokens.entropies);
+  const std::vector<double> sampler = Gather(scores.sampler_logprobs, micro.scored);
+  const std::vector<double> old = Gather(scores.old_logprobs, micro.scored);
+  const std::vector<double> reference = Gather(scores.reference_logprobs, micro.scored);
+  const std::vector<double> advantages = Gather(scores.credit.advantages, micro.scored);
+  const ObjectiveInput input{.logprobs = logprobs,
+                             .entropies = entropies,
+                             .sampler_logprobs = sampler,
+                             .old_logprobs = old,
+                             .reference_logprobs = reference,
+                             .advantages = advantages,
+                             .normalizer = mini.normalizer,
+                             .kl_coefficient = mini.kl_coefficient};
+  return options_.config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED
+             ? SupervisedObjective(input)
+             : PolicyObjective(options_.config.loss(), input);
+}
+
+absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const BatchScores& scores,
+                                                  const MiniBatch& mini, ValueSums& sums) {
+  const CriticConfig& config = options_.config.critic();
+  ReplicatedWeights& weights = critic_->weights();
+  weights.ZeroGradients();
+  for (size_t i = 0; i < mini.mine.size(); ++i) {
+    if (i + 1 == mini.mine.size()) weights.ReduceFromNowOn();
+    if (mini.mine[i].empty()) continue;
+    const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
+    const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
+    const auto forward = critic_->transformer().Forward(on_device.tokens, /*with_gradient=*/true);
+    const std::vector<double> values = ToHost(forward->Values(on_device.rows));
+    const std::vector<double> token_weights(values.size(), 1.0 / mini.normalizer);
+    const ValueLoss loss = ClippedValueLoss({.values = values,
+                                             .old_values = Gather(scores.values, micro.scored),
+                                             .returns = Gather(scores.credit.returns, micro.scored),
+                                             .weights = token_weights},
+                                            config.value_clip());
+    sums.loss += loss.loss;
+    sums.clipped_tokens += static_cast<double>(loss.clipped_tokens);
+    forward->BackwardValues(ToDevice(loss.d_values, options_.device));
+  }
+  SY_RETURN_IF_ERROR(weights.FinishReduction());
+  const OptimizerConfig& optimizer = options_.config.optimizer();
+  return critic_->OptimizerStep(
+      optimizer,
+      ScheduledLearningRate(optimizer, config.learning_rate(), mini.step, options_.config.steps()));
+}
+
+absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
+  ObjectiveSums& policy = metrics.policy;
+  double* const sums[] = {&policy.loss,
+                          &policy.entropy,
+                          &policy.kl,
+                          &policy.old_minus_new,
+                          &policy.sampler_gap,
+                          &policy.importance_weight,
+                          &policy.clipped_tokens,
+                          &policy.tokens,
+                          &metrics.value_loss,
+                          &metrics.value_clipped_tokens};
+  std::vector<double> values;
+  for (const double* sum : sums) values.push_back(*sum);
+  SY_RETURN_IF_ERROR(SumOverRanks(*options_.communicator, "update_metrics", values));
+  for (size_t i = 0; i < values.size(); ++i) *sums[i] = values[i];
+  return absl::OkStatus();
+}
+
+UpdateState PolicyUpdate::Save() const {
+  UpdateState state = {{"policy", policy_.Save()}};
+  if (critic_ != nullptr) state["critic"] = critic_->Save();
+  return state;
+}
+
+absl::Status PolicyUpdate::Restore(const UpdateState& state) {
+  const auto policy = state.find("policy");
+  SY_CHECK(policy != state.end()) << "a state without a policy";
+  SY_RETURN_IF_ERROR(policy_.Restore(policy->second));
+  if (critic_ == nullptr) return absl::OkStatus();
+  const auto critic = state.find("critic");
+  if (critic == state.end()) {
+    return absl::FailedPreconditionError(
+        "the checkpoint has no critic: it was not written by trainer.algorithm ppo");
+  }
+  return critic_->Restore(critic->second);
+}
+
+}  // namespace switchyard

@@ -1,0 +1,109 @@
+// From a batch to new weights: scores what the algorithm needs, assigns credit, and makes one
+// optimizer step per mini-batch, data-parallel over the ranks. Owns the policy, the critic (PPO)
+// and the reference policy (KL).
+//
+//   batch ─▶ reference log-probabilities, values ─▶ advantages ─▶ per mini-batch:
+//     pack over ranks ─▶ per micro-batch: forward ─▶ loss on [n] vectors ─▶ backward ─▶ all-reduce
+//     ─▶ clip ─▶ AdamW
+//
+// Every rank calls the same methods with the same arguments in the same order. One thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "policy/model_config.h"
+#include "proto/config.pb.h"
+#include "trainer/batch.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/credit.h"
+#include "trainer/losses/policy_objective.h"
+#include "trainer/packing.h"
+#include "trainer/trainable_model.h"
+
+namespace switchyard {
+
+struct UpdateOptions {
+  TrainerConfig config;
+  ModelConfig model;
+  double temperature = 1.0;  // that the trajectories were sampled at, > 0
+  at::Device device = at::kCPU;
+  at::ScalarType compute_type = at::kFloat;
+  Communicator* communicator = nullptr;  // outlives the update
+};
+
+// The figures of one batch, the same on every rank.
+struct UpdateMetrics {
+  ObjectiveSums policy;     // over all mini-batches; `loss` is the mean over them
+  double value_loss = 0.0;  // mean over mini-batches
+  double value_clipped_tokens = 0.0;
+  double gradient_norm = 0.0;  // before clipping, of the last mini-batch
+  double critic_gradient_norm = 0.0;
+  double learning_rate = 0.0;
+  double micro_batches_per_rank = 0.0;
+};
+
+// What a checkpoint keeps: "policy" and, for PPO, "critic".
+using UpdateState = std::map<std::string, ModelState>;
+
+class PolicyUpdate {
+ public:
+  // `initial` is the policy to start from, and the reference policy when the KL coefficient or
+  // target is above 0. The critic starts as the policy with a value head of zeros. Fails:
+  // kFailedPrecondition naming a missing tensor.
+  static absl::StatusOr<std::unique_ptr<PolicyUpdate>> Create(UpdateOptions options,
+                                                              const PolicyWeights& initial);
+
+  // Learns from one batch as step `step` (0, 1, …). An empty batch changes nothing.
+  // Fails: kInvalidArgument (a trajectory longer than a micro-batch), kInternal (a gradient that is
+  // not finite), or as the collectives do.
+  absl::StatusOr<UpdateMetrics> Run(const Batch& batch, int64_t step, double kl_coefficient);
+
+  std::shared_ptr<const PolicyWeights> ExportPolicy() const { return policy_.weights().Export(); }
+  UpdateState Save() const;
+  absl::Status Restore(const UpdateState& state);
+
+ private:
+  // What all mini-batches of a batch share, [N] each; empty where the algorithm has no use for it.
+  struct BatchScores {
+    std::vector<double> sampler_logprobs;
+    std::vector<double> old_logprobs;
+    std::vector<double> reference_logprobs;
+    std::vector<double> values;
+    Credit credit;
+  };
+  struct MiniBatch {
+    int64_t step = 0;
+    double normalizer = 1.0;
+    double kl_coefficient = 0.0;
+    MicroBatches mine;
+  };
+  struct ValueSums {
+    double loss = 0.0;
+    double clipped_tokens = 0.0;
+  };
+
+  explicit PolicyUpdate(UpdateOptions options);
+  WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
+  absl::StatusOr<MicroBatches> PackMine(const Batch& batch, int64_t first, int64_t end) const;
+  absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
+  absl::StatusOr<double> UpdatePolicy(const Batch& batch, const BatchScores& scores,
+                                      const MiniBatch& mini, ObjectiveSums& sums);
+  absl::StatusOr<double> UpdateCritic(const Batch& batch, const BatchScores& scores,
+                                      const MiniBatch& mini, ValueSums& sums);
+  Objective ComputeObjective(const MicroBatch& micro, const BatchScores& scores,
+                             const MiniBatch& mini, const TokenScores& tokens) const;
+  absl::Status SumMetrics(UpdateMetrics& metrics) const;
+
+  const UpdateOptions options_;
+  TrainableModel policy_;
+  std::unique_ptr<TrainableModel> critic_;                // PPO
+  std::unique_ptr<ReplicatedWeights> reference_weights_;  // with a KL penalty
+  std::unique_ptr<Transformer> reference_;
+};
+
+}  // namespace switchyard
