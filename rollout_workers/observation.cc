@@ -8,7 +8,6 @@ namespace {
 
 constexpr char kOpen[] = "\n\n<information>";
 constexpr char kClose[] = "</information>\n\n";
-constexpr char kTruncated[] = " [truncated]";
 constexpr size_t kMaxBytesPerToken =
     256;  // longer ones are rare, and then cut an endless body a little shorter
 constexpr std::string_view kTagNames[] = {"think", "search", "information", "answer"};
@@ -64,7 +63,7 @@ std::vector<uint32_t> ObservationTokens(const Tokenizer& tokenizer, std::string_
   if (is_endless) body = body.substr(0, limit * kMaxBytesPerToken);
   std::vector<uint32_t> body_tokens = tokenizer.EncodePlain(NeutraliseTags(body));
   if (is_endless || body_tokens.size() > limit) {
-    std::vector<uint32_t> mark = tokenizer.EncodePlain(kTruncated);
+    std::vector<uint32_t> mark = tokenizer.EncodePlain(kTruncatedMark);
     mark.resize(std::min(mark.size(), limit));
     body_tokens.resize(std::min(body_tokens.size(), limit - mark.size()));
     Append(body_tokens, mark);

@@ -13,6 +13,9 @@
 
 namespace switchyard {
 
+// Ends a text that is not whole.
+inline constexpr char kTruncatedMark[] = " [truncated]";
+
 // A reply in which none of our tags can be read. Where `<` begins one of our eight tags (think,
 // search, information, answer; opening or closing; in any letter case; white space after `<` and
 // `/` allowed; its `>` may be missing), one space takes the place of the white space after `<`:
