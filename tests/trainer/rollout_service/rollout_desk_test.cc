@@ -1,0 +1,128 @@
+#include "trainer/rollout_service/rollout_desk.h"
+
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "tests/trainer/trajectories.h"
+
+namespace switchyard {
+namespace {
+
+using testing::MakeSpec;
+using testing::MakeTrajectory;
+
+class RolloutDeskTest : public ::testing::Test {
+ protected:
+  static RolloutDeskOptions Options(Clock* clock) {
+    RolloutDeskOptions options;
+    options.run_name = "test";
+    options.config_digest = 42;
+    options.vocabulary_size = 100;
+    options.lease_timeout = absl::Seconds(60);
+    options.clock = clock;
+    return options;
+  }
+  static WorkerIdentity Identity(const std::string& id) {
+    WorkerIdentity worker;
+    worker.set_worker_id(id);
+    worker.set_worker_epoch(1);
+    return worker;
+  }
+  LeaseResponse Lease(const std::string& id, int max_episodes, int wait_ms = 0,
+                      const std::vector<std::string>& active = {}) {
+    LeaseRequest request;
+    *request.mutable_worker() = Identity(id);
+    request.set_max_episodes(max_episodes);
+    request.set_wait_ms(wait_ms);
+    for (const std::string& episode : active) request.add_active_episode_ids(episode);
+    LeaseResponse result;
+    absl::Notification done;
+    desk_.Lease(request, [] { return false; }, [&](LeaseResponse response) {
+      result = std::move(response);
+      done.Notify();
+    });
+    done.WaitForNotification();
+    return result;
+  }
+  SubmitResponse Submit(const std::string& id, const Trajectory& trajectory) {
+    SubmitRequest request;
+    *request.mutable_worker() = Identity(id);
+    *request.add_trajectories() = trajectory;
+    return desk_.Submit(request);
+  }
+  void SetUp() override { desk_.publisher().Publish(1, std::make_shared<const PolicyWeights>()); }
+  StepPlan Plan(int n) {
+    StepPlan plan;
+    plan.policy_version = 1;
+    for (int i = 0; i < n; ++i) plan.episodes.push_back(MakeSpec("e" + std::to_string(i)));
+    return plan;
+  }
+
+  ManualClock clock_;
+  RolloutDesk desk_{Options(&clock_)};
+};
+
+TEST_F(RolloutDeskTest, AWorkerWithAnotherConfigIsRefused) {
+  RegisterRequest request;
+  *request.mutable_worker() = Identity("w1");
+  request.set_config_digest(43);
+  EXPECT_TRUE(absl::IsFailedPrecondition(desk_.Register(request).status()));
+  request.set_config_digest(42);
+  EXPECT_EQ(desk_.Register(request)->policy_version(), 1);
+}
+
+TEST_F(RolloutDeskTest, AWaitingRequestIsAnsweredWhenAStepBegins) {
+  const StepPlan plan = Plan(2);
+  std::jthread worker([&] {
+    LeaseResponse response;
+    while (response.leases_size() == 0) response = Lease("w1", 8, /*wait_ms=*/30000);
+    for (const EpisodeLease& lease : response.leases()) Submit("w1", MakeTrajectory(lease.spec()));
+  });
+  const auto step = desk_.CollectStep(plan, [](const CollectProgress&) { return true; });
+  ASSERT_TRUE(step.ok());
+  ASSERT_EQ(step->trajectories.size(), 2u);
+  EXPECT_EQ(step->trajectories[1].episode_id(), "e1");
+}
+
+TEST_F(RolloutDeskTest, TheFirstWorkerLeavesAFairShare) {
+  Lease("w1", 0);
+  Lease("w2", 0);
+  std::jthread learner([&] { (void)desk_.CollectStep(Plan(10), [&](const CollectProgress& p) {
+    return p.num_committed < 1; }); });
+  LeaseResponse first;
+  while (first.leases_size() == 0) first = Lease("w1", 10, /*wait_ms=*/30000);
+  EXPECT_EQ(first.leases_size(), 5);
+  EXPECT_EQ(Lease("w2", 10).leases_size(), 5);
+  Submit("w1", MakeTrajectory(first.leases(0).spec()));
+}
+
+TEST_F(RolloutDeskTest, ForgedTrajectoriesAreDroppedAndTheirEpisodesRunAgain) {
+  std::jthread learner([&] { (void)desk_.CollectStep(Plan(1), [](const CollectProgress&) { return true; }); });
+  LeaseResponse lease;
+  while (lease.leases_size() == 0) lease = Lease("w1", 1, 30000);
+  Trajectory forged = MakeTrajectory(lease.leases(0).spec());
+  forged.set_token_ids(0, 5000);
+  EXPECT_EQ(Submit("w1", forged).acknowledged_episode_ids_size(), 1);
+  const LeaseResponse again = Lease("w2", 1);
+  ASSERT_EQ(again.leases_size(), 1);
+  Submit("w2", MakeTrajectory(again.leases(0).spec()));
+}
+
+TEST_F(RolloutDeskTest, AGivenUpStepCancelsItsLeases) {
+  const auto step = desk_.CollectStep(Plan(3), [](const CollectProgress&) { return false; });
+  EXPECT_TRUE(absl::IsCancelled(step.status()));
+  EXPECT_EQ(Lease("w1", 8, 0, {"e0"}).cancelled_episode_ids_size(), 1);
+}
+
+TEST_F(RolloutDeskTest, FinishTellsWorkersToLeave) {
+  Lease("w1", 0);
+  std::jthread worker([&] {
+    while (!Lease("w1", 8, /*wait_ms=*/30000).is_finished()) {
+    }
+  });
+  desk_.Finish(absl::Seconds(30));
+}
+
+}  // namespace
+}  // namespace switchyard

@@ -1,0 +1,50 @@
+#include "trainer/rollout_service/trajectory_check.h"
+
+#include <cmath>
+#include <functional>
+
+#include <gtest/gtest.h>
+
+#include "tests/trainer/trajectories.h"
+
+namespace switchyard {
+namespace {
+
+constexpr int kVocabulary = 100;
+
+absl::Status CheckAfter(const std::function<void(Trajectory&)>& change) {
+  const EpisodeSpec spec = testing::MakeSpec("a");
+  Trajectory t = testing::MakeTrajectory(spec);
+  change(t);
+  return CheckTrajectory(t, spec, kVocabulary);
+}
+
+TEST(TrajectoryCheckTest, AWellFormedTrajectoryPasses) { EXPECT_TRUE(CheckAfter([](Trajectory&) {}).ok()); }
+
+TEST(TrajectoryCheckTest, ForgedOrStaleOnesAreRefused) {
+  const std::vector<std::function<void(Trajectory&)>> faults = {
+      [](Trajectory& t) { t.set_episode_id("b"); },
+      [](Trajectory& t) { t.set_purpose(PURPOSE_EVAL); },
+      [](Trajectory& t) { t.set_step(7); },
+      [](Trajectory& t) { t.mutable_question()->set_id("another"); },
+      [](Trajectory& t) { t.set_status(EPISODE_STATUS_UNSPECIFIED); },
+      [](Trajectory& t) { t.add_token_ids(1); },
+      [](Trajectory& t) { t.set_token_ids(0, kVocabulary); },
+      [](Trajectory& t) { t.set_logprobs(3, NAN); },
+      [](Trajectory& t) { t.set_logprobs(3, 0.5f); },
+      [](Trajectory& t) { t.set_logprobs(0, -0.5f); },
+      [](Trajectory& t) { t.set_policy_versions(3, 2); },
+      [](Trajectory& t) { t.set_provenance(3, PROVENANCE_UNSPECIFIED); },
+      [](Trajectory& t) { t.mutable_actions(0)->set_first_token(1); },
+      [](Trajectory& t) { t.mutable_actions(0)->set_end_token(6); },
+      [](Trajectory& t) { t.mutable_components()->set_em(INFINITY); },
+      [](Trajectory& t) { t.add_pool_calls()->set_cost_picousd(-1); },
+      [](Trajectory& t) { t.add_pool_calls()->set_cost_picousd(5); },
+  };
+  for (size_t i = 0; i < faults.size(); ++i) {
+    EXPECT_TRUE(absl::IsInvalidArgument(CheckAfter(faults[i]))) << "fault " << i;
+  }
+}
+
+}  // namespace
+}  // namespace switchyard

@@ -1,0 +1,51 @@
+#include "trainer/rollout_service/weight_publisher.h"
+
+#include <gtest/gtest.h>
+
+#include "common/crc32c.h"
+
+namespace switchyard {
+namespace {
+
+std::shared_ptr<const PolicyWeights> Weights(float base) {
+  std::map<std::string, HostTensor> tensors;
+  tensors["a"] = {{2, 3}, {base, base + 1, base + 2, base + 3, base + 4, base + 5}};
+  tensors["b"] = {{1}, {base * 10}};
+  tensors["c"] = {{5}, {1, 2, 3, 4, 5}};
+  return std::make_shared<const PolicyWeights>(std::move(tensors));
+}
+
+// Chunks of any size, also ones that cross tensors, make up the stream that the manifest describes.
+TEST(WeightPublisherTest, ChunksMakeUpTheTensorsOfTheManifest) {
+  WeightPublisher publisher;
+  publisher.Publish(3, Weights(0.5f));
+  const WeightManifest manifest = publisher.Manifest(0).value();
+  ASSERT_EQ(manifest.total_bytes(), 12u * 4);
+  for (const uint64_t size : {1u, 5u, 24u, 25u, 1000u}) {
+    std::string stream;
+    while (true) {
+      const WeightChunk chunk = publisher.ReadChunk(3, stream.size(), size).value();
+      if (chunk.data().empty()) break;
+      EXPECT_EQ(chunk.crc32c(), Crc32c(chunk.data()));
+      stream += chunk.data();
+    }
+    ASSERT_EQ(stream.size(), manifest.total_bytes());
+    for (const WeightTensor& t : manifest.tensors()) {
+      EXPECT_EQ(Crc32c(std::string_view(stream).substr(t.offset(), t.num_bytes())), t.crc32c()) << t.name();
+    }
+  }
+}
+
+TEST(WeightPublisherTest, KeepsTheNewestTwoVersions) {
+  WeightPublisher publisher;
+  EXPECT_EQ(publisher.newest_version(), 0);
+  for (int version : {1, 2, 3}) publisher.Publish(version, Weights(version));
+  EXPECT_EQ(publisher.newest_version(), 3);
+  EXPECT_TRUE(publisher.Manifest(2).ok());
+  EXPECT_TRUE(absl::IsNotFound(publisher.Manifest(1).status()));
+  EXPECT_TRUE(absl::IsNotFound(publisher.ReadChunk(1, 0, 10).status()));
+  EXPECT_TRUE(absl::IsOutOfRange(publisher.ReadChunk(3, 1000, 10).status()));
+}
+
+}  // namespace
+}  // namespace switchyard

@@ -1,0 +1,209 @@
+#include "trainer/rollout_service/rollout_desk.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/check.h"
+#include "common/log.h"
+#include "trainer/rollout_service/trajectory_check.h"
+
+namespace switchyard {
+namespace {
+
+constexpr absl::Duration kClerkPeriod = absl::Milliseconds(50);
+constexpr absl::Duration kLongestWait = absl::Seconds(30);   // of a lease request, whatever it asks for
+
+}  // namespace
+
+RolloutDesk::RolloutDesk(const RolloutDeskOptions& options)
+    : options_(options),
+      learner_epoch_(static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()))),
+      table_(options.lease_timeout, options.max_attempts),
+      clerk_([this](std::stop_token stop) { ClerkLoop(stop); }) {}
+
+RolloutDesk::~RolloutDesk() {
+  clerk_.request_stop();
+  clerk_.join();
+  std::list<WaitingRequest> waiting;
+  {
+    absl::MutexLock lock(&mutex_);
+    waiting.swap(waiting_);
+  }
+  for (WaitingRequest& request : waiting) request.reply(LeaseResponse());
+}
+
+absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& request) {
+  const WorkerIdentity& worker = request.worker();
+  if (worker.worker_id().empty()) return absl::InvalidArgumentError("a worker registers with its worker_id");
+  if (request.config_digest() != options_.config_digest) {
+    return absl::FailedPreconditionError(absl::StrFormat(
+        "worker %s runs with another config than the learner of run '%s' (digest %016x, learner %016x): start it with "
+        "the run's config.resolved.yaml", worker.worker_id(), options_.run_name, request.config_digest(),
+        options_.config_digest));
+  }
+  RegisterResponse response;
+  response.set_run_name(options_.run_name);
+  response.set_learner_epoch(learner_epoch_);
+  response.set_policy_version(publisher_.newest_version());
+  {
+    absl::MutexLock lock(&mutex_);
+    table_.ReleaseEarlierEpochs(worker);
+    Hear(worker);
+  }
+  LogInfo("worker registered worker=", worker.worker_id(), " epoch=", worker.worker_epoch());
+  AnswerWaiting();
+  return response;
+}
+
+void RolloutDesk::Lease(const LeaseRequest& request, std::function<bool()> is_gone, LeaseReply reply) {
+  LeaseResponse response;
+  {
+    absl::MutexLock lock(&mutex_);
+    Hear(request.worker());
+    const bool has_news = FillResponse(request, response);
+    if (!has_news && request.wait_ms() > 0) {
+      const absl::Duration wait = std::min(absl::Milliseconds(request.wait_ms()), kLongestWait);
+      waiting_.push_back({request, std::move(is_gone), std::move(reply), absl::Now() + wait});
+      return;
+    }
+  }
+  reply(std::move(response));
+}
+
+bool RolloutDesk::FillResponse(const LeaseRequest& request, LeaseResponse& response) {
+  const absl::Time now = options_.clock->Now();
+  response.Clear();
+  response.set_policy_version(publisher_.newest_version());
+  response.set_is_finished(is_finished_);
+  const std::vector<std::string> active(request.active_episode_ids().begin(), request.active_episode_ids().end());
+  for (std::string& id : table_.Renew(request.worker(), active, now)) {
+    response.add_cancelled_episode_ids(std::move(id));
+  }
+  if (is_finished_) {
+    workers_[request.worker().worker_id()].knows_finished = true;
+    return true;
+  }
+  // A fair share of the step, so that the first worker to ask does not leave the others idle.
+  const int live = std::max(1, NumLiveWorkers());
+  const int share = (table_.num_episodes() + live - 1) / live;
+  for (EpisodeLease& lease : table_.Lease(request.worker(), std::min(share, request.max_episodes()), now)) {
+    *response.add_leases() = std::move(lease);
+  }
+  return response.leases_size() > 0 || response.cancelled_episode_ids_size() > 0;
+}
+
+SubmitResponse RolloutDesk::Submit(const SubmitRequest& request) {
+  SubmitResponse response;
+  absl::MutexLock lock(&mutex_);
+  Hear(request.worker());
+  for (const Trajectory& trajectory : request.trajectories()) {
+    response.add_acknowledged_episode_ids(trajectory.episode_id());
+    const EpisodeSpec* spec = table_.FindSpec(trajectory.episode_id());
+    if (spec == nullptr) continue;   // of an earlier step: no longer wanted
+    if (absl::Status status = CheckTrajectory(trajectory, *spec, options_.vocabulary_size); !status.ok()) {
+      LogError(status.message());
+      table_.Refuse(trajectory.episode_id());
+      continue;
+    }
+    table_.Commit(trajectory);
+  }
+  return response;
+}
+
+absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
+    const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) {
+  SY_CHECK(publisher_.newest_version() == plan.policy_version)
+      << "the plan samples from version " << plan.policy_version << ", published is " << publisher_.newest_version();
+  {
+    absl::MutexLock lock(&mutex_);
+    table_.StartStep(plan);
+  }
+  AnswerWaiting();
+  while (true) {
+    CollectProgress progress;
+    {
+      absl::MutexLock lock(&mutex_);
+      const auto is_complete = [this] {
+        mutex_.AssertHeld();
+        return table_.is_complete();
+      };
+      mutex_.AwaitWithTimeout(absl::Condition(&is_complete), absl::Milliseconds(200));
+      progress = {table_.num_episodes(), table_.num_committed(), NumLiveWorkers()};
+      if (table_.is_complete()) {
+        CollectedStep step = table_.TakeStep();
+        step.num_workers = progress.num_workers;
+        return step;
+      }
+    }
+    if (!should_go_on(progress)) {
+      absl::MutexLock lock(&mutex_);
+      table_.CancelStep();
+      return absl::CancelledError("the step was given up before its episodes were complete");
+    }
+  }
+}
+
+void RolloutDesk::Finish(absl::Duration patience) {
+  {
+    absl::MutexLock lock(&mutex_);
+    is_finished_ = true;
+    table_.CancelStep();
+  }
+  AnswerWaiting();
+  absl::MutexLock lock(&mutex_);
+  const auto all_know = [this] {
+    mutex_.AssertHeld();
+    return std::all_of(workers_.begin(), workers_.end(), [this](const auto& entry) {
+      return entry.second.knows_finished || options_.clock->Now() - entry.second.last_heard > options_.lease_timeout;
+    });
+  };
+  mutex_.AwaitWithTimeout(absl::Condition(&all_know), patience);
+}
+
+void RolloutDesk::ClerkLoop(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    {
+      absl::MutexLock lock(&mutex_);
+      table_.Expire(options_.clock->Now());
+    }
+    AnswerWaiting();
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(
+        +[](std::stop_token* token) { return token->stop_requested(); }, &stop), kClerkPeriod);
+  }
+}
+
+void RolloutDesk::AnswerWaiting() {
+  Replies replies;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (auto it = waiting_.begin(); it != waiting_.end();) {
+      LeaseResponse response;
+      if (it->is_gone() || FillResponse(it->request, response) || absl::Now() >= it->give_up) {
+        replies.emplace_back(std::move(it->reply), std::move(response));
+        it = waiting_.erase(it);
+      } else {
+        ++it;
+      }
+    }
+  }
+  for (auto& [reply, response] : replies) reply(std::move(response));
+}
+
+void RolloutDesk::Hear(const WorkerIdentity& identity) {
+  Worker& worker = workers_[identity.worker_id()];
+  worker.epoch = identity.worker_epoch();
+  worker.last_heard = options_.clock->Now();
+  worker.knows_finished = false;
+}
+
+int RolloutDesk::NumLiveWorkers() const {
+  const absl::Time now = options_.clock->Now();
+  return static_cast<int>(std::count_if(workers_.begin(), workers_.end(), [&](const auto& entry) {
+    return now - entry.second.last_heard < options_.lease_timeout;
+  }));
+}
+
+}  // namespace switchyard

@@ -1,0 +1,177 @@
+#include "trainer/rollout_service/rollout_service.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include <grpcpp/grpcpp.h>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/config_digest.h"
+#include "common/config_loader.h"
+#include "common/file_system.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "proto/learner_service.grpc.pb.h"
+#include "trainer/rollout_service/rollout_desk.h"
+
+namespace switchyard {
+namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;
+constexpr absl::Duration kFinishPatience = absl::Seconds(5);
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  // The two enumerations have the same numbers.
+  return grpc::Status(static_cast<grpc::StatusCode>(status.raw_code()), std::string(status.message()));
+}
+
+// Streams one version's chunks; deletes itself when the call is over.
+class WeightStream final : public grpc::ServerWriteReactor<WeightChunk> {
+ public:
+  WeightStream(const WeightPublisher& publisher, const FetchWeightsRequest& request, int chunk_bytes)
+      : publisher_(publisher), version_(request.policy_version()), offset_(request.first_offset()),
+        chunk_bytes_(chunk_bytes) {
+    WriteNext();
+  }
+  void OnWriteDone(bool is_ok) override {
+    if (!is_ok) return Finish(grpc::Status(grpc::StatusCode::CANCELLED, "the worker went away"));
+    WriteNext();
+  }
+  void OnDone() override { delete this; }
+
+ private:
+  void WriteNext() {
+    absl::StatusOr<WeightChunk> chunk = publisher_.ReadChunk(version_, offset_, chunk_bytes_);
+    if (!chunk.ok()) return Finish(ToGrpc(chunk.status()));
+    if (chunk->data().empty()) return Finish(grpc::Status::OK);
+    chunk_ = *std::move(chunk);
+    offset_ += chunk_.data().size();
+    StartWrite(&chunk_);
+  }
+
+  const WeightPublisher& publisher_;
+  const int64_t version_;
+  uint64_t offset_;
+  const int chunk_bytes_;
+  WeightChunk chunk_;   // until its write is done
+};
+
+class Service final : public LearnerService::CallbackService {
+ public:
+  Service(RolloutDesk* desk, int chunk_bytes) : desk_(desk), chunk_bytes_(chunk_bytes) {}
+
+  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context, const RegisterRequest* request,
+                                     RegisterResponse* response) override {
+    return Answer(context, desk_->Register(*request), response);
+  }
+  grpc::ServerUnaryReactor* LeaseEpisodes(grpc::CallbackServerContext* context, const LeaseRequest* request,
+                                          LeaseResponse* response) override {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    desk_->Lease(*request, /*is_gone=*/[context] { return context->IsCancelled(); },
+                 [reactor, response](LeaseResponse answer) {
+                   *response = std::move(answer);
+                   reactor->Finish(grpc::Status::OK);
+                 });
+    return reactor;
+  }
+  grpc::ServerUnaryReactor* SubmitTrajectories(grpc::CallbackServerContext* context, const SubmitRequest* request,
+                                               SubmitResponse* response) override {
+    return Answer<SubmitResponse>(context, desk_->Submit(*request), response);
+  }
+  grpc::ServerUnaryReactor* GetWeightManifest(grpc::CallbackServerContext* context,
+                                              const WeightManifestRequest* request,
+                                              WeightManifest* response) override {
+    return Answer(context, desk_->publisher().Manifest(request->policy_version()), response);
+  }
+  grpc::ServerWriteReactor<WeightChunk>* FetchWeights(grpc::CallbackServerContext*,
+                                                      const FetchWeightsRequest* request) override {
+    return new WeightStream(desk_->publisher(), *request, chunk_bytes_);
+  }
+
+ private:
+  template <typename Response>
+  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, absl::StatusOr<Response> answer,
+                                          Response* response) {
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (answer.ok()) *response = *std::move(answer);
+    reactor->Finish(ToGrpc(answer.status()));
+    return reactor;
+  }
+
+  RolloutDesk* const desk_;   // outlives the service
+  const int chunk_bytes_;
+};
+
+class RolloutService final : public TrajectorySource {
+ public:
+  RolloutService(const RolloutDeskOptions& options, int chunk_bytes) : desk_(options), service_(&desk_, chunk_bytes) {}
+  ~RolloutService() override {
+    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+  }
+
+  // Returns host:port in use.
+  absl::StatusOr<std::string> Listen(const std::string& address) {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+    builder.SetMaxSendMessageSize(kMaxMessageBytes);
+    builder.RegisterService(&service_);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      return absl::UnavailableError(absl::StrCat("cannot listen on ", address,
+                                                 ": the address is in use or not of this host; set "
+                                                 "trainer.rollout_service.listen_address (port 0 picks a free one)"));
+    }
+    std::string host = address.substr(0, address.rfind(':'));
+    if (host == "0.0.0.0" || host == "[::]" || host.empty()) {
+      char name[256] = "localhost";
+      gethostname(name, sizeof(name) - 1);
+      host = name;
+    }
+    return absl::StrCat(host, ":", port);
+  }
+
+  absl::Status PublishWeights(int64_t policy_version, std::shared_ptr<const PolicyWeights> weights) override {
+    desk_.publisher().Publish(policy_version, std::move(weights));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<CollectedStep> CollectStep(
+      const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) override {
+    return desk_.CollectStep(plan, should_go_on);
+  }
+  absl::Status Finish() override {
+    desk_.Finish(kFinishPatience);
+    return absl::OkStatus();
+  }
+
+ private:
+  RolloutDesk desk_;
+  Service service_;
+  std::unique_ptr<grpc::Server> server_;   // last: dies first
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunConfig& config,
+                                                                      int64_t vocabulary_size) {
+  const RolloutServiceConfig& service_config = config.trainer().rollout_service();
+  RolloutDeskOptions options;
+  options.run_name = config.run().name();
+  options.config_digest = WorkerConfigDigest(config);
+  options.vocabulary_size = vocabulary_size;
+  options.lease_timeout = absl::Seconds(service_config.lease_timeout_s());
+  options.max_attempts = config.episode().max_attempts();
+  auto service = std::make_unique<RolloutService>(options, service_config.weight_chunk_bytes());
+  SY_ASSIGN_OR_RETURN(const std::string address, service->Listen(service_config.listen_address()));
+  const std::string path = absl::StrCat(RunFolder(config), "/learner.address");
+  SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));
+  SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), path, absl::StrCat(address, "\n")));
+  LogInfo("rollout service listens address=", address, " file=", path);
+  return service;
+}
+
+}  // namespace switchyard
