@@ -93,7 +93,9 @@ LeaseTable::CommitResult LeaseTable::Commit(Trajectory trajectory) {
     return CommitResult::kDuplicate;
   }
   const bool is_pool_failure = trajectory.status() == EPISODE_STATUS_POOL_FAILED;
-  if (is_pool_failure && trajectory.attempt() != entry->attempt) return CommitResult::kTryAgain;   // already counted
+  if (is_pool_failure && (entry->state != State::kLeased || trajectory.attempt() != entry->attempt)) {
+    return CommitResult::kTryAgain;   // counted before, or about to be tried again anyway
+  }
   if (trajectory.status() == EPISODE_STATUS_CANCELLED || (is_pool_failure && ++entry->pool_failures < max_attempts_)) {
     GiveBack(*entry);
     return CommitResult::kTryAgain;

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/synchronization/notification.h"
+
 #include "tests/trainer/trajectories.h"
 
 namespace switchyard {

@@ -1,0 +1,132 @@
+"""Whole runs: the emulated pool, trainer ranks, rollout workers."""
+import json
+import signal
+import unittest
+
+from harness import Run, kill_session, session_members, wait_for_exit, wait_until
+
+# What two runs of the same seed may differ in.
+TIMING = ("_s", "_per_s", "_ms", "num_workers")
+
+
+def without_times(rows):
+    return [{key: value for key, value in row.items() if not key.endswith(TIMING)} for row in rows]
+
+
+def weights(run):
+    """The newest checkpoint's tensor files, byte by byte."""
+    newest = run.checkpoints()[-1]
+    return {str(path.relative_to(newest)): path.read_bytes() for path in sorted(newest.rglob("*.safetensors"))}
+
+
+def trajectories(run):
+    """Recorded trajectories by episode, without who ran them and how long it took."""
+    rows = {}
+    for path in sorted((run.folder / "trajectories").glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            for key in ("workerId", "workerEpoch", "sequenceNumber", "attempt", "generateMs", "poolWaitMs",
+                        "worker_id", "worker_epoch", "sequence_number", "generate_ms", "pool_wait_ms"):
+                row.pop(key, None)
+            for call in row.get("pool_calls", row.get("poolCalls", [])):
+                for key in ("latencyMs", "latency_ms", "callId", "call_id", "attempts", "time"):
+                    call.pop(key, None)
+            rows[row.get("episode_id", row.get("episodeId"))] = row
+    return rows
+
+
+class TrainingRunTest(unittest.TestCase):
+    def test_two_ranks_and_two_workers_finish_a_run(self):
+        with Run(ranks=2) as run:
+            self.assertEqual(run.train(workers=2), 0, run.parent.joinpath("trainer.log").read_text()[-3000:])
+            self.assertEqual(len(run.metrics()), 4)
+            self.assertTrue((run.folder / "config.resolved.yaml").exists())
+            # Each call that a trajectory reports is in the ledger, at the same price.
+            ledger = {}
+            for line in (run.folder / "pool_ledger.jsonl").read_text().splitlines():
+                call = json.loads(line)
+                ledger[call["call_id"]] = call.get("cost_picousd", "0")
+            calls = [call for row in trajectories_with_calls(run) for call in row]
+            self.assertGreater(len(calls), 0)
+            for call in calls:
+                self.assertEqual(ledger[call["call_id"]], call.get("cost_picousd", "0"))
+            for process in run.processes:
+                if process.args[1] != "pool":
+                    self.assertEqual(session_members(process), [])
+
+    def test_any_number_of_workers_gives_the_same_run_bitwise(self):
+        seen = []
+        for workers in (1, 2, 3):
+            with Run(name="same") as run:
+                self.assertEqual(run.train(workers=workers), 0)
+                seen.append((without_times(run.metrics()), weights(run), trajectories(run)))
+        for other in seen[1:]:
+            self.assertEqual(seen[0][0], other[0])
+            self.assertEqual(seen[0][1], other[1])
+            self.assertEqual(seen[0][2], other[2])
+
+    def test_killed_and_resumed_equals_never_stopped_bitwise(self):
+        with Run(name="same") as whole:
+            self.assertEqual(whole.train(), 0)
+            expected = (without_times(whole.metrics()), weights(whole))
+        with Run(name="same") as run:
+            run.start_pool()
+            trainer = run.start_trainer()
+            worker = run.start_worker(run.address(trainer), "worker")
+            wait_until(lambda: len(run.checkpoints()) >= 2 or trainer.poll() is not None, "two checkpoints")
+            kill_session(trainer)
+            kill_session(worker)
+            self.assertEqual(run.train("--resume", "auto"), 0)
+            self.assertEqual(without_times(run.metrics()), expected[0])
+            self.assertEqual(weights(run), expected[1])
+
+    def test_a_killed_worker_costs_nothing_and_another_may_join(self):
+        with Run(name="same") as whole:
+            self.assertEqual(whole.train(), 0)
+            expected = (without_times(whole.metrics()), weights(whole))
+        with Run(name="same") as run:
+            run.start_pool()
+            trainer = run.start_trainer()
+            address = run.address(trainer)
+            victim = run.start_worker(address, "victim")
+            other = run.start_worker(address, "other")
+            wait_until(lambda: (run.folder / "pool_ledger.jsonl").exists(), "the first pool call")
+            kill_session(victim)
+            joined = run.start_worker(address, "joined")
+            self.assertEqual(wait_for_exit(trainer), 0)
+            for worker in (other, joined):
+                wait_for_exit(worker)
+            self.assertEqual(without_times(run.metrics()), expected[0])
+            self.assertEqual(weights(run), expected[1])
+
+    def test_sigusr1_saves_and_exits_75_and_the_run_goes_on(self):
+        with Run(name="same") as whole:
+            self.assertEqual(whole.train(), 0)
+            expected = weights(whole)
+        with Run(name="same", ranks=2) as run:
+            run.start_pool()
+            trainer = run.start_trainer(extra={"trainer.checkpoint.every_steps": 0})
+            worker = run.start_worker(run.address(trainer), "worker")
+            wait_until(lambda: (run.folder / "metrics.jsonl").exists() and run.metrics(), "a finished step")
+            trainer.send_signal(signal.SIGUSR1)
+            self.assertEqual(wait_for_exit(trainer), 75, trainer.log.read_text()[-3000:])
+            wait_for_exit(worker)
+            self.assertEqual(len(run.checkpoints()), 1)
+            self.assertEqual(run.train("--resume", "auto", extra={"trainer.checkpoint.every_steps": 0}), 0)
+            self.assertEqual([row["step"] for row in run.metrics()], [1, 2, 3, 4])
+            self.assertEqual(set(weights(run)), set(expected))
+
+
+def trajectories_with_calls(run):
+    for row in trajectories_raw(run):
+        yield row.get("pool_calls", row.get("poolCalls", []))
+
+
+def trajectories_raw(run):
+    for path in sorted((run.folder / "trajectories").glob("*.jsonl")):
+        for line in path.read_text().splitlines():
+            yield json.loads(line)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
