@@ -47,13 +47,14 @@ class ForwardPass {
 
 class Transformer {
  public:
-  // `weights` must outlive this object and every ForwardPass.
+  // `weights` must outlive this object, and this object every ForwardPass.
   Transformer(const ModelConfig& config, HeadKind head, WeightProvider* weights);
   ~Transformer();
 
   const ParameterLayout& layout() const;
 
-  // with_gradient = false keeps nothing for a backward.
+  // with_gradient = false keeps nothing for a backward. Positions must be below max_positions (a wrong shape, id or
+  // position is the caller's mistake and aborts).
   std::unique_ptr<ForwardPass> Forward(const PackedTokens& tokens, bool with_gradient);
 
  private:

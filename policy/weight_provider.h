@@ -12,11 +12,13 @@ class WeightProvider {
   virtual ~WeightProvider() = default;
 
   // Block `block`'s weights, flat [P], in the compute type and on the compute device, until ReleaseWeights(block).
-  // Calls nest: a block acquired twice is released twice. The contents must not be written.
+  // Calls nest: a block acquired twice is released twice. The contents must not be written. While a ForwardPass
+  // lives, a block comes back in the same storage each time (its bytes may be dropped after a release and refilled
+  // at the next acquire): the pass's graph refers to it.
   virtual at::Tensor AcquireWeights(int block) = 0;
   virtual void ReleaseWeights(int block) = 0;
 
-  // The flat f32 [P] buffer into which the backward of `block` adds its gradient; then GradientReady(block) once the
+  // The flat f32 [P] buffer (f64 where the weights are) into which the backward of `block` adds its gradient; then GradientReady(block) once the
   // backward has left it for good (the tied embedding: after block 0, not after the head).
   virtual at::Tensor GradientBuffer(int block) = 0;
   virtual void GradientReady(int block) = 0;

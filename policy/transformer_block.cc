@@ -1,0 +1,79 @@
+#include "policy/transformer_block.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/rms_norm.h>
+#include <ATen/ops/silu.h>
+
+#include "common/check.h"
+
+namespace switchyard {
+namespace {
+
+// Rotates query and key heads, x = (x₁, x₂) by halves → (x₁ cos − x₂ sin, x₂ cos + x₁ sin); values
+// pass through. Source: Su et al. 2021, in Hugging Face's half-split order.
+at::Tensor Rotate(const at::Tensor& qkv, const BlockContext& context) {
+  const ModelConfig& config = *context.config;
+  const int64_t half = config.head_width / 2;
+  const int64_t num_rotated = config.num_heads + config.num_kv_heads;
+  const at::Tensor heads = qkv.view({qkv.size(0), -1, config.head_width});      // [T, H + 2K, D]
+  const at::Tensor first = heads.narrow(1, 0, num_rotated).narrow(2, 0, half);  // [T, H + K, D/2]
+  const at::Tensor second = heads.narrow(1, 0, num_rotated).narrow(2, half, half);
+  const at::Tensor rotated = at::cat({first * context.cosines - second * context.sines,
+                                      second * context.cosines + first * context.sines},
+                                     /*dim=*/2);  // [T, H + K, D]
+  return at::cat({rotated, heads.narrow(1, num_rotated, config.num_kv_heads)}, 1).view(qkv.sizes());
+}
+
+}  // namespace
+
+std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config) {
+  const int64_t width = config.width;
+  const int64_t query_rows = config.num_heads * config.head_width;
+  const int64_t qkv_rows = query_rows + 2 * config.num_kv_heads * config.head_width;
+  std::vector<at::Tensor> result;
+  int64_t offset = 0;
+  const auto take = [&](std::vector<int64_t> shape) {
+    const int64_t n = shape.size() == 2 ? shape[0] * shape[1] : shape[0];
+    result.push_back(flat.narrow(0, offset, n).view(shape));
+    offset += n;
+  };
+  take({width});
+  take({qkv_rows, width});
+  if (config.is_qkv_biased) take({qkv_rows});
+  take({width, query_rows});
+  take({width});
+  take({2 * config.intermediate_width, width});
+  take({width, config.intermediate_width});
+  SY_CHECK(offset == flat.size(0))
+      << "a block of " << flat.size(0) << " elements, the layout has " << offset;
+  return result;
+}
+
+at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weights,
+                        const BlockContext& context) {
+  const ModelConfig& config = *context.config;
+  size_t next = 0;
+  const at::Tensor& input_norm = weights[next++];
+  const at::Tensor& qkv_weight = weights[next++];
+  const at::Tensor qkv_bias = config.is_qkv_biased ? weights[next++] : at::Tensor();
+  const at::Tensor& output_weight = weights[next++];
+  const at::Tensor& post_norm = weights[next++];
+  const at::Tensor& gate_up_weight = weights[next++];
+  const at::Tensor& down_weight = weights[next++];
+
+  const at::Tensor normed = at::rms_norm(x, {config.width}, input_norm, config.norm_epsilon);
+  const at::Tensor qkv =
+      Rotate(at::linear(normed, qkv_weight, qkv_bias), context);  // [T, (H + 2K) · D]
+  const at::Tensor attended =
+      PackedAttention(qkv, context.attention, config.num_heads, config.num_kv_heads);
+  const at::Tensor y = x + at::linear(attended, output_weight);  // [T, C]
+  const at::Tensor gate_up = at::linear(
+      at::rms_norm(y, {config.width}, post_norm, config.norm_epsilon), gate_up_weight);  // [T, 2I]
+  const int64_t inner = config.intermediate_width;
+  return y + at::linear(at::silu(gate_up.narrow(1, 0, inner)) * gate_up.narrow(1, inner, inner),
+                        down_weight);
+}
+
+}  // namespace switchyard
