@@ -1,38 +1,13 @@
 #include "kernels/row_linear/row_linear.h"
 
-#include <sys/mman.h>
-
-#include <cstdlib>
-#include <cstring>
-
 #include "common/check.h"
 
 namespace switchyard {
-namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
-
-// Zeroed floats, on huge pages where that pays: a decode step walks through all weights, and misses
-// in the page table would cost as much as the reads.
-float* AllocateFloats(size_t count) {
-  size_t bytes = count * sizeof(float);
-  const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
-  bytes = (bytes + alignment - 1) / alignment * alignment;
-  void* data = std::aligned_alloc(alignment, bytes);
-  SY_CHECK(data != nullptr) << "out of memory for " << bytes << " bytes of weights";
-  if (alignment == kHugePage) madvise(data, bytes, MADV_HUGEPAGE);  // a hint: failing is fine
-  std::memset(data, 0, bytes);
-  return static_cast<float*>(data);
-}
-
-}  // namespace
-
-void PackedMatrix::Free::operator()(float* data) const { std::free(data); }
 
 PackedMatrix::PackedMatrix(int64_t num_outputs, int64_t num_inputs)
     : num_outputs_(num_outputs), num_inputs_(num_inputs) {
   SY_CHECK(num_outputs > 0 && num_inputs > 0) << num_outputs << " x " << num_inputs;
-  data_.reset(AllocateFloats(static_cast<size_t>(num_panels() * kPanel * num_inputs)));
+  data_ = ZeroedFloats(static_cast<size_t>(num_panels() * kPanel * num_inputs));
 }
 
 void PackedMatrix::SetRows(int64_t first_output, std::span<const float> rows) {

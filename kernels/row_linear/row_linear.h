@@ -6,9 +6,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 
+#include "kernels/aligned_floats.h"
 #include "kernels/cpu_level.h"
 
 namespace switchyard {
@@ -34,12 +34,9 @@ class PackedMatrix {
   const float* panel(int64_t index) const { return data_.get() + index * num_inputs_ * kPanel; }
 
  private:
-  struct Free {
-    void operator()(float* data) const;
-  };
   int64_t num_outputs_ = 0;
   int64_t num_inputs_ = 0;
-  std::unique_ptr<float, Free> data_;
+  AlignedFloats data_;
 };
 
 //   x [num_rows, num_inputs]   bias [num_outputs] or nullptr   y [num_rows, num_outputs],
