@@ -1,26 +1,9 @@
 #include "common/config_digest.h"
 
-#include <string>
-
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-
+#include "common/config_loader.h"
 #include "common/random.h"
 
 namespace switchyard {
-namespace {
-
-std::string Serialize(const google::protobuf::Message& message) {
-  std::string bytes;
-  google::protobuf::io::StringOutputStream stream(&bytes);
-  google::protobuf::io::CodedOutputStream coded(&stream);
-  coded.SetSerializationDeterministic(true);
-  message.SerializeToCodedStream(&coded);
-  coded.Trim();
-  return bytes;
-}
-
-}  // namespace
 
 uint64_t WorkerConfigDigest(const RunConfig& config) {
   RunConfig relevant;
@@ -34,7 +17,8 @@ uint64_t WorkerConfigDigest(const RunConfig& config) {
     model.clear_max_concurrency();
   }
   relevant.mutable_policy()->set_chat_template(config.policy().chat_template());
-  return StreamKey(0, Serialize(relevant), 0);
+  // As YAML, in which a default that was written out equals one that was not.
+  return StreamKey(0, ConfigToYaml(relevant), 0);
 }
 
 }  // namespace switchyard

@@ -9,4 +9,6 @@ namespace switchyard {
 
 std::span<const Command> Commands();
 
+int RunReward(int argc, char** argv);
+
 }  // namespace switchyard

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/config_loader.h"
+
 namespace switchyard {
 namespace {
 
@@ -31,6 +33,12 @@ TEST(ConfigDigestTest, DoesNotChangeWithWhatMayDifferFromHostToHost) {
   other.mutable_worker()->set_threads(8);
   other.mutable_policy()->set_path("/elsewhere");
   EXPECT_EQ(WorkerConfigDigest(other), WorkerConfigDigest(Config()));
+}
+
+TEST(ConfigDigestTest, DoesNotChangeWhenDefaultsAreWrittenOut) {
+  RunConfig resolved;
+  ASSERT_TRUE(ParseConfigYaml(ConfigToYaml(Config()), "config.resolved.yaml", {}, resolved).ok());
+  EXPECT_EQ(WorkerConfigDigest(resolved), WorkerConfigDigest(Config()));
 }
 
 }  // namespace
