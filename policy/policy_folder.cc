@@ -154,9 +154,7 @@ absl::Status WriteWeights(FileSystem& files, const std::string& path, const Poli
 }
 
 absl::Status CopyTokenizerFiles(FileSystem& files, const std::string& from, const std::string& to) {
-  for (const char* name :
-       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "vocab.json", "merges.txt", "chat_template.jinja", "generation_config.json"}) {
+  for (const std::string& name : CompanionFiles()) {
     const std::string source = absl::StrCat(from, "/", name);
     if (!files.Exists(source)) continue;
     SY_ASSIGN_OR_RETURN(const std::string content, files.Read(source));
@@ -181,6 +179,11 @@ absl::Status FillFolder(FileSystem& files, const std::string& folder, const Mode
 }
 
 }  // namespace
+
+std::vector<std::string> CompanionFiles() {
+  return {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+          "vocab.json",     "merges.txt",            "chat_template.jinja",     "generation_config.json"};
+}
 
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
   SY_ASSIGN_OR_RETURN(const std::string text, ReadJsonFile(folder, "config.json"));

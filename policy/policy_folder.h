@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "policy/model_config.h"
@@ -17,6 +18,9 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder);
 // Every tensor as f32, checked against the config's layout. Fails as above, or kDataLoss naming file and tensor.
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
                                                                        const ModelConfig& config);
+// The names of the files beside config.json and the weights that make a policy folder complete, as far as they exist:
+// the tokenizer's, the chat template's and generation_config.json.
+std::vector<std::string> CompanionFiles();
 // Writes config.json and model.safetensors, and copies tokenizer files from `tokenizer_folder`; atomic: the folder
 // appears whole or not at all. Fails: kAlreadyExists if it is there.
 absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config, const PolicyWeights& weights,

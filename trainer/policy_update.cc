@@ -1,6 +1,7 @@
 #include "trainer/policy_update.h"
 
 #include <algorithm>
+#include <map>
 
 #include "common/check.h"
 #include "common/status_macros.h"

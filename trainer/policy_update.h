@@ -9,7 +9,6 @@
 // Every rank calls the same methods with the same arguments in the same order. One thread.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +21,7 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/credit.h"
 #include "trainer/losses/policy_objective.h"
+#include "trainer/model_state.h"
 #include "trainer/packing.h"
 #include "trainer/trainable_model.h"
 
@@ -46,9 +46,6 @@ struct UpdateMetrics {
   double learning_rate = 0.0;
   double micro_batches_per_rank = 0.0;
 };
-
-// What a checkpoint keeps: "policy" and, for PPO, "critic".
-using UpdateState = std::map<std::string, ModelState>;
 
 class PolicyUpdate {
  public:

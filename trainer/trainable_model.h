@@ -12,18 +12,10 @@
 #include "policy/transformer.h"
 #include "proto/config.pb.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/model_state.h"
 #include "trainer/replicated_weights.h"
 
 namespace switchyard {
-
-// What a checkpoint keeps of a model: three sets of tensors under Hugging Face names, and the
-// optimizer's clock.
-struct ModelState {
-  std::shared_ptr<const PolicyWeights> weights;
-  std::shared_ptr<const PolicyWeights> first_moments;
-  std::shared_ptr<const PolicyWeights> second_moments;
-  int64_t optimizer_steps = 0;
-};
 
 class TrainableModel {
  public:
