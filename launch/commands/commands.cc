@@ -6,6 +6,7 @@ namespace switchyard {
 
 std::span<const Command> Commands() {
   static const auto* commands = new std::vector<Command>{
+      {"pool", "serve simulated models over HTTP, to learn and test offline", RunPool},
       {"reward", "score recorded transcripts, JSON lines in and out", RunReward},
   };
   return *commands;

@@ -9,6 +9,7 @@ namespace switchyard {
 
 std::span<const Command> Commands();
 
+int RunPool(int argc, char** argv);
 int RunReward(int argc, char** argv);
 
 }  // namespace switchyard

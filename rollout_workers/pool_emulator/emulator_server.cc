@@ -191,7 +191,7 @@ absl::StatusOr<std::unique_ptr<EmulatorServer>> EmulatorServer::Listen(
   if (server->port_ <= 0) {
     return absl::UnavailableError(
         absl::StrCat("cannot listen on ", config.listen_host(), ":", config.port(),
-                     ": another program has the port, or the address is not this machine's; "
+                     ": the port is in use, or the address is not this machine's; "
                      "choose another with --port, or 0 for a free one"));
   }
   // The library's queue of 5 loses connections when a worker opens dozens at once.
