@@ -1,9 +1,9 @@
 #include "trainer/question_source.h"
 
+#include <gtest/gtest.h>
+
 #include <algorithm>
 #include <set>
-
-#include <gtest/gtest.h>
 
 namespace switchyard {
 namespace {

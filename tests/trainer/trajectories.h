@@ -7,7 +7,8 @@
 
 namespace switchyard::testing {
 
-inline EpisodeSpec MakeSpec(const std::string& episode_id, int64_t step = 0, int64_t policy_version = 1) {
+inline EpisodeSpec MakeSpec(const std::string& episode_id, int64_t step = 0,
+                            int64_t policy_version = 1) {
   EpisodeSpec spec;
   spec.set_episode_id(episode_id);
   spec.set_purpose(PURPOSE_TRAIN);
