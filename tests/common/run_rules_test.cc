@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+
 #include "common/config_loader.h"
 
 namespace switchyard {
@@ -144,6 +146,18 @@ TEST(RunRulesTest, TheRunsNameIsAFolderAndTheMachineCanDoIt) {
                 HasSubstr("is not host:port"));
   }
   EXPECT_EQ(ErrorOf({"trainer.rollout_service.listen_address=0.0.0.0:50051"}), "");
+}
+
+TEST(RunRulesTest, EveryConfigurationOfTheTreeIsSound) {
+  int num_configs = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    ++num_configs;
+    const auto config = LoadRunConfig(entry.path().string(), {});
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_EQ(ValidateRunConfig(*config), absl::OkStatus()) << entry.path();
+  }
+  EXPECT_GT(num_configs, 0);
 }
 
 }  // namespace
