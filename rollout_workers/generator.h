@@ -43,7 +43,8 @@ struct RoundResult {
 class Generator {
  public:
   virtual ~Generator() = default;
-  // Queues a round. Fails: kInvalidArgument (empty input, id out of range), kOutOfRange (past max positions).
+  // Queues a round. Fails: kInvalidArgument (no token to go on from, id out of range), kOutOfRange (the sequence leaves
+  // no position to sample at). A round that reaches the last position stops there with kMaxTokens.
   virtual absl::Status StartRound(RoundRequest request) = 0;
   // Advances every running round by one token (prompts by a chunk). Returns the rounds that stopped.
   virtual absl::StatusOr<std::vector<RoundResult>> Step() = 0;
