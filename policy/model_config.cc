@@ -223,6 +223,7 @@ absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& config_json,
   SY_RETURN_IF_ERROR(ReadShape(reader, &config));
   SY_RETURN_IF_ERROR(ReadRope(reader, origin, &config));
   SY_ASSIGN_OR_RETURN(config.norm_epsilon, reader.Positive("rms_norm_eps", 1e-6));
+  SY_ASSIGN_OR_RETURN(config.initializer_range, reader.Positive("initializer_range", 0.02));
   SY_ASSIGN_OR_RETURN(config.is_tied, reader.Bool("tie_word_embeddings", false));
   SY_RETURN_IF_ERROR(ReadEndTokens(reader, &config));
   return config;
@@ -261,6 +262,7 @@ std::string ModelConfigToJson(const ModelConfig& config, const std::string& torc
         {"original_max_position_embeddings", config.rope_scaling.original_max_positions}};
   }
   json["rms_norm_eps"] = config.norm_epsilon;
+  json["initializer_range"] = config.initializer_range;
   json["tie_word_embeddings"] = config.is_tied;
   if (is_qwen) json["use_sliding_window"] = false;
   if (!is_qwen) json["attention_bias"] = false;

@@ -32,6 +32,7 @@ struct ModelConfig {
   double rope_theta = 10000.0;
   RopeScaling rope_scaling;
   double norm_epsilon = 1e-5;
+  double initializer_range = 0.02;  // standard deviation of random weights
   bool is_qkv_biased = false;       // Qwen2
   bool is_tied = false;             // the head's weight is the embedding's
   std::vector<uint32_t> end_token_ids;  // eos_token_id of config.json and generation_config.json

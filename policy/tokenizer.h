@@ -1,5 +1,6 @@
-// Text to token ids and back, from a policy folder's tokenizer.json: byte-level BPE with the GPT-2, Llama-3 and Qwen2
-// pre-tokenizers, equal to Hugging Face `tokenizers`. Immutable after loading; any thread.
+// Text to token ids and back, from a policy folder's tokenizer.json: byte-level BPE with the GPT-2,
+// Llama-3 and Qwen2 pre-tokenizers, equal to Hugging Face `tokenizers`. Immutable after loading;
+// any thread.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +17,17 @@ namespace switchyard {
 
 class Tokenizer {
  public:
-  // Fails: kNotFound naming the file; kInvalidArgument naming the part of tokenizer.json that is not supported.
+  // Fails: kNotFound naming the file; kInvalidArgument naming the part of tokenizer.json that is
+  // not supported.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& policy_folder);
-  static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(std::string_view tokenizer_json, const std::string& origin);
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> Parse(std::string_view tokenizer_json,
+                                                          const std::string& origin);
   virtual ~Tokenizer() = default;
 
   // Added and special tokens in the text are recognised; none is added.
   virtual std::vector<uint32_t> Encode(std::string_view text) const = 0;
-  // Added and special tokens in the text are NOT recognised: their spelling becomes plain text. For what others wrote.
+  // Added and special tokens in the text are NOT recognised: their spelling becomes plain text. For
+  // what others wrote.
   virtual std::vector<uint32_t> EncodePlain(std::string_view text) const = 0;
 
   // The exact bytes of a token: may be part of a UTF-8 character; decoding is concatenation.
@@ -31,9 +35,9 @@ class Tokenizer {
   // All bytes of all tokens, special ones included.
   virtual std::string Decode(std::span<const uint32_t> ids) const = 0;
 
-  virtual std::optional<uint32_t> TokenId(std::string_view text) const = 0;   // of one whole token
+  virtual std::optional<uint32_t> TokenId(std::string_view text) const = 0;  // of one whole token
   virtual bool IsSpecial(uint32_t id) const = 0;
-  virtual size_t vocabulary_size() const = 0;   // ids are below this
+  virtual size_t vocabulary_size() const = 0;  // ids are below this
 };
 
 }  // namespace switchyard

@@ -8,6 +8,7 @@ std::span<const Command> Commands() {
   static const auto* commands = new std::vector<Command>{
       {"pool", "serve simulated models over HTTP, to learn and test offline", RunPool},
       {"reward", "score recorded transcripts, JSON lines in and out", RunReward},
+      {"tokenize", "token ids of text, and text of token ids", RunTokenize},
   };
   return *commands;
 }

@@ -11,5 +11,6 @@ std::span<const Command> Commands();
 
 int RunPool(int argc, char** argv);
 int RunReward(int argc, char** argv);
+int RunTokenize(int argc, char** argv);
 
 }  // namespace switchyard

@@ -90,7 +90,7 @@ class Run:
                              "pool.log")
         def url():
             assert process.poll() is None, process.log.read_text()
-            found = re.search(r"http://127\.0\.0\.1:\d+/v1", process.log.read_text())
+            found = re.search(r"http://127\.0\.0\.1:\d+", process.log.read_text())
             return found and found.group(0)
         self.pool_url = wait_until(url, "the pool emulator's address")
         self.environment["SWITCHYARD_POOL_URL"] = self.pool_url

@@ -1,0 +1,35 @@
+#include "rollout_workers/pool_ledger.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace switchyard {
+
+absl::StatusOr<std::string> LedgerLine(PoolCall call, absl::Time time) {
+  call.set_time(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone()));
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string line;
+  const auto status = google::protobuf::util::MessageToJsonString(call, &line, options);
+  if (!status.ok()) {
+    return absl::InternalError(
+        absl::StrCat("cannot write pool call ", call.call_id(), " as JSON: ", std::string(status.message())));
+  }
+  line += '\n';
+  return line;
+}
+
+absl::StatusOr<PoolLedger> PoolLedger::Open(FileSystem& files, const std::string& path) {
+  SY_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.OpenForAppend(path));
+  return PoolLedger(std::move(file));
+}
+
+absl::Status PoolLedger::Write(const PoolCall& call, absl::Time time) {
+  SY_ASSIGN_OR_RETURN(const std::string line, LedgerLine(call, time));
+  return file_->Append(line);
+}
+
+}  // namespace switchyard
