@@ -1,10 +1,8 @@
 #include "rollout_workers/chat_protocol.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
-#include <nlohmann/json.hpp>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
@@ -54,11 +52,13 @@ std::string Printable(std::string_view text) {
   return clean;
 }
 
-// The forms that servers use: {"error":{"message":…}}, {"error":"…"}, {"message":…}, {"detail":"…"}.
+// The forms that servers use: {"error":{"message":…}}, {"error":"…"}, {"message":…},
+// {"detail":"…"}.
 std::string ErrorSentence(const Json& json) {
   if (const Json* error = Member(json, "error")) {
     if (error->is_string()) return Printable(error->get<std::string>());
-    if (std::string message = StringMember(*error, "message"); !message.empty()) return Printable(message);
+    if (std::string message = StringMember(*error, "message"); !message.empty())
+      return Printable(message);
   }
   const std::string message = StringMember(json, "message");
   return Printable(message.empty() ? StringMember(json, "detail") : message);
@@ -77,7 +77,8 @@ void ReadUsage(const Json& json, ChatReply& reply) {
   const std::optional<int64_t> input = IntegerMember(*usage, "prompt_tokens");
   const std::optional<int64_t> output = IntegerMember(*usage, "completion_tokens");
   if (!input.has_value() || !output.has_value()) return;
-  reply.usage = TokenUsage{.input_tokens = *input, .cached_input_tokens = 0, .output_tokens = *output};
+  reply.usage =
+      TokenUsage{.input_tokens = *input, .cached_input_tokens = 0, .output_tokens = *output};
   if (const Json* details = Member(*usage, "prompt_tokens_details")) {
     reply.usage->cached_input_tokens = IntegerMember(*details, "cached_tokens").value_or(0);
   }
@@ -86,7 +87,8 @@ void ReadUsage(const Json& json, ChatReply& reply) {
 // What every document and every chunk may say besides its choice. False if it is an error instead.
 bool ReadCommon(const Json& json, ChatReply& reply) {
   ReadUsage(json, reply);
-  if (std::string model = StringMember(json, "model"); !model.empty()) reply.served_model = std::move(model);
+  if (std::string model = StringMember(json, "model"); !model.empty())
+    reply.served_model = std::move(model);
   const Json* error = Member(json, "error");
   if (error == nullptr || error->is_null()) return true;
   reply.fault = absl::StrCat("the response is an error: ", ErrorSentence(json));
@@ -130,8 +132,9 @@ void ReadDocument(std::string_view text, ChatReply& reply) {
   reply.is_done = true;
   if (!ReadCommon(json, reply)) return;
   const Json* choices = Member(json, "choices");
-  const Json* message =
-      choices != nullptr && choices->is_array() && !choices->empty() ? Member(choices->front(), "message") : nullptr;
+  const Json* message = choices != nullptr && choices->is_array() && !choices->empty()
+                            ? Member(choices->front(), "message")
+                            : nullptr;
   if (message == nullptr) {
     reply.fault = "the response has no choice with a message";
     return;
@@ -140,9 +143,10 @@ void ReadDocument(std::string_view text, ChatReply& reply) {
   reply.is_refusal = !StringMember(*message, "refusal").empty();
   const std::optional<std::string> content = ContentOf(*message);
   reply.text = content.value_or("");
-  // A model may spend its whole limit before it says anything, and a filter takes the content away; both say so.
-  const bool may_be_empty =
-      reply.is_refusal || reply.finish_reason == "length" || reply.finish_reason == "content_filter";
+  // A model may spend its whole limit before it says anything, and a filter takes the content away;
+  // both say so.
+  const bool may_be_empty = reply.is_refusal || reply.finish_reason == "length" ||
+                            reply.finish_reason == "content_filter";
   if (!content.has_value() && !may_be_empty && reply.fault.empty()) {
     reply.fault = "the message has no content";
   }
@@ -164,12 +168,13 @@ std::string ChatRequestBody(std::string_view served_model, std::string_view prom
 }
 
 ChatReplyReader::ChatReplyReader(std::string_view content_type)
-    : is_event_stream_(absl::StrContains(absl::AsciiStrToLower(AbslView(content_type)), "text/event-stream")) {}
+    : is_event_stream_(absl::StartsWithIgnoreCase(AbslView(content_type), "text/event-stream")) {}
 
 void ChatReplyReader::Feed(std::string_view bytes) {
   unread_ += bytes;
   if (!is_event_stream_) return;
-  // Lines end with \n, \r\n or \r (WHATWG HTML, "Server-sent events"); a \r at the very end waits for its \n.
+  // Lines end with \n, \r\n or \r (WHATWG HTML, "Server-sent events"); a \r at the very end waits
+  // for its \n.
   size_t start = 0;
   for (size_t end; (end = unread_.find_first_of("\r\n", searched_)) != std::string::npos;) {
     searched_ = end;
@@ -186,7 +191,7 @@ void ChatReplyReader::Feed(std::string_view bytes) {
 void ChatReplyReader::TakeLine(std::string_view line) {
   if (line.empty()) return TakeEvent();
   constexpr std::string_view kData = "data:";
-  if (line.substr(0, kData.size()) != kData) return;   // comments, and fields that say nothing here
+  if (line.substr(0, kData.size()) != kData) return;  // comments, and fields that say nothing here
   line.remove_prefix(kData.size());
   if (!line.empty() && line.front() == ' ') line.remove_prefix(1);
   if (!event_data_.empty()) event_data_ += '\n';

@@ -15,7 +15,8 @@
 namespace switchyard {
 namespace {
 
-// Callers leave requests and cancellations in the inbox and take calls from the outbox; the thread drives.
+// Callers leave requests and cancellations in the inbox and take calls from the outbox; the thread
+// drives.
 class HttpPoolClient final : public PoolClient {
  public:
   HttpPoolClient(std::set<std::string> models, std::unique_ptr<PoolCallDriver> driver)
@@ -31,13 +32,15 @@ class HttpPoolClient final : public PoolClient {
 
   absl::Status Start(PoolRequest request) override {
     if (!models_.contains(request.model)) {
-      return absl::InvalidArgumentError(absl::StrCat("there is no pool model \"", request.model, "\""));
+      return absl::InvalidArgumentError(
+          absl::StrCat("there is no pool model \"", request.model, "\""));
     }
     {
       absl::MutexLock lock(&mutex_);
       SY_RETURN_IF_ERROR(status_);
       if (!under_way_.insert(request.call_id).second) {
-        return absl::AlreadyExistsError(absl::StrCat("pool call ", request.call_id, " is under way"));
+        return absl::AlreadyExistsError(
+            absl::StrCat("pool call ", request.call_id, " is under way"));
       }
       started_.push_back(std::move(request));
     }
@@ -72,7 +75,9 @@ class HttpPoolClient final : public PoolClient {
   }
 
  private:
-  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return is_woken_ || !finished_.empty(); }
+  bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return is_woken_ || !finished_.empty();
+  }
 
   void Drive(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
@@ -102,15 +107,15 @@ class HttpPoolClient final : public PoolClient {
   }
 
   const std::set<std::string> models_;
-  const std::unique_ptr<PoolCallDriver> driver_;   // the thread's alone, but for Interrupt
+  const std::unique_ptr<PoolCallDriver> driver_;  // the thread's alone, but for Interrupt
   mutable absl::Mutex mutex_;
-  std::set<std::string> under_way_ ABSL_GUARDED_BY(mutex_);   // started, not handed out yet
+  std::set<std::string> under_way_ ABSL_GUARDED_BY(mutex_);  // started, not handed out yet
   std::vector<PoolRequest> started_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> cancelled_ ABSL_GUARDED_BY(mutex_);
   std::vector<PoolCall> finished_ ABSL_GUARDED_BY(mutex_);
   bool is_woken_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
-  std::jthread thread_;   // the last to begin, the first to end
+  std::jthread thread_;  // the last to begin, the first to end
 };
 
 }  // namespace
@@ -124,7 +129,8 @@ absl::StatusOr<std::unique_ptr<PoolClient>> MakeHttpPoolClient(const PoolConfig&
   std::set<std::string> names;
   for (const PoolModelConfig& model : config.models()) {
     if (!names.insert(model.name()).second) {
-      return absl::InvalidArgumentError(absl::StrCat("pool.models: \"", model.name(), "\" is there twice"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("pool.models: \"", model.name(), "\" is there twice"));
     }
     SY_ASSIGN_OR_RETURN(PoolEndpoint endpoint, ResolveEndpoint(model));
     endpoints.push_back(std::move(endpoint));

@@ -12,25 +12,31 @@ namespace switchyard {
 namespace {
 
 constexpr size_t kMaxReplyBytes = 1 << 20;
-constexpr size_t kMaxBytesPerStreamedToken = 1024;   // a token's event with all that servers put into it
+constexpr size_t kMaxBytesPerStreamedToken =
+    1024;  // a token's event with all that servers put into it
 constexpr int kLongestWaitMs = 60'000;
 
 // A stream's events are much longer than their text.
 size_t MaxResponseBytes(const PoolConfig& config) {
-  return std::max(kMaxReplyBytes, static_cast<size_t>(config.max_reply_tokens()) * kMaxBytesPerStreamedToken);
+  return std::max(kMaxReplyBytes,
+                  static_cast<size_t>(config.max_reply_tokens()) * kMaxBytesPerStreamedToken);
 }
 
 void CheckMulti(CURLMcode code) { SY_CHECK(code == CURLM_OK) << curl_multi_strerror(code); }
 
 bool IsReply(CallOutcome outcome) {
-  return outcome == CALL_OUTCOME_OK || outcome == CALL_OUTCOME_TRUNCATED || outcome == CALL_OUTCOME_REFUSED;
+  return outcome == CALL_OUTCOME_OK || outcome == CALL_OUTCOME_TRUNCATED ||
+         outcome == CALL_OUTCOME_REFUSED;
 }
 
 }  // namespace
 
-PoolCallDriver::PoolCallDriver(const PoolConfig& config, std::vector<PoolEndpoint> endpoints, PoolLedger ledger,
-                               HttpPoolClientOptions options)
-    : config_(config), options_(std::move(options)), ledger_(std::move(ledger)), multi_(curl_multi_init()) {
+PoolCallDriver::PoolCallDriver(const PoolConfig& config, std::vector<PoolEndpoint> endpoints,
+                               PoolLedger ledger, HttpPoolClientOptions options)
+    : config_(config),
+      options_(std::move(options)),
+      ledger_(std::move(ledger)),
+      multi_(curl_multi_init()) {
   SY_CHECK(multi_ != nullptr) << "libcurl is out of memory";
   for (PoolEndpoint& endpoint : endpoints) {
     const std::string name = endpoint.model.name();
@@ -74,8 +80,9 @@ void PoolCallDriver::Advance() {
   int num_running = 0;
   CheckMulti(curl_multi_perform(multi_.get(), &num_running));
   TakeEndedTransfers();
-  if (!finished_.empty()) return;   // they go out first
-  CheckMulti(curl_multi_poll(multi_.get(), /*extra_fds=*/nullptr, /*extra_nfds=*/0, WaitMilliseconds(),
+  if (!finished_.empty()) return;  // they go out first
+  CheckMulti(curl_multi_poll(multi_.get(), /*extra_fds=*/nullptr, /*extra_nfds=*/0,
+                             WaitMilliseconds(),
                              /*numfds=*/nullptr));
 }
 
@@ -105,7 +112,8 @@ void PoolCallDriver::StartAttempt(Call& call) {
   call.record.set_attempts(call.record.attempts() + 1);
   call.transfer = std::make_unique<PoolTransfer>(
       endpoint,
-      ChatRequestBody(endpoint.served_model, call.request.prompt, config_.max_reply_tokens(), config_.temperature()),
+      ChatRequestBody(endpoint.served_model, call.request.prompt, config_.max_reply_tokens(),
+                      config_.temperature()),
       absl::Seconds(config_.connect_timeout_s()),
       std::min(absl::Seconds(config_.call_timeout_s()), TimeLeft(call)), MaxResponseBytes(config_));
   transfers_[call.transfer->handle()] = &call;
@@ -145,8 +153,8 @@ void PoolCallDriver::MeterAndRecord(const AttemptResult& result, Call& call) {
   if (!result.reply.served_model.empty()) {
     call.record.set_served_model(Redacted(result.reply.served_model, call.model->endpoint.api_key));
   }
-  const MeteredTokens metered =
-      MeterAttempt(result.reply, call.request.prompt, config_.max_reply_tokens(), options_.count_tokens);
+  const MeteredTokens metered = MeterAttempt(result.reply, call.request.prompt,
+                                             config_.max_reply_tokens(), options_.count_tokens);
   AddToCall(call.model->endpoint.model, metered, call.record);
 }
 
@@ -154,24 +162,29 @@ void PoolCallDriver::EndAttempt(Call& call, CURLcode code) {
   AttemptResult result = TakeTransfer(call, code);
   MeterAndRecord(result, call);
   const AttemptVerdict verdict = JudgeAttempt(result, absl::Now());
-  if (IsReply(verdict.outcome)) return Finish(call, verdict.outcome, std::move(result.reply.text), "");
+  if (IsReply(verdict.outcome))
+    return Finish(call, verdict.outcome, std::move(result.reply.text), "");
 
   const uint64_t key = StreamKey(options_.seed, call.request.call_id, 0);
   call.jittered_pause = JitteredPause(config_, key, call.record.attempts(), call.jittered_pause);
   const std::optional<absl::Duration> pause =
-      ledger_status_.ok()
-          ? PauseBeforeRetry(config_, verdict, call.record.attempts(), call.jittered_pause, TimeLeft(call))
-          : std::nullopt;
+      ledger_status_.ok() ? PauseBeforeRetry(config_, verdict, call.record.attempts(),
+                                             call.jittered_pause, TimeLeft(call))
+                          : std::nullopt;
   if (pause.has_value()) {
     call.resume_at = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(*pause);
     return;
   }
   Finish(call, verdict.outcome, "",
-         absl::StrCat("pool model ", call.request.model, " at ", call.model->endpoint.base_url, ": ", verdict.error,
-                      call.record.attempts() > 1 ? absl::StrCat(" (", call.record.attempts(), " attempts)") : ""));
+         absl::StrCat("pool model ", call.request.model, " at ", call.model->endpoint.base_url,
+                      ": ", verdict.error,
+                      call.record.attempts() > 1
+                          ? absl::StrCat(" (", call.record.attempts(), " attempts)")
+                          : ""));
 }
 
-// Writes the ledger line, then hands the call out. A call that was never sent cost nothing and has no line.
+// Writes the ledger line, then hands the call out. A call that was never sent cost nothing and has
+// no line.
 void PoolCallDriver::Finish(Call& call, CallOutcome outcome, std::string reply, std::string error) {
   const Secret& key = call.model->endpoint.api_key;
   PoolCall& record = call.record;
@@ -181,14 +194,16 @@ void PoolCallDriver::Finish(Call& call, CallOutcome outcome, std::string reply, 
   const bool was_sent = record.attempts() > 0;
   if (was_sent) {
     record.set_latency_ms(
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - call.started).count());
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - call.started)
+            .count());
     --call.model->num_under_way;
     const absl::Status written = ledger_.Write(record, absl::Now());
     if (!written.ok()) {
       ledger_status_.Update(written);
       record.clear_reply();
       record.set_outcome(CALL_OUTCOME_UNAVAILABLE);
-      record.set_error(absl::StrCat("the reply is withheld, for the ledger has no line of it: ", written.message()));
+      record.set_error(absl::StrCat("the reply is withheld, for the ledger has no line of it: ",
+                                    written.message()));
     }
   } else {
     std::deque<std::string>& queued = call.model->queued;
@@ -218,7 +233,8 @@ int PoolCallDriver::WaitMilliseconds() const {
       wait = std::min<std::chrono::nanoseconds>(wait, call->resume_at - now);
     }
   }
-  return static_cast<int>(std::max<int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(wait).count()));
+  return static_cast<int>(
+      std::max<int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(wait).count()));
 }
 
 }  // namespace switchyard

@@ -1,5 +1,6 @@
-// Carries pool calls through their attempts: queue per model → transfer → judge → pause and again, or finish; meters
-// every attempt, and writes the ledger before a finished call leaves. HttpPoolClient's thread drives it.
+// Carries pool calls through their attempts: queue per model → transfer → judge → pause and again,
+// or finish; meters every attempt, and writes the ledger before a finished call leaves.
+// HttpPoolClient's thread drives it.
 #pragma once
 
 #include <curl/curl.h>
@@ -41,12 +42,14 @@ class PoolCallDriver {
   void Cancel(const std::string& call_id);
   void CancelAll();
 
-  // Starts what may start, moves every transfer on, then waits for the network, the next pause's end or Interrupt.
+  // Starts what may start, moves every transfer on, then waits for the network, the next pause's
+  // end or Interrupt.
   void Advance();
   // Ends Advance's wait. Any thread.
   void Interrupt();
 
-  // Calls that finished since the last time. Each has its ledger line, or came to nothing because the ledger broke.
+  // Calls that finished since the last time. Each has its ledger line, or came to nothing because
+  // the ledger broke.
   std::vector<PoolCall> TakeFinished();
   // The ledger's first error. From then on no attempt is started.
   const absl::Status& ledger_status() const { return ledger_status_; }
@@ -54,20 +57,21 @@ class PoolCallDriver {
  private:
   using Time = std::chrono::steady_clock::time_point;
 
-  // The calls of one model. Those under way are in transfer or pausing; max_concurrency counts both.
+  // The calls of one model. Those under way are in transfer or pausing; max_concurrency counts
+  // both.
   struct Model {
     PoolEndpoint endpoint;
-    std::deque<std::string> queued;   // call ids
+    std::deque<std::string> queued;  // call ids
     int num_under_way = 0;
   };
   struct Call {
     PoolRequest request;
-    Model* model = nullptr;               // of models_
-    PoolCall record;                      // filled in attempt by attempt
-    Time started;                         // of the first attempt
-    absl::Duration jittered_pause;        // the last one drawn
+    Model* model = nullptr;         // of models_
+    PoolCall record;                // filled in attempt by attempt
+    Time started;                   // of the first attempt
+    absl::Duration jittered_pause;  // the last one drawn
     std::unique_ptr<PoolTransfer> transfer;
-    Time resume_at;                       // end of the pause, when there is no transfer
+    Time resume_at;  // end of the pause, when there is no transfer
   };
 
   absl::Duration TimeLeft(const Call& call) const;
@@ -86,10 +90,10 @@ class PoolCallDriver {
   const HttpPoolClientOptions options_;
   PoolLedger ledger_;
   absl::Status ledger_status_;
-  std::map<std::string, Model> models_;                     // by listed name
-  std::unique_ptr<CURLM, MultiDeleter> multi_;              // outlives the transfers below
-  std::map<std::string, std::unique_ptr<Call>> calls_;      // by call id
-  std::map<CURL*, Call*> transfers_;                        // into calls_
+  std::map<std::string, Model> models_;                 // by listed name
+  std::unique_ptr<CURLM, MultiDeleter> multi_;          // outlives the transfers below
+  std::map<std::string, std::unique_ptr<Call>> calls_;  // by call id
+  std::map<CURL*, Call*> transfers_;                    // into calls_
   std::vector<PoolCall> finished_;
 };
 

@@ -18,7 +18,8 @@
 namespace switchyard {
 namespace {
 
-constexpr size_t kMinSecretBytes = 8;   // "EMPTY" and the like are no secrets, and words that a model may say
+constexpr size_t kMinSecretBytes =
+    8;  // "EMPTY" and the like are no secrets, and words that a model may say
 
 struct UrlDeleter {
   void operator()(CURLU* url) const { curl_url_cleanup(url); }
@@ -57,19 +58,22 @@ bool IsLoopback(const std::string& host) {
   return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
 }
 
-// Checks the address and fills in what depends on it. No error shows it: what was refused may hold a password.
+// Checks the address and fills in what depends on it. No error shows it: what was refused may hold
+// a password.
 absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint) {
   SY_ASSIGN_OR_RETURN(std::string address, ExpandEnvironment(model.base_url()));
   while (absl::EndsWith(address, "/")) address.pop_back();
   const UrlHandle url(curl_url());
-  if (curl_url_set(url.get(), CURLUPART_URL, address.c_str(), CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK) {
+  if (curl_url_set(url.get(), CURLUPART_URL, address.c_str(), CURLU_NON_SUPPORT_SCHEME) !=
+      CURLUE_OK) {
     return absl::InvalidArgumentError("not a URL; it should look like http://127.0.0.1:8100/v1");
   }
   const std::string scheme = PartOf(url.get(), CURLUPART_SCHEME);
   if (scheme != "http" && scheme != "https") {
     return absl::InvalidArgumentError("it must begin with http:// or https://");
   }
-  for (const CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
+  for (const CURLUPart part :
+       {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
     if (PartOf(url.get(), part).empty()) continue;
     return absl::InvalidArgumentError(
         "it must not hold a user, a password, a query or a fragment; keys go into api_key_env");
@@ -78,7 +82,8 @@ absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint
   endpoint.chat_url = address + "/chat/completions";
   endpoint.is_loopback = IsLoopback(PartOf(url.get(), CURLUPART_HOST));
   if (scheme == "http" && !endpoint.is_loopback && !endpoint.api_key.is_empty()) {
-    LogWarning("pool model ", model.name(), ": the API key goes to ", address, " unencrypted: use https");
+    LogWarning("pool model ", model.name(), ": the API key goes to ", address,
+               " unencrypted: use https");
   }
   return absl::OkStatus();
 }
@@ -92,8 +97,9 @@ absl::StatusOr<PoolEndpoint> ResolveEndpoint(const PoolModelConfig& model) {
   SY_ASSIGN_OR_RETURN(endpoint.api_key, LoadSecret(model.api_key_env(), model.api_key_file()));
   const std::string& key = endpoint.api_key.Reveal();
   if (std::any_of(key.begin(), key.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); })) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "pool model ", model.name(), ": the API key has a control character in it, such as a line's end"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("pool model ", model.name(),
+                     ": the API key has a control character in it, such as a line's end"));
   }
   if (const absl::Status status = ResolveAddress(model, endpoint); !status.ok()) {
     return absl::InvalidArgumentError(

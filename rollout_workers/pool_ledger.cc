@@ -15,8 +15,8 @@ absl::StatusOr<std::string> LedgerLine(PoolCall call, absl::Time time) {
   std::string line;
   const auto status = google::protobuf::util::MessageToJsonString(call, &line, options);
   if (!status.ok()) {
-    return absl::InternalError(
-        absl::StrCat("cannot write pool call ", call.call_id(), " as JSON: ", std::string(status.message())));
+    return absl::InternalError(absl::StrCat("cannot write pool call ", call.call_id(),
+                                            " as JSON: ", std::string(status.message())));
   }
   line += '\n';
   return line;

@@ -1,5 +1,5 @@
-// The record of every paid call: one JSON line a call, a PoolCall with the time, in runs/<name>/pool_ledger.jsonl.
-// Several workers may append to one file: a line is a single write.
+// The record of every paid call: one JSON line a call, a PoolCall with the time, in
+// runs/<name>/pool_ledger.jsonl. Several workers may append to one file: a line is a single write.
 #pragma once
 
 #include <memory>
@@ -14,8 +14,8 @@
 
 namespace switchyard {
 
-// The call as its ledger line, newline included: field names as in episode.proto, zeros written out, 64-bit numbers as
-// JSON strings (proto3's JSON mapping).
+// The call as its ledger line, newline included: field names as in episode.proto, zeros written
+// out, 64-bit numbers as JSON strings (proto3's JSON mapping).
 absl::StatusOr<std::string> LedgerLine(PoolCall call, absl::Time time);
 
 // One thread.
@@ -23,8 +23,9 @@ class PoolLedger {
  public:
   // Appends to `path`, whose folder must exist.
   static absl::StatusOr<PoolLedger> Open(FileSystem& files, const std::string& path);
-  // Returns once the line is with the operating system: it survives this process, but not a power cut. Fails with the
-  // file system's error (disk full); then the line is not in the file, or not whole.
+  // Returns once the line is with the operating system: it survives this process, but not a power
+  // cut. Fails with the file system's error (disk full); then the line is not in the file, or not
+  // whole.
   absl::Status Write(const PoolCall& call, absl::Time time);
 
  private:

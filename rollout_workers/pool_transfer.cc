@@ -18,7 +18,8 @@ void Set(CURL* easy, CURLoption option, Value value) {
 }
 
 long Milliseconds(absl::Duration duration) {
-  return static_cast<long>(std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, 1'000'000'000));
+  return static_cast<long>(
+      std::clamp<int64_t>(absl::ToInt64Milliseconds(duration), 1, 1'000'000'000));
 }
 
 TransportEnd EndOf(CURLcode code, bool is_too_large) {
@@ -45,8 +46,9 @@ TransportEnd EndOf(CURLcode code, bool is_too_large) {
 
 }  // namespace
 
-PoolTransfer::PoolTransfer(const PoolEndpoint& endpoint, std::string body, absl::Duration connect_timeout,
-                           absl::Duration timeout, size_t max_response_bytes)
+PoolTransfer::PoolTransfer(const PoolEndpoint& endpoint, std::string body,
+                           absl::Duration connect_timeout, absl::Duration timeout,
+                           size_t max_response_bytes)
     : endpoint_(endpoint),
       body_(std::move(body)),
       max_response_bytes_(max_response_bytes),
@@ -59,9 +61,10 @@ void PoolTransfer::SetUp(absl::Duration connect_timeout, absl::Duration timeout)
   CURL* easy = easy_.get();
   curl_slist* headers = curl_slist_append(nullptr, "Content-Type: application/json");
   headers = curl_slist_append(headers, "Accept: text/event-stream, application/json");
-  headers = curl_slist_append(headers, "Expect:");   // no waiting for 100 Continue
+  headers = curl_slist_append(headers, "Expect:");  // no waiting for 100 Continue
   if (!endpoint_.api_key.is_empty()) {
-    headers = curl_slist_append(headers, absl::StrCat("Authorization: Bearer ", endpoint_.api_key.Reveal()).c_str());
+    headers = curl_slist_append(
+        headers, absl::StrCat("Authorization: Bearer ", endpoint_.api_key.Reveal()).c_str());
   }
   headers_.reset(headers);
   Set(easy, CURLOPT_URL, endpoint_.chat_url.c_str());
@@ -84,7 +87,8 @@ void PoolTransfer::SetUp(absl::Duration connect_timeout, absl::Duration timeout)
 
 size_t PoolTransfer::OnBody(char* data, size_t size, size_t count, void* self) {
   const size_t num_bytes = size * count;
-  const bool goes_on = static_cast<PoolTransfer*>(self)->TakeBody(std::string_view(data, num_bytes));
+  const bool goes_on =
+      static_cast<PoolTransfer*>(self)->TakeBody(std::string_view(data, num_bytes));
   return goes_on ? num_bytes : CURL_WRITEFUNC_ERROR;
 }
 

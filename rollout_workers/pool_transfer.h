@@ -1,6 +1,6 @@
-// One attempt of a pool call as one libcurl transfer: sets it up, reads the response as it comes, judges how it ended.
-// Refuses redirects, responses over the size limit and everything but HTTP(S); verifies certificates; uses no proxy
-// for this machine's own addresses.
+// One attempt of a pool call as one libcurl transfer: sets it up, reads the response as it comes,
+// judges how it ended. Refuses redirects, responses over the size limit and everything but HTTP(S);
+// verifies certificates; uses no proxy for this machine's own addresses.
 #pragma once
 
 #include <curl/curl.h>
@@ -25,8 +25,8 @@ class PoolTransfer {
   PoolTransfer& operator=(const PoolTransfer&) = delete;
 
   CURL* handle() const { return easy_.get(); }
-  // What came of it, once libcurl has ended it with `code` or the caller has taken it out of the multi handle
-  // (CURLE_ABORTED_BY_CALLBACK). Call once.
+  // What came of it, once libcurl has ended it with `code` or the caller has taken it out of the
+  // multi handle (CURLE_ABORTED_BY_CALLBACK). Call once.
   AttemptResult Finish(CURLcode code);
 
  private:
@@ -47,8 +47,8 @@ class PoolTransfer {
   const std::string body_;
   const size_t max_response_bytes_;
   size_t num_response_bytes_ = 0;
-  std::optional<ChatReplyReader> reader_;   // of a 200's body, from its first byte on
-  std::string error_body_;                  // of another status
+  std::optional<ChatReplyReader> reader_;  // of a 200's body, from its first byte on
+  std::string error_body_;                 // of another status
   char error_[CURL_ERROR_SIZE] = {};
   std::unique_ptr<curl_slist, HeadersDeleter> headers_;
   std::unique_ptr<CURL, EasyDeleter> easy_;

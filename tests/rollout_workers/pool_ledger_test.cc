@@ -1,0 +1,61 @@
+#include "rollout_workers/pool_ledger.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_split.h"
+#include "tests/common/temp_folder.h"
+
+namespace switchyard {
+namespace {
+
+PoolCall Call(const std::string& call_id) {
+  PoolCall call;
+  call.set_call_id(call_id);
+  call.set_model("Sage");
+  call.set_outcome(CALL_OUTCOME_TRUNCATED);
+  call.set_cost_picousd(1LL << 60);
+  call.set_reply("two\nlines \"quoted\" \x01 ï");
+  return call;
+}
+
+TEST(PoolLedgerTest, ALineHoldsTheWholeCallAndTheTime) {
+  const std::string line = *LedgerLine(Call("e/1/0"), absl::FromUnixMillis(1'767'225'600'123));
+  ASSERT_EQ(line.find('\n'), line.size() - 1);
+  const auto json = nlohmann::json::parse(line);
+  EXPECT_EQ(json["call_id"], "e/1/0");
+  EXPECT_EQ(json["outcome"], "CALL_OUTCOME_TRUNCATED");
+  EXPECT_EQ(json["cost_picousd"], "1152921504606846976");
+  EXPECT_EQ(json["reply"], "two\nlines \"quoted\" \x01 ï");
+  EXPECT_EQ(json["time"], "2026-01-01T00:00:00.123Z");
+  EXPECT_EQ(json["attempts"], 0);  // zeros are written out
+}
+
+TEST(PoolLedgerTest, LinesOfSeveralWritersAndRunsAreAppended) {
+  const TempFolder folder;
+  const std::string path = folder / "pool_ledger.jsonl";
+  for (int run = 0; run < 2; ++run) {
+    PoolLedger first = *PoolLedger::Open(FileSystem::Posix(), path);
+    PoolLedger second = *PoolLedger::Open(FileSystem::Posix(), path);
+    ASSERT_TRUE(first.Write(Call("a"), absl::UnixEpoch()).ok());
+    ASSERT_TRUE(second.Write(Call("b"), absl::UnixEpoch()).ok());
+    ASSERT_TRUE(first.Write(Call("c"), absl::UnixEpoch()).ok());
+  }
+  const std::string text = *FileSystem::Posix().Read(path);
+  std::string ids;
+  for (const std::string& line :
+       std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()))) {
+    ids += nlohmann::json::parse(line)["call_id"];
+  }
+  EXPECT_EQ(ids, "abcabc");
+}
+
+TEST(PoolLedgerTest, AFolderThatIsMissingIsNamed) {
+  const auto ledger = PoolLedger::Open(FileSystem::Posix(), "/nonexistent/pool_ledger.jsonl");
+  EXPECT_NE(std::string(ledger.status().message()).find("/nonexistent/pool_ledger.jsonl"),
+            std::string::npos);
+}
+
+}  // namespace
+}  // namespace switchyard
