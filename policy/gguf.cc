@@ -45,10 +45,23 @@ const TypeInfo* FindType(uint32_t type) {
 
 // Metadata value types.
 enum class ValueType : uint32_t {
-  kU8 = 0, kI8, kU16, kI16, kU32, kI32, kF32, kBool, kString, kArray, kU64, kI64, kF64
+  kU8 = 0,
+  kI8,
+  kU16,
+  kI16,
+  kU32,
+  kI32,
+  kF32,
+  kBool,
+  kString,
+  kArray,
+  kU64,
+  kI64,
+  kF64
 };
 
-// Takes typed values off the front of the bytes that are left. Every Take fails, without moving, at the end.
+// Takes typed values off the front of the bytes that are left. Every Take fails, without moving, at
+// the end.
 class Cursor {
  public:
   explicit Cursor(std::string_view bytes) : bytes_(bytes) {}
@@ -94,16 +107,26 @@ bool TakeInteger(Cursor* cursor, int64_t* value) {
 
 bool TakeInteger(Cursor* cursor, ValueType type, int64_t* value) {
   switch (type) {
-    case ValueType::kU8: return TakeInteger<uint8_t>(cursor, value);
-    case ValueType::kI8: return TakeInteger<int8_t>(cursor, value);
-    case ValueType::kU16: return TakeInteger<uint16_t>(cursor, value);
-    case ValueType::kI16: return TakeInteger<int16_t>(cursor, value);
-    case ValueType::kU32: return TakeInteger<uint32_t>(cursor, value);
-    case ValueType::kI32: return TakeInteger<int32_t>(cursor, value);
-    case ValueType::kU64: return TakeInteger<uint64_t>(cursor, value);
-    case ValueType::kI64: return TakeInteger<int64_t>(cursor, value);
-    case ValueType::kBool: return TakeInteger<uint8_t>(cursor, value);
-    default: return false;
+    case ValueType::kU8:
+      return TakeInteger<uint8_t>(cursor, value);
+    case ValueType::kI8:
+      return TakeInteger<int8_t>(cursor, value);
+    case ValueType::kU16:
+      return TakeInteger<uint16_t>(cursor, value);
+    case ValueType::kI16:
+      return TakeInteger<int16_t>(cursor, value);
+    case ValueType::kU32:
+      return TakeInteger<uint32_t>(cursor, value);
+    case ValueType::kI32:
+      return TakeInteger<int32_t>(cursor, value);
+    case ValueType::kU64:
+      return TakeInteger<uint64_t>(cursor, value);
+    case ValueType::kI64:
+      return TakeInteger<int64_t>(cursor, value);
+    case ValueType::kBool:
+      return TakeInteger<uint8_t>(cursor, value);
+    default:
+      return false;
   }
 }
 
@@ -118,11 +141,24 @@ bool TakeReal(Cursor* cursor, ValueType type, double* value) {
 // The smallest number of bytes that a value of this type takes; 0 for an unknown type.
 size_t LeastBytes(ValueType type) {
   switch (type) {
-    case ValueType::kU8: case ValueType::kI8: case ValueType::kBool: return 1;
-    case ValueType::kU16: case ValueType::kI16: return 2;
-    case ValueType::kU32: case ValueType::kI32: case ValueType::kF32: return 4;
-    case ValueType::kU64: case ValueType::kI64: case ValueType::kF64: case ValueType::kString: return 8;
-    default: return 0;
+    case ValueType::kU8:
+    case ValueType::kI8:
+    case ValueType::kBool:
+      return 1;
+    case ValueType::kU16:
+    case ValueType::kI16:
+      return 2;
+    case ValueType::kU32:
+    case ValueType::kI32:
+    case ValueType::kF32:
+      return 4;
+    case ValueType::kU64:
+    case ValueType::kI64:
+    case ValueType::kF64:
+    case ValueType::kString:
+      return 8;
+    default:
+      return 0;
   }
 }
 
@@ -130,7 +166,7 @@ bool TakeArray(Cursor* cursor, GgufFile::Value* value) {
   ValueType type;
   uint64_t count = 0;
   if (!cursor->Take(&type) || !cursor->Take(&count)) return false;
-  const size_t least = LeastBytes(type);   // 0 also for arrays of arrays, which no known file has
+  const size_t least = LeastBytes(type);  // 0 also for arrays of arrays, which no known file has
   if (least == 0 || count > cursor->left() / least) return false;
   if (type == ValueType::kString) {
     std::vector<std::string> strings(count);
@@ -167,8 +203,10 @@ bool TakeValue(Cursor* cursor, GgufFile::Value* value) {
     return true;
   }
   if (!TakeInteger(cursor, type, &integer)) return false;
-  if (type == ValueType::kBool) *value = integer != 0;
-  else *value = integer;
+  if (type == ValueType::kBool)
+    *value = integer != 0;
+  else
+    *value = integer;
   return true;
 }
 
@@ -230,7 +268,8 @@ absl::Status CheckNoOverlaps(const std::vector<GgufTensor>& tensors) {
   std::vector<const GgufTensor*> sorted;
   for (const GgufTensor& tensor : tensors) sorted.push_back(&tensor);
   std::sort(sorted.begin(), sorted.end(), [](const GgufTensor* a, const GgufTensor* b) {
-    return std::pair(a->bytes.data(), a->bytes.size()) < std::pair(b->bytes.data(), b->bytes.size());
+    return std::pair(a->bytes.data(), a->bytes.size()) <
+           std::pair(b->bytes.data(), b->bytes.size());
   });
   for (size_t i = 0; i + 1 < sorted.size(); ++i) {
     if (sorted[i]->bytes.data() + sorted[i]->bytes.size() > sorted[i + 1]->bytes.data()) {
@@ -241,16 +280,19 @@ absl::Status CheckNoOverlaps(const std::vector<GgufTensor>& tensors) {
   return absl::OkStatus();
 }
 
-absl::Status TakeMetadata(Cursor* cursor, uint64_t count, std::map<std::string, GgufFile::Value>* metadata) {
-  if (count > cursor->left() / 12) {   // a key's length and a type at least
-    return absl::DataLossError(absl::StrCat("claims ", count, " metadata pairs, more than its bytes can hold"));
+absl::Status TakeMetadata(Cursor* cursor, uint64_t count,
+                          std::map<std::string, GgufFile::Value>* metadata) {
+  if (count > cursor->left() / 12) {  // a key's length and a type at least
+    return absl::DataLossError(
+        absl::StrCat("claims ", count, " metadata pairs, more than its bytes can hold"));
   }
   for (uint64_t i = 0; i < count; ++i) {
     std::string key;
     GgufFile::Value value;
     if (!cursor->TakeString(&key)) return absl::DataLossError("cut short within the metadata");
     if (!TakeValue(cursor, &value)) {
-      return absl::DataLossError(absl::StrCat("key ", key, ": its value is cut short or of an unknown type"));
+      return absl::DataLossError(
+          absl::StrCat("key ", key, ": its value is cut short or of an unknown type"));
     }
     if (!metadata->emplace(key, std::move(value)).second) {
       return absl::DataLossError(absl::StrCat("key ", key, ": given twice"));
@@ -267,12 +309,15 @@ absl::Status Parse(std::string_view bytes, std::map<std::string, GgufFile::Value
   uint64_t num_tensors = 0, num_pairs = 0;
   if (!cursor.Take(&magic) || magic != 0x46554747) return absl::DataLossError("not a GGUF file");
   if (!cursor.Take(&version) || (version != 2 && version != 3)) {
-    return absl::DataLossError(absl::StrCat("GGUF version ", version, " is not supported (2 and 3 are)"));
+    return absl::DataLossError(
+        absl::StrCat("GGUF version ", version, " is not supported (2 and 3 are)"));
   }
-  if (!cursor.Take(&num_tensors) || !cursor.Take(&num_pairs)) return absl::DataLossError("cut short");
+  if (!cursor.Take(&num_tensors) || !cursor.Take(&num_pairs))
+    return absl::DataLossError("cut short");
   SY_RETURN_IF_ERROR(TakeMetadata(&cursor, num_pairs, metadata));
-  if (num_tensors > cursor.left() / 24) {   // a name's length, a rank, a type and an offset at least
-    return absl::DataLossError(absl::StrCat("claims ", num_tensors, " tensors, more than its bytes can hold"));
+  if (num_tensors > cursor.left() / 24) {  // a name's length, a rank, a type and an offset at least
+    return absl::DataLossError(
+        absl::StrCat("claims ", num_tensors, " tensors, more than its bytes can hold"));
   }
   std::vector<TensorInfo> infos;
   for (uint64_t i = 0; i < num_tensors; ++i) {
@@ -282,10 +327,12 @@ absl::Status Parse(std::string_view bytes, std::map<std::string, GgufFile::Value
   uint64_t alignment = 32;
   if (const auto it = metadata->find("general.alignment"); it != metadata->end()) {
     const int64_t* given = std::get_if<int64_t>(&it->second);
-    if (given == nullptr || *given < 1 || *given > 1 << 20) return absl::DataLossError("key general.alignment: impossible");
+    if (given == nullptr || *given < 1 || *given > 1 << 20)
+      return absl::DataLossError("key general.alignment: impossible");
     alignment = static_cast<uint64_t>(*given);
   }
-  const size_t data_begin = std::min(bytes.size(), (cursor.position() + alignment - 1) / alignment * alignment);
+  const size_t data_begin =
+      std::min(bytes.size(), (cursor.position() + alignment - 1) / alignment * alignment);
   for (TensorInfo& info : infos) {
     SY_RETURN_IF_ERROR(PlaceTensor(info, alignment, bytes.substr(data_begin), &info.tensor));
     tensors->push_back(std::move(info.tensor));
@@ -303,10 +350,12 @@ T Load(const char* bytes) {
 // f16 scale, 32 × i8: scale · q.
 void DequantizeQ8(const char* block, float* out) {
   const float scale = FloatFromF16(Load<uint16_t>(block));
-  for (int i = 0; i < 32; ++i) out[i] = scale * static_cast<float>(static_cast<int8_t>(block[2 + i]));
+  for (int i = 0; i < 32; ++i)
+    out[i] = scale * static_cast<float>(static_cast<int8_t>(block[2 + i]));
 }
 
-// f16 scale, f16 minimum, 16 bytes of two 4-bit numbers (low half: elements 0…15): scale · q + minimum.
+// f16 scale, f16 minimum, 16 bytes of two 4-bit numbers (low half: elements 0…15): scale · q +
+// minimum.
 void DequantizeQ4(const char* block, float* out) {
   const float scale = FloatFromF16(Load<uint16_t>(block));
   const float minimum = FloatFromF16(Load<uint16_t>(block + 2));
@@ -356,8 +405,10 @@ absl::StatusOr<HostTensor> GgufFile::Read(const GgufTensor& tensor) const {
   result.values.resize(n);
   float* out = result.values.data();
   if (type == kF32 && n > 0) std::memcpy(out, bytes, tensor.bytes.size());
-  for (int64_t i = 0; type == kF16 && i < n; ++i) out[i] = FloatFromF16(Load<uint16_t>(bytes + 2 * i));
-  for (int64_t i = 0; type == kBf16 && i < n; ++i) out[i] = FloatFromBf16(Load<uint16_t>(bytes + 2 * i));
+  for (int64_t i = 0; type == kF16 && i < n; ++i)
+    out[i] = FloatFromF16(Load<uint16_t>(bytes + 2 * i));
+  for (int64_t i = 0; type == kBf16 && i < n; ++i)
+    out[i] = FloatFromBf16(Load<uint16_t>(bytes + 2 * i));
   for (int64_t i = 0; type == kQ8_0 && i < n; i += 32) DequantizeQ8(bytes + i / 32 * 34, out + i);
   for (int64_t i = 0; type == kQ4_1 && i < n; i += 32) DequantizeQ4(bytes + i / 32 * 20, out + i);
   return result;

@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
@@ -85,7 +84,8 @@ absl::StatusOr<nlohmann::json> ConfigJson(const GgufFile& file, const std::strin
   return json;
 }
 
-// The scaling is not in the metadata but in factors per frequency. Llama 3.1 and later all have low 1, high 4 and 8192.
+// The scaling is not in the metadata but in factors per frequency. Llama 3.1 and later all have low
+// 1, high 4 and 8192.
 absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
   const GgufTensor* tensor = file.Find(kRopeFactors);
   if (tensor == nullptr) return absl::OkStatus();
@@ -100,7 +100,8 @@ absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
   if (!(config->rope_scaling.factor >= 1)) return fail();
   const std::vector<double> scaled = config->RopeFrequencies();
   for (size_t i = 0; i < plain.size(); ++i) {
-    if (std::abs(plain[i] / scaled[i] - factors.values[i]) > 1e-3 * factors.values[i]) return fail();
+    if (std::abs(plain[i] / scaled[i] - factors.values[i]) > 1e-3 * factors.values[i])
+      return fail();
   }
   return absl::OkStatus();
 }
@@ -119,17 +120,20 @@ absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   const std::string prefix = *architecture + ".";
   const std::string* scaling = file.Get<std::string>(prefix + "rope.scaling.type");
   if (scaling != nullptr && *scaling != "none") {
-    return InFile(file, absl::InvalidArgumentError(
-                            absl::StrCat(prefix, "rope.scaling.type ", *scaling, " is not supported")));
+    return InFile(file, absl::InvalidArgumentError(absl::StrCat(prefix, "rope.scaling.type ",
+                                                                *scaling, " is not supported")));
   }
   const absl::StatusOr<nlohmann::json> json = ConfigJson(file, *architecture);
   if (!json.ok()) return InFile(file, json.status());
-  SY_ASSIGN_OR_RETURN(ModelConfig config, ParseModelConfig(json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), file.path()));
+  SY_ASSIGN_OR_RETURN(
+      ModelConfig config,
+      ParseModelConfig(json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+                       file.path()));
   const int64_t* rotated = file.Get<int64_t>(prefix + "rope.dimension_count");
   if (rotated != nullptr && *rotated != config.head_width) {
-    return InFile(file, absl::InvalidArgumentError(absl::StrCat(
-                            prefix, "rope.dimension_count ", *rotated, " must equal the head's width ",
-                            config.head_width)));
+    return InFile(file, absl::InvalidArgumentError(
+                            absl::StrCat(prefix, "rope.dimension_count ", *rotated,
+                                         " must equal the head's width ", config.head_width)));
   }
   const absl::Status status = ReadRopeFactors(file, &config);
   if (!status.ok()) return InFile(file, status);
@@ -145,9 +149,10 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightsFromGguf(const GgufF
       const std::string name = GgufName(slot.name);
       const GgufTensor* tensor = file.Find(name);
       if (tensor == nullptr || tensor->shape != slot.shape) {
-        return InFile(file, absl::DataLossError(absl::StrCat(
-                                "tensor ", name, tensor == nullptr ? " is missing" : " has another shape",
-                                ", the metadata asks for [", absl::StrJoin(slot.shape, ", "), "]")));
+        return InFile(file,
+                      absl::DataLossError(absl::StrCat(
+                          "tensor ", name, tensor == nullptr ? " is missing" : " has another shape",
+                          ", the metadata asks for [", absl::StrJoin(slot.shape, ", "), "]")));
       }
       SY_ASSIGN_OR_RETURN(HostTensor values, file.Read(*tensor));
       if (config.architecture == Architecture::kLlama) {
@@ -159,9 +164,9 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightsFromGguf(const GgufF
   }
   const size_t num_others = file.Find(kRopeFactors) == nullptr ? 0 : 1;
   if (file.tensors().size() != tensors.size() + num_others) {
-    return InFile(file, absl::DataLossError(absl::StrCat(
-                            "holds ", file.tensors().size(), " tensors, the metadata describes ",
-                            tensors.size() + num_others)));
+    return InFile(file, absl::DataLossError(absl::StrCat("holds ", file.tensors().size(),
+                                                         " tensors, the metadata describes ",
+                                                         tensors.size() + num_others)));
   }
   return std::make_shared<const PolicyWeights>(std::move(tensors));
 }

@@ -1,4 +1,5 @@
-// A policy out of a GGUF file: its shape from the metadata, its weights with Hugging Face's names and row order.
+// A policy out of a GGUF file: its shape from the metadata, its weights with Hugging Face's names
+// and row order.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,10 @@ namespace switchyard {
 // Fails: kInvalidArgument naming the file and the key that is missing or not supported.
 absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file);
 
-// Every tensor as f32. llama.cpp stores llama's query and key rows in the order of interleaved rotation; that is undone.
-// Fails: kDataLoss naming the tensor that is missing, of another shape or unknown; kInvalidArgument as GgufFile::Read.
-absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightsFromGguf(const GgufFile& file, const ModelConfig& config);
+// Every tensor as f32. llama.cpp stores llama's query and key rows in the order of interleaved
+// rotation; that is undone. Fails: kDataLoss naming the tensor that is missing, of another shape or
+// unknown; kInvalidArgument as GgufFile::Read.
+absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightsFromGguf(const GgufFile& file,
+                                                                     const ModelConfig& config);
 
 }  // namespace switchyard

@@ -165,10 +165,14 @@ absl::Status CopyTokenizerFiles(FileSystem& files, const std::string& from, cons
 
 absl::Status FillFolder(FileSystem& files, const std::string& folder, const ModelConfig& config,
                         const PolicyWeights& weights, WeightFormat format,
-                        const std::string& tokenizer_folder) {
+                        const std::string& tokenizer_folder,
+                        const std::map<std::string, std::string>& texts) {
   SY_RETURN_IF_ERROR(files.CreateFolders(folder));
   if (!tokenizer_folder.empty()) {
     SY_RETURN_IF_ERROR(CopyTokenizerFiles(files, tokenizer_folder, folder));
+  }
+  for (const auto& [name, text] : texts) {
+    SY_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(folder, "/", name), text));
   }
   SY_RETURN_IF_ERROR(
       WriteWeights(files, absl::StrCat(folder, "/", kWeightsFile), weights, config, format));
@@ -181,8 +185,14 @@ absl::Status FillFolder(FileSystem& files, const std::string& folder, const Mode
 }  // namespace
 
 std::vector<std::string> CompanionFiles() {
-  return {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-          "vocab.json",     "merges.txt",            "chat_template.jinja",     "generation_config.json"};
+  return {"tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "vocab.json",
+          "merges.txt",
+          "chat_template.jinja",
+          "generation_config.json"};
 }
 
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
@@ -214,7 +224,8 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std
 
 absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config,
                               const PolicyWeights& weights, WeightFormat format,
-                              const std::string& tokenizer_folder) {
+                              const std::string& tokenizer_folder,
+                              const std::map<std::string, std::string>& texts) {
   FileSystem& files = FileSystem::Posix();
   std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();  // "out/"
@@ -225,7 +236,7 @@ absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& conf
   const std::string aside = absl::StrCat(path.string(), ".partial-", getpid());
   const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
   SY_RETURN_IF_ERROR(files.CreateFolders(parent));
-  absl::Status status = FillFolder(files, aside, config, weights, format, tokenizer_folder);
+  absl::Status status = FillFolder(files, aside, config, weights, format, tokenizer_folder, texts);
   if (status.ok()) status = files.Rename(aside, path);
   if (!status.ok()) {
     files.RemoveAll(aside).IgnoreError();  // the first failure is the one to report

@@ -2,6 +2,7 @@
 // *.safetensors (+ model.safetensors.index.json).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,9 +22,11 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std
 // The names of the files beside config.json and the weights that make a policy folder complete, as far as they exist:
 // the tokenizer's, the chat template's and generation_config.json.
 std::vector<std::string> CompanionFiles();
-// Writes config.json and model.safetensors, and copies tokenizer files from `tokenizer_folder`; atomic: the folder
-// appears whole or not at all. Fails: kAlreadyExists if it is there.
+// Writes config.json and model.safetensors, copies companion files from `tokenizer_folder` ("": none) and writes
+// `texts` (name → content) over them; atomic: the folder appears whole or not at all.
+// Fails: kAlreadyExists if it is there.
 absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config, const PolicyWeights& weights,
-                              WeightFormat format, const std::string& tokenizer_folder);
+                              WeightFormat format, const std::string& tokenizer_folder,
+                              const std::map<std::string, std::string>& texts = {});
 
 }  // namespace switchyard

@@ -9,6 +9,7 @@ namespace switchyard {
 
 std::span<const Command> Commands();
 
+int RunConvert(int argc, char** argv);
 int RunPool(int argc, char** argv);
 int RunReward(int argc, char** argv);
 int RunTokenize(int argc, char** argv);
