@@ -213,9 +213,9 @@ ChatReply ChatReplyReader::Finish() {
   if (!is_event_stream_) {
     ReadDocument(unread_, reply_);
   } else {
-    // The last event may lack its blank line.
-    TakeLine(unread_);
-    TakeEvent();
+    // The last event may lack its blank line; if it is not whole, the stream broke off in it.
+    if (!unread_.empty()) TakeLine(std::exchange(unread_, ""));
+    if (event_data_ == "[DONE]" || Parse(event_data_).is_object()) TakeEvent();
   }
   return std::move(reply_);
 }

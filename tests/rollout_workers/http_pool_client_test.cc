@@ -283,11 +283,10 @@ TEST_F(HttpPoolClientTest, A200ThatIsNoCompletionIsMalformed) {
   }
 }
 
-TEST_F(HttpPoolClientTest, ANonHttpServerIsAnOutage) {
-  config_.set_max_retries(0);
+TEST_F(HttpPoolClientTest, AServerThatSpeaksNoHttpIsRejected) {
   const PoolCall call =
       CallOnce([](int, const std::string&) { return ScriptedResponse{"SSH-2.0-x\r\n"}; });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_UNAVAILABLE);
+  EXPECT_EQ(call.outcome(), CALL_OUTCOME_REJECTED);
 }
 
 TEST_F(HttpPoolClientTest, MissingUsageIsEstimatedWithTheGivenCounter) {
