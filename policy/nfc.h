@@ -7,7 +7,9 @@
 
 namespace switchyard {
 
-// `text` (valid UTF-8) in NFC, by utf8proc's tables.
+// `text` (valid UTF-8) in NFC as Hugging Face `tokenizers` understands it: its tables are those of
+// Unicode 9, so characters that came later neither reorder nor compose. Longer by a factor of 3 at
+// most.
 std::string NormalizeNfc(std::string_view text);
 
 }  // namespace switchyard

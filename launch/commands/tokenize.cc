@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 #include "common/text.h"
 #include "launch/commands/commands.h"
@@ -38,6 +39,13 @@ absl::StatusOr<std::string> EncodeLine(const Tokenizer& tokenizer, const json& l
   return absl::StrCat("{\"ids\":[", absl::StrJoin(ids, ","), "]}");
 }
 
+// A JSON string on one line for every reader: the line separators beyond ASCII are escaped, too.
+std::string OneLine(const std::string& text) {
+  return absl::StrReplaceAll(
+      json(ReplaceInvalidUtf8(text)).dump(),
+      {{"\xc2\x85", "\\u0085"}, {"\xe2\x80\xa8", "\\u2028"}, {"\xe2\x80\xa9", "\\u2029"}});
+}
+
 absl::StatusOr<std::string> DecodeLine(const Tokenizer& tokenizer, const json& line) {
   const auto list = line.is_object() ? line.find("ids") : line.end();
   if (!line.is_object() || list == line.end() || !list->is_array()) {
@@ -51,7 +59,7 @@ absl::StatusOr<std::string> DecodeLine(const Tokenizer& tokenizer, const json& l
     }
     ids.push_back(id.get<uint32_t>());
   }
-  return json(ReplaceInvalidUtf8(tokenizer.Decode(ids))).dump();
+  return OneLine(tokenizer.Decode(ids));
 }
 
 absl::Status RunLines(const Tokenizer& tokenizer, bool decodes) {
