@@ -10,6 +10,8 @@ namespace switchyard {
 std::span<const Command> Commands();
 
 int RunConvert(int argc, char** argv);
+int RunGenerate(int argc, char** argv);
+int RunLogprob(int argc, char** argv);
 int RunPool(int argc, char** argv);
 int RunReward(int argc, char** argv);
 int RunTokenize(int argc, char** argv);
