@@ -16,7 +16,8 @@ void SetProcessName(const char* name) { MutableProcessName() = name; }
 const char* ProcessName() { return MutableProcessName().c_str(); }
 
 CheckFailure::CheckFailure(const char* file, int line, const char* condition) {
-  stream_ << ProcessName() << ": check failed at " << file << ":" << line << ": " << condition << " ";
+  stream_ << ProcessName() << ": check failed at " << file << ":" << line << ": " << condition
+          << " ";
 }
 
 CheckFailure::~CheckFailure() {

@@ -1,5 +1,6 @@
-// SY_CHECK(condition) << "what went wrong": for our own mistakes only (a shape, an index, a broken invariant).
-// Prints rank, file, line and the message on stderr and aborts. For what the world does wrong: absl::Status.
+// SY_CHECK(condition) << "what went wrong": for our own mistakes only (a shape, an index, a broken
+// invariant). Prints rank, file, line and the message on stderr and aborts. For what the world does
+// wrong: absl::Status.
 #pragma once
 
 #include <sstream>
@@ -28,7 +29,7 @@ struct CheckVoidify {
 
 }  // namespace switchyard
 
-#define SY_CHECK(condition)                  \
-  (condition) ? (void)0                      \
+#define SY_CHECK(condition)                    \
+  (condition) ? (void)0                        \
               : ::switchyard::CheckVoidify() & \
                     ::switchyard::CheckFailure(__FILE__, __LINE__, #condition).stream()

@@ -16,8 +16,12 @@ class Clock {
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(absl::Time start = absl::UnixEpoch()) : nanos_(absl::ToUnixNanos(start)) {}
-  absl::Time Now() override { return absl::FromUnixNanos(__atomic_load_n(&nanos_, __ATOMIC_SEQ_CST)); }
-  void Advance(absl::Duration by) { __atomic_fetch_add(&nanos_, absl::ToInt64Nanoseconds(by), __ATOMIC_SEQ_CST); }
+  absl::Time Now() override {
+    return absl::FromUnixNanos(__atomic_load_n(&nanos_, __ATOMIC_SEQ_CST));
+  }
+  void Advance(absl::Duration by) {
+    __atomic_fetch_add(&nanos_, absl::ToInt64Nanoseconds(by), __ATOMIC_SEQ_CST);
+  }
 
  private:
   int64_t nanos_;

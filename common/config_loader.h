@@ -1,11 +1,12 @@
-// Loads a run's configuration: YAML onto a protobuf message by reflection, --set overrides, checks of type, range and
-// required fields. All violations are reported at once, each with file:line:column, key and the nearest valid key.
+// Loads a run's configuration: YAML onto a protobuf message by reflection, --set overrides, checks
+// of type, range and required fields. All violations are reported at once, each with
+// file:line:column, key and the nearest valid key.
 #pragma once
+
+#include <google/protobuf/message.h>
 
 #include <span>
 #include <string>
-
-#include <google/protobuf/message.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,19 +14,24 @@
 
 namespace switchyard {
 
-// Defaults < file < overrides ("trainer.loss.clip_low=0.3"; list items by index: "pool.models.0.output_price=1").
-// Fails: kNotFound without the file; kInvalidArgument listing every violation, one a line. Anchors, aliases, duplicate
-// keys and files over 1 MiB are refused.
-absl::StatusOr<RunConfig> LoadRunConfig(const std::string& path, std::span<const std::string> overrides);
+// Defaults < file < overrides ("trainer.loss.clip_low=0.3"; list items by index:
+// "pool.models.0.output_price=1"). Fails: kNotFound without the file; kInvalidArgument listing
+// every violation, one a line. Anchors, aliases, duplicate keys and files over 1 MiB are refused.
+absl::StatusOr<RunConfig> LoadRunConfig(const std::string& path,
+                                        std::span<const std::string> overrides);
 
-// The same for any message, from text; `origin` names it in errors. Does not check cross-field rules.
+// The same for any message, from text; `origin` names it in errors. Does not check cross-field
+// rules.
 absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
-                             std::span<const std::string> overrides, google::protobuf::Message& message);
+                             std::span<const std::string> overrides,
+                             google::protobuf::Message& message);
 
-// Cross-field rules of a whole run: a knob that the chosen set-up would ignore is an error. Lists every violation.
+// Cross-field rules of a whole run: a knob that the chosen set-up would ignore is an error. Lists
+// every violation.
 absl::Status ValidateRunConfig(const RunConfig& config);
 
-// Every field with its value, defaults written out: what config.resolved.yaml holds, and loads again to the same.
+// Every field with its value, defaults written out: what config.resolved.yaml holds, and loads
+// again to the same.
 std::string ConfigToYaml(const google::protobuf::Message& message);
 
 // The run's folder: <output_dir>/<name>.

@@ -17,26 +17,31 @@ enum class LogLevel { kInfo, kWarning, kError };
 
 // Also writes every line to `path` (appended; folders are made).
 absl::Status SetLogFile(const std::string& path);
-// Keeps info lines off stderr (a progress bar owns the terminal); warnings and errors still go there.
+// Keeps info lines off stderr (a progress bar owns the terminal); warnings and errors still go
+// there.
 void SetLogQuiet(bool is_quiet);
 void Log(LogLevel level, std::string_view message);
 
 namespace log_detail {
 inline absl::string_view Part(std::string_view text) { return AbslView(text); }
 template <typename T>
-const T& Part(const T& value)
-  requires(!std::is_convertible_v<const T&, std::string_view>)
-{
+const T& Part(const T& value) requires(!std::is_convertible_v<const T&, std::string_view>) {
   return value;
 }
 }  // namespace log_detail
 
 // LogInfo("step=", 12, " loss=", 0.5): anything that absl::StrCat takes, and std::string_view.
 template <typename... Args>
-void LogInfo(const Args&... args) { Log(LogLevel::kInfo, absl::StrCat(log_detail::Part(args)...)); }
+void LogInfo(const Args&... args) {
+  Log(LogLevel::kInfo, absl::StrCat(log_detail::Part(args)...));
+}
 template <typename... Args>
-void LogWarning(const Args&... args) { Log(LogLevel::kWarning, absl::StrCat(log_detail::Part(args)...)); }
+void LogWarning(const Args&... args) {
+  Log(LogLevel::kWarning, absl::StrCat(log_detail::Part(args)...));
+}
 template <typename... Args>
-void LogError(const Args&... args) { Log(LogLevel::kError, absl::StrCat(log_detail::Part(args)...)); }
+void LogError(const Args&... args) {
+  Log(LogLevel::kError, absl::StrCat(log_detail::Part(args)...));
+}
 
 }  // namespace switchyard

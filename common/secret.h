@@ -21,8 +21,9 @@ class Secret {
   std::string value_;
 };
 
-// Reads a key from an environment variable or from a file that only its owner can read; both empty: an empty secret.
-// Fails: kNotFound if the variable is unset or the file missing; kPermissionDenied if others can read the file.
+// Reads a key from an environment variable or from a file that only its owner can read; both empty:
+// an empty secret. Fails: kNotFound if the variable is unset or the file missing; kPermissionDenied
+// if others can read the file.
 absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const std::string& file);
 
 }  // namespace switchyard

@@ -1,7 +1,8 @@
 // Turns an episode's cost into a reward in [0, 1], relative to the last costs of its data source:
-// r = √cost; low, high = 5th and 95th percentile (linear interpolation) of the last `capacity` r, this one included,
-// or min and max while there are fewer than 2; 0.5 if high − low < 1e-8, else 1 − clip((r − low) / (high − low), 0, 1).
-// Source: Router-R1 (arXiv 2506.09033), its cost reward. One thread; order matters.
+// r = √cost; low, high = 5th and 95th percentile (linear interpolation) of the last `capacity` r,
+// this one included, or min and max while there are fewer than 2; 0.5 if high − low < 1e-8, else 1
+// − clip((r − low) / (high − low), 0, 1). Source: Router-R1 (arXiv 2506.09033), its cost reward.
+// One thread; order matters.
 #pragma once
 
 #include <deque>

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
 
 #include "tests/common/temp_folder.h"
 
@@ -70,6 +73,26 @@ TEST_F(PosixFileSystemTest, AFullDiskSaysSoAndWhatToDo) {
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_THAT(std::string(status.message()),
               HasSubstr("cannot write to /dev/full: No space left on device; free space there"));
+}
+
+// A file size limit makes the kernel write a part and then refuse the rest, as a disk does that
+// fills up.
+TEST_F(PosixFileSystemTest, ARecordThatFindsNoRoomIsTakenBackWhole) {
+  Write(folder_ / "f", "one\n");
+  rlimit before;
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto signal_before = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit tight = before;
+  tight.rlim_cur = 10;
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &tight), 0);
+  auto file = files_.OpenForAppend(folder_ / "f");
+  const absl::Status too_long = (*file)->Append("a long record\n");
+  const absl::Status short_enough = (*file)->Append("two\n");
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, signal_before);
+  EXPECT_FALSE(too_long.ok());
+  EXPECT_TRUE(short_enough.ok()) << short_enough;
+  EXPECT_EQ(*files_.Read(folder_ / "f"), "one\ntwo\n");
 }
 
 TEST_F(PosixFileSystemTest, MakesFoldersListsThemSortedAndRemovesThem) {

@@ -11,7 +11,8 @@ TEST(RandomTest, DrawIsAFunctionOfKeyAndCounter) {
   EXPECT_NE(RandomBits(1, 2), RandomBits(2, 2));
 }
 
-// Known answer of Philox4x32-10 for counter 0, key 0 (Random123's kat_vectors: 6627e8d5 e169c58d …).
+// Known answer of Philox4x32-10 for counter 0, key 0 (Random123's kat_vectors: 6627e8d5 e169c58d
+// …).
 TEST(RandomTest, EqualsRandom123) { EXPECT_EQ(RandomBits(0, 0), 0x6627e8d5e169c58dULL); }
 
 TEST(RandomTest, StreamKeysDifferByEveryPart) {
