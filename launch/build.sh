@@ -90,7 +90,7 @@ fi
 if ((with_tests)) && [[ -e tests/requirements.txt ]]; then
   requirements=tests-$(cksum <tests/requirements.txt | tr ' ' -)
   if ! stamp "$requirements"; then
-    pip_install "what the tests compare with" -r tests/requirements.txt
+    pip_install "what the tests compare with" --no-deps -r tests/requirements.txt
     touch ".venv/.switchyard-$requirements"
   fi
 fi

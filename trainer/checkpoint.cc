@@ -36,21 +36,6 @@ absl::Status NameDamage(const std::string& path, const CheckpointFile& expected)
   return absl::DataLossError(absl::StrCat(path, " is damaged: its checksum does not match"));
 }
 
-absl::Status CheckFile(const std::string& folder, const CheckpointFile& expected) {
-  const std::string path = absl::StrCat(folder, "/", expected.name());
-  const auto file = MappedFile::Open(path);
-  if (!file.ok()) {
-    return absl::DataLossError(
-        absl::StrCat("the checkpoint lacks a file: ", std::string(file.status().message())));
-  }
-  const std::string_view bytes = (*file)->bytes();
-  if (bytes.size() != expected.num_bytes()) {
-    return absl::DataLossError(absl::StrCat(path, " is damaged: it has ", bytes.size(),
-                                            " bytes instead of ", expected.num_bytes()));
-  }
-  return Crc32c(bytes) == expected.crc32c() ? absl::OkStatus() : NameDamage(path, expected);
-}
-
 // The tensors of a layout, whose names in the file start with `prefix`.
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> ReadTensors(const SafetensorsFile& file,
                                                                  const ParameterLayout& layout,
@@ -112,6 +97,21 @@ absl::Status CheckpointStore::Save(const CheckpointContents& contents) {
   return Prune();
 }
 
+absl::Status CheckpointStore::CheckFile(const std::string& folder, const CheckpointFile& expected) {
+  const std::string path = absl::StrCat(folder, "/", expected.name());
+  const auto file = MappedFile::Open(path);
+  if (!file.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("the checkpoint lacks a file: ", std::string(file.status().message())));
+  }
+  const std::string_view bytes = (*file)->bytes();
+  if (bytes.size() != expected.num_bytes()) {
+    return absl::DataLossError(absl::StrCat(path, " is damaged: it has ", bytes.size(),
+                                            " bytes instead of ", expected.num_bytes()));
+  }
+  return Crc32c(bytes) == expected.crc32c() ? absl::OkStatus() : NameDamage(path, expected);
+}
+
 absl::StatusOr<std::vector<int64_t>> CheckpointStore::Steps() const {
   std::vector<int64_t> steps;
   if (!files_.Exists(folder_)) return steps;
@@ -135,6 +135,20 @@ absl::Status CheckpointStore::Prune() {
   return absl::OkStatus();
 }
 
+absl::Status CheckpointStore::PutAside(int64_t step, const char* why) {
+  const std::string aside = absl::StrFormat("%s/%s-%s%06d", folder_, why, kStepPrefix, step);
+  SY_RETURN_IF_ERROR(files_.RemoveAll(aside));
+  return files_.Rename(FolderOf(step), aside);
+}
+
+absl::Status CheckpointStore::PutAsideLaterThan(int64_t step) {
+  SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, Steps());
+  for (int64_t later : steps) {
+    if (later > step) SY_RETURN_IF_ERROR(PutAside(later, "abandoned"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::optional<LoadedCheckpoint>> CheckpointStore::LoadNewest() {
   SY_ASSIGN_OR_RETURN(std::vector<int64_t> steps, Steps());
   if (steps.empty()) return std::nullopt;
@@ -146,9 +160,7 @@ absl::StatusOr<std::optional<LoadedCheckpoint>> CheckpointStore::LoadNewest() {
     LogError("checkpoint=", folder,
              " | DAMAGED, not used: ", std::string(loaded.status().message()),
              "; trying the one before it");
-    const std::string put_away = absl::StrFormat("%s/damaged-step-%06d", folder_, steps.back());
-    SY_RETURN_IF_ERROR(files_.RemoveAll(put_away));
-    SY_RETURN_IF_ERROR(files_.Rename(folder, put_away));
+    SY_RETURN_IF_ERROR(PutAside(steps.back(), "damaged"));
   }
   return absl::DataLossError(absl::StrCat(
       "every checkpoint in ", folder_,

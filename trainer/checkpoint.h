@@ -58,12 +58,19 @@ class CheckpointStore {
   // tensor's fault, the tensor that is damaged.
   static absl::StatusOr<LoadedCheckpoint> Load(FileSystem& files, const std::string& folder);
 
+  // Renames the checkpoints of later steps to abandoned-step-…: a run that goes back to `step`
+  // takes another way from there, and must not go on with theirs.
+  absl::Status PutAsideLaterThan(int64_t step);
+  // One file of a checkpoint against its manifest's line. Fails: kDataLoss naming file and tensor.
+  static absl::Status CheckFile(const std::string& folder, const CheckpointFile& expected);
+
   // Steps of the checkpoints that are there, ascending.
   absl::StatusOr<std::vector<int64_t>> Steps() const;
   std::string FolderOf(int64_t step) const;
 
  private:
   absl::Status Prune();
+  absl::Status PutAside(int64_t step, const char* why);
 
   FileSystem& files_;
   const std::string folder_;

@@ -54,19 +54,6 @@ void Add(const ObjectiveSums& from, ObjectiveSums& to) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<PolicyUpdate>> PolicyUpdate::Create(UpdateOptions options,
-                                                                   const PolicyWeights& initial) {
-  std::unique_ptr<PolicyUpdate> update(new PolicyUpdate(std::move(options)));
-  SY_RETURN_IF_ERROR(update->policy_.Load(initial));
-  if (update->critic_ != nullptr) {
-    SY_RETURN_IF_ERROR(update->critic_->Load(CriticFrom(initial, update->options_.model)));
-  }
-  if (update->reference_weights_ != nullptr) {
-    SY_RETURN_IF_ERROR(update->reference_weights_->Load(initial));
-  }
-  return update;
-}
-
 PolicyUpdate::PolicyUpdate(UpdateOptions options)
     : options_(std::move(options)),
       policy_(options_.model, HeadKind::kLanguageModel,
@@ -83,6 +70,20 @@ PolicyUpdate::PolicyUpdate(UpdateOptions options)
     reference_ = std::make_unique<Transformer>(options_.model, HeadKind::kLanguageModel,
                                                reference_weights_.get());
   }
+}
+
+absl::Status PolicyUpdate::Initialize(const PolicyWeights& initial) {
+  SY_RETURN_IF_ERROR(policy_.Load(initial));
+  if (critic_ != nullptr) SY_RETURN_IF_ERROR(critic_->Load(CriticFrom(initial, options_.model)));
+  if (reference_weights_ != nullptr) SY_RETURN_IF_ERROR(reference_weights_->Load(initial));
+  return absl::OkStatus();
+}
+
+absl::Status PolicyUpdate::Synchronize() {
+  SY_RETURN_IF_ERROR(policy_.Synchronize());
+  if (critic_ != nullptr) SY_RETURN_IF_ERROR(critic_->Synchronize());
+  if (reference_weights_ != nullptr) SY_RETURN_IF_ERROR(reference_weights_->Synchronize());
+  return absl::OkStatus();
 }
 
 WeightOptions PolicyUpdate::MakeWeightOptions(const std::string& name, bool is_trainable) const {

@@ -49,11 +49,19 @@ struct UpdateMetrics {
 
 class PolicyUpdate {
  public:
+  // Weights are zero until one of Initialize, Restore or Synchronize.
+  explicit PolicyUpdate(UpdateOptions options);
+
   // `initial` is the policy to start from, and the reference policy when the KL coefficient or
   // target is above 0. The critic starts as the policy with a value head of zeros. Fails:
   // kFailedPrecondition naming a missing tensor.
-  static absl::StatusOr<std::unique_ptr<PolicyUpdate>> Create(UpdateOptions options,
-                                                              const PolicyWeights& initial);
+  absl::Status Initialize(const PolicyWeights& initial);
+  // A checkpoint's state, after Initialize, which gave the reference policy. Fails as Initialize.
+  absl::Status Restore(const UpdateState& state);
+  UpdateState Save() const;
+  // Every rank takes over everything from rank 0, so that only rank 0 needs to read files. Fails as
+  // the collectives do.
+  absl::Status Synchronize();
 
   // Learns from one batch as step `step` (0, 1, …). An empty batch changes nothing.
   // Fails: kInvalidArgument (a trajectory longer than a micro-batch), kInternal (a gradient that is
@@ -61,8 +69,6 @@ class PolicyUpdate {
   absl::StatusOr<UpdateMetrics> Run(const Batch& batch, int64_t step, double kl_coefficient);
 
   std::shared_ptr<const PolicyWeights> ExportPolicy() const { return policy_.weights().Export(); }
-  UpdateState Save() const;
-  absl::Status Restore(const UpdateState& state);
 
  private:
   // What all mini-batches of a batch share, [N] each; empty where the algorithm has no use for it.
@@ -84,7 +90,6 @@ class PolicyUpdate {
     double clipped_tokens = 0.0;
   };
 
-  explicit PolicyUpdate(UpdateOptions options);
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
   absl::StatusOr<MicroBatches> PackMine(const Batch& batch, int64_t first, int64_t end) const;
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);

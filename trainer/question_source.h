@@ -1,5 +1,6 @@
-// Which questions a step gets: passes over the training questions, each pass in its own order, a pure function of
-// (seed, cursor), so that a resumed run goes on with the question after the last one. One thread.
+// Which questions a step gets: passes over the training questions, each pass in its own order, a
+// pure function of (seed, cursor), so that a resumed run goes on with the question after the last
+// one. One thread.
 #pragma once
 
 #include <cstdint>
@@ -7,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "proto/episode.pb.h"
+#include "trainer/shuffled_order.h"
 
 namespace switchyard {
 
@@ -18,21 +20,17 @@ class QuestionSource {
   // The next n questions; begins a new pass where one ends.
   std::vector<Question> Draw(int n);
 
-  uint64_t cursor() const { return cursor_; }   // questions drawn so far
-  uint64_t digest() const { return digest_; }   // of the questions' ids, in file order
+  uint64_t cursor() const { return cursor_; }  // questions drawn so far
+  uint64_t digest() const { return digest_; }  // of the questions' ids, in file order
   size_t num_questions() const { return questions_.size(); }
   // Fails: kFailedPrecondition if the cursor was saved over other questions.
   absl::Status Restore(uint64_t cursor, uint64_t digest);
 
  private:
-  void ShuffleForPass(uint64_t pass);
-
   const std::vector<Question> questions_;
-  const uint64_t seed_;
+  ShuffledOrder order_;
   uint64_t digest_ = 0;
   uint64_t cursor_ = 0;
-  uint64_t shuffled_pass_ = ~uint64_t{0};
-  std::vector<uint32_t> order_;   // of the pass shuffled_pass_
 };
 
 }  // namespace switchyard

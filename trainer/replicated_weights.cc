@@ -47,6 +47,15 @@ std::shared_ptr<const PolicyWeights> ReplicatedWeights::Export() const {
   return BlocksToWeights(parameters_, layout_);
 }
 
+absl::Status ReplicatedWeights::Synchronize() {
+  for (int b = 0; b < num_blocks(); ++b) {
+    const std::string name = absl::StrCat("weights/", options_.name, "/", layout_.blocks()[b].name);
+    SY_RETURN_IF_ERROR(BroadcastTensor(*communicator_, name, parameters_[b]));
+  }
+  WeightsChanged();
+  return absl::OkStatus();
+}
+
 at::Tensor ReplicatedWeights::AcquireWeights(int block) {
   return compute_copies_.empty() ? parameters_[block] : compute_copies_[block];
 }
@@ -98,6 +107,18 @@ void ReplicatedWeights::StartReduction(int block) {
        .type = CommType::kFloat32,
        .is_on_gpu = gradient.is_cuda()}));
   --next_to_reduce_;
+}
+
+absl::Status BroadcastTensor(Communicator& communicator, const std::string& name,
+                             const at::Tensor& tensor) {
+  return communicator
+      .Broadcast(name,
+                 {.data = tensor.mutable_data_ptr<float>(),
+                  .num_elements = tensor.numel(),
+                  .type = CommType::kFloat32,
+                  .is_on_gpu = tensor.is_cuda()},
+                 /*root=*/0)
+      ->Wait();
 }
 
 std::vector<at::Tensor> BlocksToDevice(const std::vector<std::vector<float>>& blocks,

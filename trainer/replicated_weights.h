@@ -41,6 +41,9 @@ class ReplicatedWeights final : public WeightProvider {
   absl::Status Load(const PolicyWeights& weights);
   std::shared_ptr<const PolicyWeights> Export() const;
 
+  // Every rank takes over rank 0's parameters. Fails as the collectives do.
+  absl::Status Synchronize();
+
   at::Tensor AcquireWeights(int block) override;
   void ReleaseWeights(int block) override;
   at::Tensor GradientBuffer(int block) override;
@@ -76,6 +79,10 @@ class ReplicatedWeights final : public WeightProvider {
   int next_to_reduce_ = -1;  // blocks are reduced from the head down to the embedding
   std::vector<std::unique_ptr<Collective>> reductions_;
 };
+
+// Every rank takes over rank 0's values of an f32 tensor. `name` names the collective.
+absl::Status BroadcastTensor(Communicator& communicator, const std::string& name,
+                             const at::Tensor& tensor);
 
 // Copies to a new f32 tensor on `device`, and back.
 std::vector<at::Tensor> BlocksToDevice(const std::vector<std::vector<float>>& blocks,

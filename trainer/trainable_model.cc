@@ -14,7 +14,8 @@ namespace switchyard {
 TrainableModel::TrainableModel(const ModelConfig& config, HeadKind head, WeightOptions options,
                                Communicator* communicator)
     : weights_(ParameterLayout(config, head), std::move(options), communicator),
-      transformer_(config, head, &weights_) {
+      transformer_(config, head, &weights_),
+      communicator_(communicator) {
   for (int b = 0; b < weights_.num_blocks(); ++b) {
     first_moments_.push_back(at::zeros_like(weights_.parameters(b)));
     second_moments_.push_back(at::zeros_like(weights_.parameters(b)));
@@ -48,6 +49,21 @@ ModelState TrainableModel::Save() const {
           .first_moments = BlocksToWeights(first_moments_, weights_.layout()),
           .second_moments = BlocksToWeights(second_moments_, weights_.layout()),
           .optimizer_steps = optimizer_steps_};
+}
+
+absl::Status TrainableModel::Synchronize() {
+  SY_RETURN_IF_ERROR(weights_.Synchronize());
+  const std::string& name = weights_.options().name;
+  for (int b = 0; b < weights_.num_blocks(); ++b) {
+    const std::string& block = weights_.layout().blocks()[b].name;
+    SY_RETURN_IF_ERROR(BroadcastTensor(
+        *communicator_, absl::StrCat("first_moments/", name, "/", block), first_moments_[b]));
+    SY_RETURN_IF_ERROR(BroadcastTensor(
+        *communicator_, absl::StrCat("second_moments/", name, "/", block), second_moments_[b]));
+  }
+  const CommBuffer clock{.data = &optimizer_steps_, .num_elements = 1, .type = CommType::kInt64};
+  return communicator_->Broadcast(absl::StrCat("optimizer_steps/", name), clock, /*root=*/0)
+      ->Wait();
 }
 
 absl::StatusOr<double> TrainableModel::OptimizerStep(const OptimizerConfig& config,

@@ -27,6 +27,8 @@ class TrainableModel {
   absl::Status Load(const PolicyWeights& weights);
   absl::Status Restore(const ModelState& state);
   ModelState Save() const;
+  // Every rank takes over rank 0's weights, moments and clock. Fails as the collectives do.
+  absl::Status Synchronize();
 
   Transformer& transformer() { return transformer_; }
   ReplicatedWeights& weights() { return weights_; }
@@ -42,6 +44,7 @@ class TrainableModel {
 
   ReplicatedWeights weights_;
   Transformer transformer_;
+  Communicator* const communicator_;
   std::vector<at::Tensor> first_moments_;  // f32 [P] per block
   std::vector<at::Tensor> second_moments_;
   int64_t optimizer_steps_ = 0;

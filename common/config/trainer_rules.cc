@@ -65,6 +65,8 @@ class TrainerRules {
             "trainer.episodes_per_question",
             absl::StrCat("algorithm: grpo compares the episodes of a question: 2 or more, got ",
                          group));
+    Require(is_supervised() || config_.episode().temperature() > 0, "episode.temperature",
+            "0 samples greedily, so that there is nothing to learn from: training needs more");
     const int64_t batch = is_supervised() ? questions : questions * group;
     Require(
         trainer_.mini_batches() <= batch, "trainer.mini_batches",

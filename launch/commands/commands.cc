@@ -6,12 +6,17 @@ namespace switchyard {
 
 std::span<const Command> Commands() {
   static const auto* commands = new std::vector<Command>{
+      {"ask", "one question: every round, its cost and its time", RunAsk},
       {"convert", "policy formats in, a Hugging Face folder out", RunConvert},
+      {"eval", "evaluate a policy over questions, with baselines", RunEval},
       {"generate", "sample from a policy, token ids in and out", RunGenerate},
+      {"inspect", "what is in a checkpoint, a policy or a trajectory file", RunInspect},
       {"logprob", "log-probabilities of token ids under a policy", RunLogprob},
       {"pool", "serve simulated models over HTTP, to learn and test offline", RunPool},
       {"reward", "score recorded transcripts, JSON lines in and out", RunReward},
       {"tokenize", "token ids of text, and text of token ids", RunTokenize},
+      {"train", "learn from episodes or demonstrations: one rank of the learner", RunTrain},
+      {"worker", "run episodes for a learner", RunWorker},
   };
   return *commands;
 }

@@ -9,11 +9,16 @@ namespace switchyard {
 
 std::span<const Command> Commands();
 
+int RunAsk(int argc, char** argv);
 int RunConvert(int argc, char** argv);
+int RunEval(int argc, char** argv);
 int RunGenerate(int argc, char** argv);
+int RunInspect(int argc, char** argv);
 int RunLogprob(int argc, char** argv);
 int RunPool(int argc, char** argv);
 int RunReward(int argc, char** argv);
 int RunTokenize(int argc, char** argv);
+int RunTrain(int argc, char** argv);
+int RunWorker(int argc, char** argv);
 
 }  // namespace switchyard

@@ -51,7 +51,12 @@ Learnt Learn(TrainerConfig::Algorithm algorithm, Communicator* communicator) {
   options.config.mutable_critic()->set_learning_rate(1e-3);
   options.config.mutable_loss()->set_entropy_coefficient(0.01);
   options.config.mutable_loss()->set_kl_coefficient(0.05);
-  auto update = PolicyUpdate::Create(options, *TinyModelWeights(options.model, 1)).value();
+  const auto update = std::make_unique<PolicyUpdate>(options);
+  // Only rank 0 has the weights; the others take them over.
+  if (communicator->rank() == 0) {
+    EXPECT_TRUE(update->Initialize(*TinyModelWeights(options.model, 1)).ok());
+  }
+  EXPECT_TRUE(update->Synchronize().ok());
   Learnt learnt;
   for (int step = 0; step < kSteps; ++step) {
     const int count = step == 0 ? 3 : 22;  // fewer trajectories than ranks in the first

@@ -30,7 +30,9 @@ class PolicyUpdateTest : public ::testing::Test {
     options.config = config;
     options.model = model_;
     options.communicator = communicator_.get();
-    return PolicyUpdate::Create(options, *TinyModelWeights(model_, 1)).value();
+    auto update = std::make_unique<PolicyUpdate>(options);
+    EXPECT_TRUE(update->Initialize(*TinyModelWeights(model_, 1)).ok());
+    return update;
   }
   Batch MakeBatch(uint64_t seed) const { return RecordBatch(24, seed, model_.vocabulary_size); }
   // The losses of n steps.

@@ -57,6 +57,12 @@ absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& re
   return response;
 }
 
+absl::Status RolloutDesk::CheckLearnerEpoch(const WorkerIdentity& worker, uint64_t learner_epoch) const {
+  if (learner_epoch == learner_epoch_) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("worker ", worker.worker_id(), " registered with learner_epoch ",
+                                         learner_epoch, ", this is ", learner_epoch_, ": register again"));
+}
+
 void RolloutDesk::Lease(const LeaseRequest& request, std::function<bool()> is_gone, LeaseReply reply) {
   LeaseResponse response;
   {

@@ -46,6 +46,8 @@ class RolloutDesk {
   void Lease(const LeaseRequest& request, std::function<bool()> is_gone, LeaseReply reply)
       ABSL_LOCKS_EXCLUDED(mutex_);
   SubmitResponse Submit(const SubmitRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Fails: kAborted if a request is meant for an earlier learner at this address.
+  absl::Status CheckLearnerEpoch(const WorkerIdentity& worker, uint64_t learner_epoch) const;
   WeightPublisher& publisher() { return publisher_; }
 
   // ---- the learner's side (see TrajectorySource)

@@ -69,6 +69,11 @@ class Service final : public LearnerService::CallbackService {
   grpc::ServerUnaryReactor* LeaseEpisodes(grpc::CallbackServerContext* context, const LeaseRequest* request,
                                           LeaseResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    if (const absl::Status status = desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
+        !status.ok()) {
+      reactor->Finish(ToGrpc(status));
+      return reactor;
+    }
     desk_->Lease(*request, /*is_gone=*/[context] { return context->IsCancelled(); },
                  [reactor, response](LeaseResponse answer) {
                    *response = std::move(answer);
@@ -78,7 +83,8 @@ class Service final : public LearnerService::CallbackService {
   }
   grpc::ServerUnaryReactor* SubmitTrajectories(grpc::CallbackServerContext* context, const SubmitRequest* request,
                                                SubmitResponse* response) override {
-    return Answer<SubmitResponse>(context, desk_->Submit(*request), response);
+    const absl::Status status = desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
+    return Answer(context, status.ok() ? desk_->Submit(*request) : absl::StatusOr<SubmitResponse>(status), response);
   }
   grpc::ServerUnaryReactor* GetWeightManifest(grpc::CallbackServerContext* context,
                                               const WeightManifestRequest* request,

@@ -74,6 +74,15 @@ TEST_F(RolloutDeskTest, AWorkerWithAnotherConfigIsRefused) {
   EXPECT_EQ(desk_.Register(request)->policy_version(), 1);
 }
 
+TEST_F(RolloutDeskTest, AWorkerOfAnEarlierLearnerIsToldToRegisterAgain) {
+  RegisterRequest request;
+  *request.mutable_worker() = Identity("w1");
+  request.set_config_digest(42);
+  const uint64_t epoch = desk_.Register(request)->learner_epoch();
+  EXPECT_TRUE(desk_.CheckLearnerEpoch(Identity("w1"), epoch).ok());
+  EXPECT_TRUE(absl::IsAborted(desk_.CheckLearnerEpoch(Identity("w1"), epoch - 1)));
+}
+
 TEST_F(RolloutDeskTest, AWaitingRequestIsAnsweredWhenAStepBegins) {
   const StepPlan plan = Plan(2);
   std::jthread worker([&] {

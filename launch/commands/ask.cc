@@ -1,0 +1,85 @@
+// switchyard ask: one question, every round of it shown.
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/check.h"
+#include "common/status_macros.h"
+#include "launch/commands/commands.h"
+#include "launch/commands/config_flags.h"
+#include "launch/commands/end_signals.h"
+#include "rollout_workers/episode_setup.h"
+#include "rollout_workers/episode_runner.h"
+#include "rollout_workers/episode_text.h"
+
+namespace switchyard {
+namespace {
+
+struct AskFlags {
+  ConfigFlags config;
+  std::string policy;
+  std::string question;
+  double temperature = 0;
+  uint64_t seed = 0;
+};
+
+absl::StatusOr<Trajectory> RunEpisode(const EpisodeSpec& spec, EpisodeRunner& runner,
+                                      const std::atomic<bool>& is_stopped) {
+  SY_RETURN_IF_ERROR(runner.Add(spec, /*attempt=*/1));
+  while (!is_stopped) {
+    SY_ASSIGN_OR_RETURN(std::vector<Trajectory> finished, runner.Step(absl::Milliseconds(200)));
+    if (!finished.empty()) return std::move(finished.front());
+  }
+  return absl::CancelledError("stopped; a pool call under way may still be paid for");
+}
+
+absl::StatusOr<int> Ask(const AskFlags& flags) {
+  SY_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
+  SetProcessName("ask");
+  std::atomic<bool> is_stopped = false;
+  const EndSignals signals([&] { is_stopped = true; });
+  SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, flags.policy));
+  SY_ASSIGN_OR_RETURN(const auto generator, setup->MakeGeneratorOfFolder());
+  SY_ASSIGN_OR_RETURN(const auto pool, OpenPool(config, &setup->tokenizer()));
+  EpisodeRunner runner(&setup->context(), generator.get(), pool.get());
+
+  EpisodeSpec spec;
+  spec.set_episode_id("ask");
+  spec.set_purpose(PURPOSE_EVAL);
+  spec.mutable_question()->set_id("ask");
+  spec.mutable_question()->set_question(flags.question);
+  spec.set_run_seed(flags.seed);
+  spec.set_temperature(flags.temperature);
+  SY_ASSIGN_OR_RETURN(const Trajectory trajectory, RunEpisode(spec, runner, is_stopped));
+  std::fputs(EpisodeToText(trajectory, setup->tokenizer()).c_str(), stdout);
+  return trajectory.status() == EPISODE_STATUS_ANSWERED ? kExitOk : kExitFailed;
+}
+
+}  // namespace
+
+int RunAsk(int argc, char** argv) {
+  CLI::App app(
+      "Asks a policy one question and shows every round: what it wrote, whom it called, what came "
+      "back, at what price and in what time. The exit code is 1 if it gave no answer.",
+      "switchyard ask");
+  app.footer(
+      "example:\n"
+      "  switchyard ask --config configs/quickstart.yaml --policy data/quickstart/policy "
+      "\"What is the capital of Peru?\"");
+  AskFlags flags;
+  flags.config.AddTo(app);
+  app.add_option("--policy", flags.policy, "a policy folder")->required();
+  app.add_option("--temperature", flags.temperature, "0 is greedy")
+      ->check(CLI::Range(0.0, 100.0))
+      ->capture_default_str();
+  app.add_option("--seed", flags.seed, "of the sampling")->capture_default_str();
+  app.add_option("question", flags.question, "the question")->required();
+  if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
+  const absl::StatusOr<int> code = Ask(flags);
+  return code.ok() ? *code : ReportFailure("ask", code.status());
+}
+
+}  // namespace switchyard

@@ -1,0 +1,33 @@
+#include "launch/commands/end_signals.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "launch/command.h"
+
+namespace switchyard {
+
+EndSignals::EndSignals(std::function<void()> on_first) : on_first_(std::move(on_first)) {
+  sigemptyset(&signals_);
+  sigaddset(&signals_, SIGINT);
+  sigaddset(&signals_, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  waiter_ = std::jthread([this](std::stop_token stop) { Wait(stop); });
+}
+
+EndSignals::~EndSignals() {
+  waiter_.request_stop();
+  pthread_kill(waiter_.native_handle(), SIGTERM);  // ends its sigwait
+}
+
+void EndSignals::Wait(std::stop_token stop) {
+  for (int count = 1;; ++count) {
+    int signal_number = 0;
+    sigwait(&signals_, &signal_number);
+    if (stop.stop_requested()) return;
+    if (count > 1) std::_Exit(kExitFailed);
+    on_first_();
+  }
+}
+
+}  // namespace switchyard

@@ -1,0 +1,116 @@
+// switchyard train: one rank of the learner. Under mpirun or srun every rank runs this same
+// command.
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/config_loader.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "launch/commands/commands.h"
+#include "launch/commands/config_flags.h"
+#include "policy/policy_folder.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/device.h"
+#include "trainer/learner.h"
+#include "trainer/progress.h"
+#include "trainer/rollout_service/rollout_service.h"
+#include "trainer/run_description.h"
+#include "trainer/stop_signals.h"
+
+namespace switchyard {
+namespace {
+
+// What the launcher says before MPI is up; `otherwise` without a launcher.
+int LauncherNumber(std::initializer_list<const char*> variables, int otherwise) {
+  for (const char* name : variables) {
+    if (const char* value = std::getenv(name)) return std::atoi(value);
+  }
+  return otherwise;
+}
+
+int LauncherRank() { return LauncherNumber({"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"}, 0); }
+int LauncherSize() {
+  return LauncherNumber({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}, 1);
+}
+
+// Every rank meets the same faults in config and files: one of them says so.
+int Fail(const absl::Status& status) {
+  if (LauncherRank() == 0) return ReportFailure("train", status);
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
+}
+
+int DryRun(const RunConfig& config) {
+  const auto description = DescribeRun(config, LauncherSize());
+  if (!description.ok()) return Fail(description.status());
+  if (LauncherRank() == 0) std::fputs(description->c_str(), stdout);
+  return kExitOk;
+}
+
+absl::Status OpenLog(const RunConfig& config, int rank) {
+  SetProcessName(absl::StrCat("trainer rank=", rank).c_str());
+  SetLogQuiet(rank != 0 || ChooseProgressStyle() == ProgressStyle::kBar);
+  return SetLogFile(absl::StrCat(RunFolder(config), "/logs/rank-", rank, ".log"));
+}
+
+int Train(const RunConfig& config, const std::string& resume) {
+  if (const auto policy = LoadModelConfig(config.policy().path()); !policy.ok()) {
+    return Fail(policy.status());
+  }
+  const auto is_on_gpu = IsOnGpu(config);
+  if (!is_on_gpu.ok()) return Fail(is_on_gpu.status());
+  auto communicator = NewCommunicator(config.trainer().communicator(), *is_on_gpu);
+  if (!communicator.ok()) return Fail(communicator.status());
+  const int rank = (*communicator)->rank();
+
+  LearnerParts parts;
+  parts.config = &config;
+  parts.communicator = communicator->get();
+  parts.is_on_gpu = *is_on_gpu;
+  parts.resume = resume;
+  parts.is_stop_requested = IsStopRequested;
+  parts.files = &FileSystem::Posix();
+  parts.open_source = [&config](int64_t vocabulary_size) {
+    return StartRolloutService(config, vocabulary_size);
+  };
+  parts.progress_out = stdout;
+  const absl::Status log = OpenLog(config, rank);
+  const auto outcome = log.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(log);
+  if (outcome.ok()) return *outcome == RunOutcome::kPreempted ? kExitPreempted : kExitOk;
+  const int code = ReportFailure("train", outcome.status());
+  if ((*communicator)->size() > 1) (*communicator)->Abort(outcome.status());
+  return code;
+}
+
+}  // namespace
+
+int RunTrain(int argc, char** argv) {
+  CLI::App app(
+      "Trains the policy of a config: one rank of the learner. Episodes are run by `switchyard "
+      "worker` processes, which may come and go. SIGUSR1, SIGTERM and Ctrl-C save a checkpoint and "
+      "exit with 75.");
+  app.footer(
+      "examples:\n"
+      "  switchyard train --config configs/quickstart.yaml --dry-run\n"
+      "  mpirun -n 2 switchyard train --config configs/quickstart.yaml --set trainer.steps=20");
+  ConfigFlags flags;
+  flags.AddTo(app);
+  std::string resume = "auto";
+  app.add_option("--resume", resume,
+                 "auto: go on from the run's newest checkpoint if there is one; none: start anew, "
+                 "putting the old run aside; or a checkpoint's folder")
+      ->capture_default_str();
+  bool is_dry_run = false;
+  app.add_flag("--dry-run", is_dry_run, "check everything, print what the run would be, and exit");
+  if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
+
+  InstallStopSignals();
+  const auto config = flags.Load();
+  if (!config.ok()) return Fail(config.status());
+  return is_dry_run ? DryRun(*config) : Train(*config, resume);
+}
+
+}  // namespace switchyard

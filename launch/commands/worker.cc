@@ -1,0 +1,120 @@
+// switchyard worker: runs episodes for a learner.
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "common/check.h"
+#include "common/config_digest.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "launch/commands/commands.h"
+#include "launch/commands/config_flags.h"
+#include "launch/commands/end_signals.h"
+#include "rollout_workers/episode_setup.h"
+#include "rollout_workers/learner_client.h"
+#include "rollout_workers/worker.h"
+
+namespace switchyard {
+namespace {
+
+std::string HostAndPid() {
+  char host[256] = "localhost";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(host, ":", getpid());
+}
+
+// The worker that a signal stops, as long as there is one. Thread-safe.
+class StoppableWorker {
+ public:
+  void Set(Worker* worker) {
+    absl::MutexLock lock(&mutex_);
+    worker_ = worker;
+    if (worker_ != nullptr && is_stopped_) worker_->Stop();
+  }
+  void Stop() {
+    LogInfo("asked to stop: giving episodes back");
+    absl::MutexLock lock(&mutex_);
+    is_stopped_ = true;
+    if (worker_ != nullptr) worker_->Stop();
+  }
+
+ private:
+  absl::Mutex mutex_;
+  Worker* worker_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+absl::Status CheckAddress(const std::string& address) {
+  const size_t colon = address.rfind(':');
+  if (colon != std::string::npos && colon > 0 && colon + 1 < address.size() &&
+      address.find_first_not_of("0123456789", colon + 1) == std::string::npos) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--learner: \"", address,
+      "\" is not HOST:PORT; the learner writes its address to <run folder>/learner.address"));
+}
+
+absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
+                  const std::string& worker_id) {
+  SY_RETURN_IF_ERROR(CheckAddress(learner_address));
+  SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
+  SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
+  SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
+  const auto learner =
+      ConnectToLearner(learner_address, absl::Seconds(config.worker().rpc_timeout_s()));
+
+  WorkerOptions options;
+  options.identity.set_worker_id(worker_id);
+  options.identity.set_worker_epoch(static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())));
+  options.config_digest = WorkerConfigDigest(config);
+  options.config = config.worker();
+
+  // Signals are blocked before the pool client, gRPC and the worker start their threads.
+  StoppableWorker stoppable;
+  const EndSignals signals([&] { stoppable.Stop(); });
+  SY_ASSIGN_OR_RETURN(const auto pool, OpenPool(config, &setup->tokenizer()));
+  Worker worker(
+      std::move(options), &setup->context(), &setup->layout(),
+      [&](std::shared_ptr<const PolicyWeights> weights, int64_t policy_version) {
+        return setup->MakeGenerator(std::move(weights), policy_version);
+      },
+      pool.get(), learner.get());
+  stoppable.Set(&worker);
+  absl::Status status = worker.Run();
+  stoppable.Set(nullptr);
+  return status;
+}
+
+}  // namespace
+
+int RunWorker(int argc, char** argv) {
+  CLI::App app(
+      "Runs episodes for a learner: leases them, samples with its weights, calls the pool and sends "
+      "the trajectories back. It may come and go at any time; SIGTERM and Ctrl-C give its episodes "
+      "back first. It ends when the run is finished.",
+      "switchyard worker");
+  app.footer(
+      "example:\n"
+      "  switchyard worker --config configs/quickstart.yaml --learner "
+      "$(cat runs/quickstart/learner.address)");
+  ConfigFlags flags;
+  flags.AddTo(app);
+  std::string learner;
+  app.add_option("--learner", learner,
+                 "the learner's address, HOST:PORT; it is in <run folder>/learner.address")
+      ->required();
+  std::string id = HostAndPid();
+  app.add_option("--id", id, "this worker's name in logs and trajectories; default: host:pid");
+  if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
+  const absl::Status status = Work(flags, learner, id);
+  return status.ok() ? kExitOk : ReportFailure("worker", status);
+}
+
+}  // namespace switchyard

@@ -1,0 +1,82 @@
+#include "rollout_workers/episode_text.h"
+
+#include <span>
+#include <string_view>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+
+namespace switchyard {
+namespace {
+
+// "EPISODE_STATUS_NO_ANSWER" → "no answer".
+std::string Words(const std::string& enum_name, std::string_view prefix) {
+  std::string words = absl::AsciiStrToLower(enum_name.substr(prefix.size()));
+  for (char& c : words) c = c == '_' ? ' ' : c;
+  return words;
+}
+
+// Indented lines, nothing in them that a terminal would act on.
+void AppendIndented(const std::string& text, std::string& out) {
+  for (const absl::string_view line : absl::StrSplit(absl::StripAsciiWhitespace(text), '\n')) {
+    out += "    ";
+    for (const char c : line) {
+      const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+      if (is_control) {
+        absl::StrAppendFormat(&out, "\\x%02x", static_cast<unsigned char>(c));
+      } else {
+        out += c;
+      }
+    }
+    out += '\n';
+  }
+}
+
+std::string Dollars(int64_t picousd) { return absl::StrFormat("$%.8f", static_cast<double>(picousd) * 1e-12); }
+
+void AppendCall(const PoolCall& call, std::string& out) {
+  absl::StrAppendFormat(&out, "  ── %s: %s, %d tokens in, %d out%s, %s, %.0f ms", call.model(),
+                        Words(CallOutcome_Name(call.outcome()), "CALL_OUTCOME_"),
+                        call.input_tokens(), call.output_tokens(),
+                        call.is_estimated() ? " (estimated)" : "", Dollars(call.cost_picousd()),
+                        call.latency_ms());
+  if (call.attempts() > 1) absl::StrAppendFormat(&out, ", %d attempts", call.attempts());
+  out += '\n';
+  AppendIndented(call.error().empty() ? call.reply() : call.error(), out);
+}
+
+}  // namespace
+
+std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokenizer) {
+  const std::span<const uint32_t> ids(trajectory.token_ids().data(),
+                                      static_cast<size_t>(trajectory.token_ids_size()));
+  std::string text;
+  int64_t cost_picousd = 0;
+  std::string answer;
+  for (const Action& action : trajectory.actions()) {
+    absl::StrAppendFormat(&text, "round %d\n", action.round() + 1);
+    AppendIndented(tokenizer.Decode(ids.subspan(static_cast<size_t>(action.first_token()),
+                                                static_cast<size_t>(action.end_token() - action.first_token()))),
+                   text);
+    if (action.kind() == ACTION_KIND_INVALID) {
+      absl::StrAppendFormat(&text, "  ── not a valid action: %s\n",
+                            Words(InvalidReason_Name(action.invalid_reason()), "INVALID_REASON_"));
+    }
+    if (action.kind() == ACTION_KIND_ANSWER) answer = action.answer();
+    for (const PoolCall& call : trajectory.pool_calls()) {
+      if (call.round() == action.round()) AppendCall(call, text);
+    }
+  }
+  for (const PoolCall& call : trajectory.pool_calls()) cost_picousd += call.cost_picousd();
+  const bool is_answered = trajectory.status() == EPISODE_STATUS_ANSWERED;
+  absl::StrAppendFormat(&text, "%s\n", is_answered ? "answer" : Words(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_"));
+  if (is_answered) AppendIndented(answer, text);
+  absl::StrAppendFormat(&text, "%d calls, %s, %.0f ms generating, %.0f ms waiting for the pool\n",
+                        trajectory.pool_calls_size(), Dollars(cost_picousd),
+                        trajectory.generate_ms(), trajectory.pool_wait_ms());
+  return text;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,14 @@
+// An episode as text for people: every round, what was called, what it cost and how long it took. Pure; any thread.
+#pragma once
+
+#include <string>
+
+#include "policy/tokenizer.h"
+#include "proto/episode.pb.h"
+
+namespace switchyard {
+
+// What a model wrote is shown with its control characters escaped.
+std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokenizer);
+
+}  // namespace switchyard

@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Compares Switchyard's tokenizer with Hugging Face `tokenizers` on thousands of awkward strings.
+
+  tokenizer_parity.py --switchyard build/bin/switchyard --plain build/tests/plain_ids --cache build/tokenizers
+                      [--count 12000] [--seed 1] [--policy FOLDER…]
+
+For SmolLM2, Qwen2 and Llama 3 (their real vocabularies, made by make_tokenizers.py) and for every --policy:
+ids equal; ids with added tokens off equal, and none of them an added one; decoded text equal.
+Fails on the first differences of each, printing them.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+from tokenizers import Tokenizer
+
+import awkward_strings
+import make_tokenizers
+
+
+def run_lines(command, values):
+    """The answers of a program that reads and writes one JSON value per line."""
+    text = "".join(json.dumps(value) + "\n" for value in values)
+    done = subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+
+def without_added_tokens(path):
+    document = json.loads(path.read_text())
+    document["added_tokens"] = []
+    return Tokenizer.from_str(json.dumps(document))
+
+
+def encode(tokenizer, strings):
+    return [e.ids for e in tokenizer.encode_batch(strings, add_special_tokens=False)]
+
+
+def report(name, what, strings, expected, actual):
+    """Prints the first differences; returns their number."""
+    wrong = [i for i in range(len(strings)) if expected[i] != actual[i]]
+    for i in wrong[:5]:
+        print(f"{name}: {what} of {strings[i]!a}\n  tokenizers {expected[i]!a}\n  switchyard {actual[i]!a}")
+    return len(wrong)
+
+
+def compare(name, folder, arguments):
+    started = time.monotonic()
+    path = pathlib.Path(folder) / "tokenizer.json"
+    theirs = Tokenizer.from_file(str(path))
+    added = theirs.get_added_tokens_decoder()
+    strings = awkward_strings.awkward_strings(arguments.count, arguments.seed, [t.content for t in added.values()][:40])
+
+    ids = encode(theirs, strings)
+    ours = [a["ids"] for a in run_lines([arguments.switchyard, "tokenize", "--policy", str(folder)], strings)]
+    wrong = report(name, "ids", strings, ids, ours)
+
+    plain = [a["ids"] for a in run_lines([arguments.plain, str(folder)], strings)]
+    wrong += report(name, "plain ids", strings, encode(without_added_tokens(path), strings), plain)
+    wrong += sum(any(id in added for id in line) for line in plain)
+
+    back = run_lines([arguments.switchyard, "tokenize", "--policy", str(folder), "--decode"], [{"ids": i} for i in ids])
+    texts = theirs.decode_batch(ids, skip_special_tokens=False)
+    # Where a vocabulary lacks a byte, what is left may be no UTF-8: then each shows it in its own way.
+    whole = [i for i, text in enumerate(texts) if "\ufffd" not in text]
+    wrong += report(name, "text", [strings[i] for i in whole], [texts[i] for i in whole], [back[i] for i in whole])
+    seconds = time.monotonic() - started
+    print(f"{name}: {len(strings)} strings, {sum(map(len, ids))} tokens compared, {wrong} differ ({seconds:.1f} s)")
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--switchyard", required=True)
+    parser.add_argument("--plain", required=True)
+    parser.add_argument("--cache", required=True)
+    parser.add_argument("--count", type=int, default=12000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--policy", action="append", default=[])
+    arguments = parser.parse_args()
+    wrong = 0
+    for name in make_tokenizers.MAKERS:
+        wrong += compare(name, make_tokenizers.policy_folder(arguments.cache, name), arguments)
+    for folder in arguments.policy:
+        wrong += compare(folder, folder, arguments)
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()

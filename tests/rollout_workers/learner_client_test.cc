@@ -1,0 +1,138 @@
+#include "rollout_workers/learner_client.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <thread>
+
+#include "rollout_workers/learner_retry.h"
+#include "tests/rollout_workers/episode_world.h"
+#include "tests/rollout_workers/learner_fake_service.h"
+
+namespace switchyard {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+class LearnerClientTest : public testing::Test {
+ protected:
+  LearnerClientTest()
+      : learner_(TinyLlamaConfig()),
+        service_(&learner_),
+        client_(ConnectToLearner(service_.address(), absl::Seconds(20))) {}
+
+  FakeLearner learner_;
+  FakeLearnerService service_;
+  std::unique_ptr<LearnerClient> client_;
+};
+
+TEST_F(LearnerClientTest, RegistersLeasesAndSubmits) {
+  ASSERT_TRUE(client_->Register(RegisterRequest()).ok());
+  learner_.Offer(EpisodeWorld::Spec("a"));
+  LeaseRequest lease_request;
+  lease_request.set_max_episodes(2);
+  lease_request.set_learner_epoch(1);
+  const auto leases = client_->LeaseEpisodes(lease_request);
+  ASSERT_TRUE(leases.ok()) << leases.status();
+  EXPECT_THAT(leases->leases(), SizeIs(1));
+  SubmitRequest submit_request;
+  submit_request.add_trajectories()->set_episode_id("a");
+  submit_request.set_learner_epoch(1);
+  const auto response = client_->SubmitTrajectories(submit_request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_THAT(response->acknowledged_episode_ids(), testing::ElementsAre("a"));
+}
+
+TEST_F(LearnerClientTest, StreamsWeightsFromAnOffset) {
+  learner_.Publish(3, /*seed=*/1);
+  EXPECT_EQ(client_->GetWeightManifest(3)->policy_version(), 3);
+  EXPECT_EQ(client_->GetWeightManifest(4).status().code(), absl::StatusCode::kNotFound);
+  FetchWeightsRequest request;
+  request.set_policy_version(3);
+  request.set_first_offset(500);
+  uint64_t next = 500;
+  const absl::Status status = client_->FetchWeights(request, [&](const WeightChunk& chunk) {
+    EXPECT_EQ(chunk.offset(), next);
+    next += chunk.data().size();
+    return absl::OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(next, client_->GetWeightManifest(3)->total_bytes());
+}
+
+TEST_F(LearnerClientTest, ATakerThatRefusesAChunkEndsTheStream) {
+  learner_.Publish(3, /*seed=*/1);
+  FetchWeightsRequest request;
+  request.set_policy_version(3);
+  const absl::Status status = client_->FetchWeights(
+      request, [](const WeightChunk&) { return absl::DataLossError("bad chunk"); });
+  EXPECT_EQ(status, absl::DataLossError("bad chunk"));
+}
+
+TEST_F(LearnerClientTest, ErrorsNameTheLearnersAddress) {
+  learner_.RefuseRegistration(absl::FailedPreconditionError("another config"));
+  const absl::Status status = client_->Register(RegisterRequest()).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr(service_.address() + ": another config"));
+}
+
+TEST_F(LearnerClientTest, ALearnerThatIsNotThereIsATransportFailure) {
+  const auto client = ConnectToLearner("127.0.0.1:1", absl::Seconds(5));
+  EXPECT_TRUE(IsTransportFailure(client->Register(RegisterRequest()).status()));
+}
+
+TEST_F(LearnerClientTest, ShutdownEndsTheCallsUnderWayAndLaterOnesButTheLast) {
+  LeaseRequest request;
+  request.set_wait_ms(60000);
+  request.add_active_episode_ids("x");
+  request.set_learner_epoch(1);
+  absl::Status status;
+  std::optional<std::jthread> waiter([&] { status = client_->LeaseEpisodes(request).status(); });
+  ASSERT_TRUE(learner_.WaitForActive("x"));  // the call has arrived
+  client_->Shutdown();
+  waiter.reset();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(client_->Register(RegisterRequest()).status().code(), absl::StatusCode::kCancelled);
+  SubmitRequest last;
+  last.set_learner_epoch(1);
+  EXPECT_TRUE(client_->SubmitOnLeaving(last, absl::Seconds(20)).ok());
+}
+
+TEST(LearnerRetryTest, TriesAgainOnlyWhatFailedInTransport) {
+  int attempts = 0;
+  const std::stop_source stop;
+  const auto fail_twice = [&] {
+    return ++attempts <= 2 ? absl::UnavailableError("gone") : absl::NotFoundError("an answer");
+  };
+  EXPECT_EQ(RetryTransportFailures(fail_twice, absl::Seconds(60), stop.get_token()),
+            absl::NotFoundError("an answer"));
+  EXPECT_EQ(attempts, 3);
+}
+
+TEST(LearnerRetryTest, GivesUpWhenPatienceIsOver) {
+  int attempts = 0;
+  const std::stop_source stop;
+  const auto fail = [&] {
+    ++attempts;
+    return absl::DeadlineExceededError("slow");
+  };
+  EXPECT_EQ(RetryTransportFailures(fail, absl::ZeroDuration(), stop.get_token()),
+            absl::DeadlineExceededError("slow"));
+  EXPECT_EQ(attempts, 1);
+}
+
+TEST(LearnerRetryTest, AStopEndsThePause) {
+  std::stop_source stop;
+  const auto fail_and_stop = [&] {
+    stop.request_stop();
+    return absl::UnavailableError("gone");
+  };
+  EXPECT_EQ(
+      RetryTransportFailures(fail_and_stop, absl::InfiniteDuration(), stop.get_token()).code(),
+      absl::StatusCode::kCancelled);
+}
+
+}  // namespace
+}  // namespace switchyard

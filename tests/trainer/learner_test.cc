@@ -1,0 +1,352 @@
+#include "trainer/learner.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "policy/policy_folder.h"
+#include "tests/common/temp_folder.h"
+#include "tests/trainer/fake_trajectory_source.h"
+#include "tests/trainer/tiny_model.h"
+#include "trainer/checkpoint.h"
+#include "trainer/comm/local_communicator.h"
+
+namespace switchyard {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class LearnerTest : public ::testing::Test {
+ protected:
+  LearnerTest() {
+    const ModelConfig model = TinyModelConfig();
+    EXPECT_TRUE(SavePolicyFolder(temp_ / "policy", model, *TinyModelWeights(model, 1),
+                                 WeightFormat::kF32, /*tokenizer_folder=*/"")
+                    .ok());
+    for (const char* name : {"train", "held_out"}) {
+      std::ofstream file(temp_ / (std::string(name) + ".jsonl"));
+      for (int i = 0; i < 10; ++i) {
+        file << R"({"id":")" << name << i << R"(","question":"q","golden_answers":["a"]})"
+             << "\n";
+      }
+    }
+  }
+
+  // A deterministic GRPO run of six steps with everything in it that a checkpoint must carry on.
+  RunConfig Config(const std::string& name) {
+    RunConfig config;
+    config.mutable_run()->set_name(name);
+    config.mutable_run()->set_output_dir(temp_ / "runs");
+    config.mutable_run()->set_seed(5);
+    config.mutable_run()->set_deterministic(true);
+    config.mutable_policy()->set_path(temp_ / "policy");
+    config.mutable_policy()->set_device(PolicyConfig::DEVICE_CPU);
+    config.mutable_data()->add_train()->set_path(temp_ / "train.jsonl");
+    config.mutable_data()->add_held_out()->set_path(temp_ / "held_out.jsonl");
+    config.mutable_reward()->set_cost_coefficient(0.6);
+    config.mutable_reward()->set_cost_window(20);
+    for (const char* model : {"Atlas", "Sage"}) {
+      config.mutable_pool()->add_models()->set_name(model);
+    }
+    TrainerConfig& trainer = *config.mutable_trainer();
+    trainer.set_steps(6);
+    trainer.set_questions_per_step(3);
+    trainer.set_episodes_per_question(4);
+    trainer.set_evaluate_every(2);
+    trainer.set_evaluate_questions(5);
+    trainer.set_record_trajectories(0.5);
+    trainer.mutable_checkpoint()->set_every_steps(2);
+    trainer.mutable_optimizer()->set_learning_rate(1e-3);
+    trainer.mutable_loss()->set_kl_coefficient(0.1);
+    trainer.mutable_loss()->set_kl_target(0.01);
+    trainer.mutable_loss()->set_kl_horizon(100);
+    return config;
+  }
+
+  absl::StatusOr<RunOutcome> Run(const RunConfig& config, const std::string& resume = "auto") {
+    record_ = SourceRecord();
+    LearnerParts parts;
+    parts.config = &config;
+    parts.communicator = communicator_.get();
+    parts.resume = resume;
+    parts.is_stop_requested = [this] { return is_stop_requested_; };
+    parts.files = &FileSystem::Posix();
+    parts.open_source =
+        [this](int64_t vocabulary_size) -> absl::StatusOr<std::unique_ptr<TrajectorySource>> {
+      return std::make_unique<FakeTrajectorySource>(vocabulary_size, &record_, change_,
+                                                    before_step_);
+    };
+    return RunLearner(parts);
+  }
+
+  // Runs until the process "dies" before step `step`.
+  void RunUntilKilledAt(const RunConfig& config, int64_t step) {
+    before_step_ = [step](const StepPlan& plan, const auto&) {
+      return plan.step == step ? absl::InternalError("killed") : absl::OkStatus();
+    };
+    EXPECT_EQ(Run(config).status().message(), "killed");
+    before_step_ = {};
+  }
+
+  std::string ReadFile(const std::string& name, const std::string& file) const {
+    std::ifstream stream(temp_ / ("runs/" + name + "/" + file));
+    std::stringstream text;
+    text << stream.rdbuf();
+    return text.str();
+  }
+
+  // metrics.jsonl without times.
+  std::vector<std::string> TimelessMetrics(const std::string& name) const {
+    std::vector<std::string> lines;
+    std::stringstream text(ReadFile(name, "metrics.jsonl"));
+    for (std::string line; std::getline(text, line);) {
+      nlohmann::ordered_json kept;
+      const auto metrics = nlohmann::ordered_json::parse(line);
+      for (const auto& [key, value] : metrics.items()) {
+        const bool is_time = key.ends_with("_s") || key.ends_with("_ms");
+        if (!is_time && !key.starts_with("workers/")) kept[key] = value;
+      }
+      lines.push_back(kept.dump());
+    }
+    return lines;
+  }
+
+  LoadedCheckpoint Newest(const std::string& name) const {
+    return CheckpointStore(FileSystem::Posix(), temp_ / ("runs/" + name + "/checkpoints"), 2)
+        .LoadNewest()
+        .value()
+        .value();
+  }
+
+  void ExpectSameRuns(const std::string& a, const std::string& b) const {
+    EXPECT_EQ(TimelessMetrics(a), TimelessMetrics(b));
+    const LoadedCheckpoint x = Newest(a), y = Newest(b);
+    EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(x.manifest.learner(),
+                                                                   y.manifest.learner()));
+    for (const auto& [model, state] : x.models) {
+      const ModelState& other = y.models.at(model);
+      for (const auto& [name, tensor] : state.weights->tensors()) {
+        EXPECT_EQ(tensor.values, other.weights->Find(name)->values) << model << " " << name;
+        EXPECT_EQ(state.second_moments->Find(name)->values,
+                  other.second_moments->Find(name)->values)
+            << model << " " << name;
+      }
+    }
+    for (const auto& entry :
+         std::filesystem::directory_iterator(temp_ / ("runs/" + a + "/trajectories"))) {
+      const std::string file = "trajectories/" + entry.path().filename().string();
+      EXPECT_EQ(ReadFile(a, file), ReadFile(b, file));
+    }
+  }
+
+  TempFolder temp_;
+  const std::unique_ptr<Communicator> communicator_ = NewLocalCommunicator();
+  SourceRecord record_;
+  FakeTrajectorySource::Change change_;
+  FakeTrajectorySource::BeforeStep before_step_;
+  bool is_stop_requested_ = false;
+};
+
+TEST_F(LearnerTest, RunsEveryStepOnFreshWeightsAndLeavesACheckpoint) {
+  EXPECT_EQ(Run(Config("a")).value(), RunOutcome::kFinished);
+  EXPECT_THAT(record_.published, ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_TRUE(record_.is_finished);
+  EXPECT_EQ(TimelessMetrics("a").size(), 6u);
+  const LoadedCheckpoint newest = Newest("a");
+  EXPECT_EQ(newest.manifest.step(), 6);
+  EXPECT_EQ(newest.manifest.policy_version(), 7);
+  EXPECT_EQ(newest.manifest.learner().question_cursor(), 18u);
+  EXPECT_EQ(newest.manifest.learner().episodes_committed(), 6 * 12 + 3 * 5);
+  EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"finished","step":6)"));
+  EXPECT_THAT(ReadFile("a", "config.resolved.yaml"), HasSubstr("cost_coefficient: 0.6"));
+}
+
+TEST_F(LearnerTest, PlansEpisodesByNameWithTheSameHeldOutQuestionsEachTime) {
+  ASSERT_TRUE(Run(Config("a")).ok());
+  const StepPlan& plan = record_.plans[2];
+  ASSERT_EQ(plan.episodes.size(), 12u + 5u);
+  EXPECT_EQ(plan.episodes[7].episode_id(), "train/000002/0001/03");
+  EXPECT_EQ(plan.episodes[7].policy_version(), 3);
+  EXPECT_EQ(plan.episodes[7].temperature(), 1.0);
+  EXPECT_EQ(plan.episodes[13].episode_id(), "eval/000002/0001");
+  EXPECT_EQ(plan.episodes[13].temperature(), 0.0);
+  EXPECT_EQ(record_.plans[1].episodes.size(), 12u);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(record_.plans[0].episodes[12 + i].question().id(),
+              record_.plans[4].episodes[12 + i].question().id());
+  }
+}
+
+TEST_F(LearnerTest, KilledAtAnyStepAndResumedHasTheBitsOfARunNeverStopped) {
+  for (auto algorithm : {TrainerConfig::ALGORITHM_GRPO, TrainerConfig::ALGORITHM_PPO}) {
+    const std::string name = TrainerConfig::Algorithm_Name(algorithm);
+    RunConfig whole = Config(name);
+    whole.mutable_trainer()->set_algorithm(algorithm);
+    ASSERT_TRUE(Run(whole).ok());
+    for (int64_t killed_at : {1, 2, 5}) {
+      const std::string torn = name + std::to_string(killed_at);
+      RunConfig config = whole;
+      config.mutable_run()->set_name(torn);
+      RunUntilKilledAt(config, killed_at);
+      ASSERT_EQ(Run(config).value(), RunOutcome::kFinished);
+      ExpectSameRuns(name, torn);
+    }
+  }
+}
+
+TEST_F(LearnerTest, WhatWasWrittenAfterTheLastCheckpointIsWrittenAgain) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("torn");
+  RunUntilKilledAt(config, 5);
+  // As SIGKILL would leave it: no checkpoint of step 5, and a torn line.
+  std::filesystem::remove_all(temp_ / "runs/torn/checkpoints/step-000005");
+  std::ofstream(temp_ / "runs/torn/metrics.jsonl", std::ios::app) << R"({"step":5,"epi)";
+  ASSERT_TRUE(Run(config).ok());
+  EXPECT_EQ(record_.plans.front().step, 4);
+  ExpectSameRuns("whole", "torn");
+}
+
+TEST_F(LearnerTest, AStopSignalFinishesTheStepSavesAndIsResumedFrom) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("stopped");
+  before_step_ = [this](const StepPlan& plan, const auto&) {
+    is_stop_requested_ = plan.step == 2;
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(Run(config).value(), RunOutcome::kPreempted);
+  EXPECT_EQ(Newest("stopped").manifest.step(), 3);
+  EXPECT_THAT(ReadFile("stopped", "learner.json"), HasSubstr("preempted"));
+  before_step_ = {};
+  is_stop_requested_ = false;
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  ExpectSameRuns("whole", "stopped");
+}
+
+TEST_F(LearnerTest, AStopSignalWithoutWorkersGivesTheStepUpAndLosesNothing) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("stopped");
+  before_step_ = [this](const StepPlan& plan, const auto& should_go_on) {
+    if (plan.step < 3) return absl::OkStatus();
+    EXPECT_TRUE(should_go_on({.num_episodes = 12, .num_committed = 1, .num_workers = 0}));
+    is_stop_requested_ = true;
+    EXPECT_TRUE(should_go_on({.num_episodes = 12, .num_committed = 1, .num_workers = 1}));
+    EXPECT_FALSE(should_go_on({.num_episodes = 12, .num_committed = 1, .num_workers = 0}));
+    return absl::CancelledError("given up");
+  };
+  EXPECT_EQ(Run(config).value(), RunOutcome::kPreempted);
+  EXPECT_EQ(Newest("stopped").manifest.step(), 3);
+  before_step_ = {};
+  is_stop_requested_ = false;
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  ExpectSameRuns("whole", "stopped");
+}
+
+TEST_F(LearnerTest, EpisodesThatFailedInThePoolLeaveTheBatchAndAreCounted) {
+  change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {
+    // Three of one question's four, and one of another's.
+    for (const char* id : {"train/000000/0000/00", "train/000000/0000/01", "train/000000/0000/02",
+                           "train/000000/0001/03"}) {
+      if (spec.episode_id() == id) trajectory.set_status(EPISODE_STATUS_POOL_FAILED);
+    }
+  };
+  RunConfig config = Config("a");
+  config.mutable_trainer()->set_steps(1);
+  ASSERT_TRUE(Run(config).ok());
+  const auto line = nlohmann::json::parse(ReadFile("a", "metrics.jsonl"));
+  EXPECT_EQ(line["episode/pool_failed"], 4);
+  EXPECT_EQ(line["episode/count"], 8);
+  EXPECT_EQ(line["episode/left_out"],
+            5);  // and the last of its group, which has nothing to be compared with
+}
+
+TEST_F(LearnerTest, APoolThatFailsAltogetherStopsTheRunBeforeTheStepAndSaysWhy) {
+  change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {
+    if (spec.step() < 3) return;
+    trajectory.set_status(EPISODE_STATUS_POOL_FAILED);
+    trajectory.mutable_pool_calls(0)->set_error("connection refused");
+  };
+  const RunConfig config = Config("a");
+  const absl::Status status = Run(config).status();
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::AllOf(HasSubstr("no episode of step 3"), HasSubstr("12 of 12"),
+                               HasSubstr("connection refused")));
+  EXPECT_EQ(Newest("a").manifest.step(), 3);
+  change_ = {};
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  ExpectSameRuns("whole", "a");
+}
+
+TEST_F(LearnerTest, ADamagedCheckpointIsPassedOverForTheOneBefore) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("torn");
+  RunUntilKilledAt(config, 5);
+  std::filesystem::resize_file(temp_ / "runs/torn/checkpoints/step-000005/policy/model.safetensors",
+                               100);
+  ASSERT_TRUE(Run(config).ok());
+  EXPECT_EQ(record_.plans.front().step, 4);
+  ExpectSameRuns("whole", "torn");
+}
+
+TEST_F(LearnerTest, ResumeNoneStartsAnewAndPutsTheOldRunAside) {
+  const RunConfig config = Config("a");
+  ASSERT_TRUE(Run(config).ok());
+  ASSERT_TRUE(Run(config, "none").ok());
+  EXPECT_EQ(record_.plans.front().step, 0);
+  EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/previous-1/checkpoints/step-000006"));
+  EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/previous-1/metrics.jsonl"));
+}
+
+TEST_F(LearnerTest, ResumeByFolderGoesBackAndTakesAnotherWayFromThere) {
+  const RunConfig config = Config("a");
+  ASSERT_TRUE(Run(config).ok());
+  ASSERT_TRUE(Run(config, temp_ / "runs/a/checkpoints/step-000004").ok());
+  EXPECT_EQ(record_.plans.front().step, 4);
+  EXPECT_EQ(TimelessMetrics("a").size(), 6u);
+  EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/checkpoints/abandoned-step-000006"));
+}
+
+TEST_F(LearnerTest, OtherQuestionsThanTheCheckpointsAreRefused) {
+  RunConfig config = Config("a");
+  RunUntilKilledAt(config, 3);
+  config.mutable_data()->mutable_train(0)->set_max_questions(7);
+  EXPECT_THAT(std::string(Run(config).status().message()),
+              HasSubstr("made with other training questions"));
+}
+
+TEST_F(LearnerTest, LearnsFromDemonstrationsWithoutASource) {
+  {
+    std::ofstream file(temp_ / "demonstrations.jsonl");
+    for (int i = 0; i < 7; ++i) {
+      file << R"({"episode_id":"d)" << i << R"(","token_ids":[1,2,)" << 3 + i
+           << R"(,4],"provenance":[1,1,2,2]})"
+           << "\n";
+    }
+  }
+  RunConfig config = Config("supervised");
+  config.mutable_trainer()->set_algorithm(TrainerConfig::ALGORITHM_SUPERVISED);
+  config.mutable_data()->add_demonstrations(temp_ / "demonstrations.jsonl");
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  EXPECT_TRUE(record_.plans.empty());
+  EXPECT_EQ(Newest("supervised").manifest.learner().question_cursor(), 18u);
+  const auto losses = TimelessMetrics("supervised");
+  EXPECT_LT(nlohmann::json::parse(losses.back())["policy/loss"],
+            nlohmann::json::parse(losses.front())["policy/loss"]);
+}
+
+TEST_F(LearnerTest, AMissingPolicyFolderIsNamed) {
+  RunConfig config = Config("a");
+  config.mutable_policy()->set_path("/nowhere/policy");
+  EXPECT_THAT(std::string(Run(config).status().message()), HasSubstr("/nowhere/policy"));
+}
+
+}  // namespace
+}  // namespace switchyard

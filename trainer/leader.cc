@@ -1,0 +1,288 @@
+#include "trainer/leader.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/config_loader.h"
+#include "common/dataset.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "trainer/episode_plan.h"
+#include "trainer/step_statistics.h"
+#include "trainer/update_metrics.h"
+
+namespace switchyard {
+namespace {
+
+double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
+
+// The outcome of the first pool call that was not delivered, for a person to act on.
+std::string FirstPoolError(std::span<const Trajectory> trajectories) {
+  for (const Trajectory& trajectory : trajectories) {
+    for (const PoolCall& call : trajectory.pool_calls()) {
+      if (!call.error().empty()) return absl::StrCat(call.model(), ": ", call.error());
+    }
+  }
+  return "no pool call reported an error";
+}
+
+}  // namespace
+
+Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update)
+    : parts_(parts),
+      config_(*parts.config),
+      model_(model),
+      update_(update),
+      folder_(*parts.files, RunFolder(config_)),
+      checkpoints_(*parts.files, folder_.checkpoints(), config_.trainer().checkpoint().keep_last()),
+      rewards_(config_.reward()),
+      kl_(config_.trainer().loss()),
+      last_message_(absl::Now()) {}
+
+bool Leader::is_supervised() const {
+  return config_.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+}
+
+bool Leader::IsEvaluationDue() const {
+  const int every = config_.trainer().evaluate_every();
+  return every > 0 && step_ % every == 0;
+}
+
+absl::Status Leader::Start(const CheckpointManifest* manifest) {
+  SY_RETURN_IF_ERROR(folder_.Prepare(ConfigToYaml(config_)));
+  SY_RETURN_IF_ERROR(LoadData());
+  if (manifest != nullptr) SY_RETURN_IF_ERROR(RestoreState(*manifest));
+  state_ = CaptureState();
+  SY_ASSIGN_OR_RETURN(metrics_log_, MetricsLog::Open(*parts_.files, folder_.metrics(), step_));
+  SY_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
+  if (parts_.progress_out != nullptr) {
+    progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
+  }
+  if (is_supervised()) return absl::OkStatus();
+  SY_ASSIGN_OR_RETURN(source_, parts_.open_source(model_.vocabulary_size));
+  return Publish();
+}
+
+absl::Status Leader::LoadData() {
+  const uint64_t seed = config_.run().seed();
+  if (is_supervised()) {
+    const std::vector<std::string> paths(config_.data().demonstrations().begin(),
+                                         config_.data().demonstrations().end());
+    SY_ASSIGN_OR_RETURN(demonstrations_, Demonstrations::Load(paths, model_.vocabulary_size, seed));
+    return absl::OkStatus();
+  }
+  SY_ASSIGN_OR_RETURN(std::vector<Question> train, LoadDatasets(config_.data().train()));
+  questions_.emplace(std::move(train), seed);
+  if (config_.trainer().evaluate_every() > 0) {
+    SY_ASSIGN_OR_RETURN(std::vector<Question> held_out, LoadDatasets(config_.data().held_out()));
+    // The same questions at every evaluation of a run.
+    const size_t count = std::min<size_t>(config_.trainer().evaluate_questions(), held_out.size());
+    evaluation_questions_ = QuestionSource(std::move(held_out), seed).Draw(static_cast<int>(count));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Leader::RestoreState(const CheckpointManifest& manifest) {
+  const LearnerState& state = manifest.learner();
+  step_ = saved_step_ = manifest.step();
+  ledger_total_picousd_ = state.ledger_total_picousd();
+  episodes_committed_ = state.episodes_committed();
+  kl_.Restore(state.kl_coefficient());
+  rewards_.Restore(state.cost_windows());
+  return is_supervised()
+             ? demonstrations_->Restore(state.question_cursor(), state.question_order_digest())
+             : questions_->Restore(state.question_cursor(), state.question_order_digest());
+}
+
+LearnerState Leader::CaptureState() const {
+  LearnerState state;
+  state.set_question_cursor(is_supervised() ? demonstrations_->cursor() : questions_->cursor());
+  state.set_question_order_digest(is_supervised() ? demonstrations_->digest()
+                                                  : questions_->digest());
+  state.set_ledger_total_picousd(ledger_total_picousd_);
+  state.set_episodes_committed(episodes_committed_);
+  state.set_kl_coefficient(kl_.coefficient());
+  rewards_.Save(state.mutable_cost_windows());
+  return state;
+}
+
+absl::StatusOr<RunOutcome> Leader::Run() {
+  const CheckpointConfig& checkpoint = config_.trainer().checkpoint();
+  while (step_ < config_.trainer().steps()) {
+    if (parts_.is_stop_requested()) return Stop(/*is_preempted=*/true);
+    absl::StatusOr<bool> is_made = MakeStep();
+    if (!is_made.ok()) {
+      folder_.WriteState("failed", step_, std::string(is_made.status().message())).IgnoreError();
+      return is_made.status();
+    }
+    if (!*is_made) return Stop(/*is_preempted=*/true);
+    const bool is_due = checkpoint.every_steps() > 0 && step_ % checkpoint.every_steps() == 0;
+    if (is_due) SY_RETURN_IF_ERROR(SaveCheckpoint());
+  }
+  return Stop(/*is_preempted=*/false);
+}
+
+absl::StatusOr<bool> Leader::MakeStep() {
+  const absl::Time start = absl::Now();
+  auto collected = is_supervised() ? CollectDemonstrations() : CollectEpisodes();
+  if (absl::IsCancelled(collected.status()) && parts_.is_stop_requested()) return false;
+  if (!collected.ok()) {
+    // The steps before are whole: once the cause is mended, the run goes on with this one.
+    if (saved_step_ != step_) SY_RETURN_IF_ERROR(SaveCheckpoint());
+    return collected.status();
+  }
+  const double collect_s = SecondsSince(start);
+
+  const absl::Time update_start = absl::Now();
+  StepMessage message{.kind = StepMessage::Kind::kUpdate,
+                      .step = step_,
+                      .kl_coefficient = kl_.coefficient(),
+                      .batch = std::move(collected->batch)};
+  SY_RETURN_IF_ERROR(Send(message));
+  SY_ASSIGN_OR_RETURN(const UpdateMetrics update,
+                      update_->Run(message.batch, message.step, message.kl_coefficient));
+  const double update_s = SecondsSince(update_start);
+  Metrics metrics = std::move(collected->metrics);
+  metrics.Append(DescribeUpdate(config_.trainer(), update, message.kl_coefficient));
+  if (update.policy.tokens > 0) {
+    kl_.Update(update.policy.kl / update.policy.tokens,
+               static_cast<int>(message.batch.num_trajectories()));
+  }
+
+  ++step_;
+  const absl::Time publish_start = absl::Now();
+  if (step_ < config_.trainer().steps()) SY_RETURN_IF_ERROR(Publish());
+  state_ = CaptureState();
+  metrics.Set("run/cost_usd", static_cast<double>(ledger_total_picousd_) * 1e-12);
+  metrics.Set("step/tokens", static_cast<double>(message.batch.num_tokens()));
+  metrics.Set("step/collect_s", collect_s);
+  metrics.Set("step/update_s", update_s);
+  metrics.Set("step/publish_s", SecondsSince(publish_start));
+  metrics.Set("step/time_s", SecondsSince(start));
+  metrics.Set("step/tokens_per_s",
+              static_cast<double>(message.batch.num_tokens()) / SecondsSince(start));
+  SY_RETURN_IF_ERROR(folder_.RecordTrajectories(step_ - 1, collected->trajectories,
+                                                config_.trainer().record_trajectories(),
+                                                config_.run().seed()));
+  SY_RETURN_IF_ERROR(metrics_log_->Write(step_ - 1, metrics));
+  if (progress_) progress_->ShowStep(step_ - 1, metrics);
+  return true;
+}
+
+absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {
+  Collected collected;
+  collected.batch = demonstrations_->Draw(config_.trainer().questions_per_step());
+  return collected;
+}
+
+absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
+  const std::vector<Question> train = questions_->Draw(config_.trainer().questions_per_step());
+  const StepPlan plan =
+      PlanStep(config_, step_, policy_version(), train,
+               IsEvaluationDue() ? evaluation_questions_ : std::vector<Question>());
+  absl::StatusOr<CollectedStep> step = source_->CollectStep(
+      plan, [this](const CollectProgress& progress) { return ShouldGoOn(progress); });
+  SY_RETURN_IF_ERROR(send_status_);
+  SY_RETURN_IF_ERROR(step.status());
+  CommitTrajectories(step->trajectories);
+  SY_ASSIGN_OR_RETURN(
+      LearnableBatch selected,
+      SelectBatch(config_.trainer(), step->trajectories, model_.vocabulary_size, policy_version()));
+  Collected collected;
+  collected.batch = std::move(selected.batch);
+  collected.trajectories = std::move(step->trajectories);
+  SY_RETURN_IF_ERROR(CheckNotEmpty(collected));
+  collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
+  collected.metrics.Set("episode/left_out", selected.left_out);
+  collected.metrics.Set("workers/count", step->num_workers);
+  collected.metrics.Set("workers/leases_expired", static_cast<double>(step->leases_expired));
+  collected.metrics.Set("workers/duplicates", static_cast<double>(step->duplicates));
+  return collected;
+}
+
+bool Leader::ShouldGoOn(const CollectProgress& progress) {
+  const absl::Time now = absl::Now();
+  // The other ranks wait in a broadcast, whose deadline must not pass while episodes take their
+  // time.
+  const absl::Duration quiet = absl::Seconds(config_.trainer().communicator().deadline_s()) / 4;
+  if (parts_.communicator->size() > 1 && now - last_message_ > quiet) {
+    send_status_ = Send({.kind = StepMessage::Kind::kWait, .batch = {}});
+    if (!send_status_.ok()) return false;
+  }
+  if (progress_) {
+    progress_->ShowCollecting(step_, progress.num_committed, progress.num_episodes,
+                              progress.num_workers);
+  }
+  if (!parts_.is_stop_requested()) return true;
+  stop_seen_ = std::min(stop_seen_, now);
+  const absl::Duration patience = absl::Seconds(config_.trainer().checkpoint().stop_wait_s());
+  return progress.num_workers > 0 && now - stop_seen_ < patience;
+}
+
+void Leader::CommitTrajectories(std::vector<Trajectory>& trajectories) {
+  for (Trajectory& trajectory : trajectories) {
+    rewards_.Compose(trajectory);
+    for (const PoolCall& call : trajectory.pool_calls()) {
+      ledger_total_picousd_ += call.cost_picousd();
+    }
+    ++episodes_committed_;
+  }
+}
+
+absl::Status Leader::CheckNotEmpty(const Collected& collected) const {
+  if (collected.batch.num_trajectories() > 0) return absl::OkStatus();
+  int pool_failed = 0;
+  for (const Trajectory& trajectory : collected.trajectories) {
+    pool_failed += trajectory.status() == EPISODE_STATUS_POOL_FAILED;
+  }
+  return absl::UnavailableError(
+      absl::StrCat("no episode of step ", step_, " can be learnt from: ", pool_failed, " of ",
+                   collected.trajectories.size(), " failed in the pool (",
+                   FirstPoolError(collected.trajectories),
+                   "); mend the pool and start again, the run resumes at this step"));
+}
+
+absl::Status Leader::Publish() {
+  return is_supervised() ? absl::OkStatus()
+                         : source_->PublishWeights(policy_version(), update_->ExportPolicy());
+}
+
+absl::Status Leader::SaveCheckpoint() {
+  const absl::Time start = absl::Now();
+  CheckpointContents contents;
+  contents.step = step_;
+  contents.policy_version = policy_version();
+  contents.num_ranks = parts_.communicator->size();
+  contents.learner = state_;
+  contents.models = update_->Save();
+  contents.config = model_;
+  contents.policy_folder = config_.policy().path();
+  contents.config_yaml = ConfigToYaml(config_);
+  SY_RETURN_IF_ERROR(checkpoints_.Save(contents));
+  saved_step_ = step_;
+  LogInfo("step=", step_, " time_s=", SecondsSince(start), " | saved ",
+          checkpoints_.FolderOf(step_));
+  return absl::OkStatus();
+}
+
+absl::Status Leader::Send(const StepMessage& message) {
+  last_message_ = absl::Now();
+  if (parts_.communicator->size() == 1) return absl::OkStatus();
+  std::string bytes = SerializeStepMessage(message);
+  return BroadcastString(*parts_.communicator, "step_message", bytes, /*root=*/0);
+}
+
+absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
+  progress_.reset();
+  if (saved_step_ != step_) SY_RETURN_IF_ERROR(SaveCheckpoint());
+  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kStop,
+                           .step = step_,
+                           .is_preempted = is_preempted,
+                           .batch = {}}));
+  if (source_ != nullptr) SY_RETURN_IF_ERROR(source_->Finish());
+  SY_RETURN_IF_ERROR(folder_.WriteState(is_preempted ? "preempted" : "finished", step_, ""));
+  return is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,97 @@
+// Rank 0's part of a run: see the drawing in trainer/learner.h. One thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "proto/checkpoint.pb.h"
+#include "trainer/checkpoint.h"
+#include "trainer/demonstrations.h"
+#include "trainer/kl_controller.h"
+#include "trainer/learner.h"
+#include "trainer/metrics.h"
+#include "trainer/policy_update.h"
+#include "trainer/progress.h"
+#include "trainer/question_source.h"
+#include "trainer/reward_composer.h"
+#include "trainer/run_folder.h"
+#include "trainer/step_message.h"
+
+namespace switchyard {
+
+class Leader {
+ public:
+  // `parts` and `update` must outlive the leader.
+  Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update);
+
+  // Loads the data, takes up the manifest's state (nullptr: a fresh run), opens the trajectory
+  // source and publishes the first weights. Fails: as the datasets do; kFailedPrecondition if the
+  // checkpoint was made with other data.
+  absl::Status Start(const CheckpointManifest* manifest);
+  // Steps until the end or a stop signal, saves, and tells the other ranks.
+  absl::StatusOr<RunOutcome> Run();
+
+ private:
+  // A step's batch and what is known about it before the update.
+  struct Collected {
+    Batch batch;
+    Metrics metrics;
+    std::vector<Trajectory> trajectories;
+  };
+
+  absl::Status LoadData();
+  absl::Status RestoreState(const CheckpointManifest& manifest);
+  LearnerState CaptureState() const;
+
+  // False: a stop signal came and the step was given up; nothing was changed.
+  absl::StatusOr<bool> MakeStep();
+  absl::StatusOr<Collected> CollectDemonstrations();
+  // Fails: kCancelled if the step was given up; kUnavailable if no episode of it can be learnt
+  // from.
+  absl::StatusOr<Collected> CollectEpisodes();
+  bool ShouldGoOn(const CollectProgress& progress);
+  void CommitTrajectories(std::vector<Trajectory>& trajectories);
+  absl::Status CheckNotEmpty(const Collected& collected) const;
+  absl::Status Publish();
+  absl::Status SaveCheckpoint();
+  absl::Status Send(const StepMessage& message);
+  absl::StatusOr<RunOutcome> Stop(bool is_preempted);
+
+  bool is_supervised() const;
+  bool IsEvaluationDue() const;
+  int64_t policy_version() const {
+    return step_ + 1;
+  }  // version 1 is the one that a run starts from
+
+  const LearnerParts& parts_;
+  const RunConfig& config_;
+  const ModelConfig model_;
+  PolicyUpdate* const update_;
+  RunFolderFiles folder_;
+  CheckpointStore checkpoints_;
+  RewardComposer rewards_;
+  KlController kl_;
+  std::optional<QuestionSource> questions_;
+  std::vector<Question> evaluation_questions_;
+  std::unique_ptr<Demonstrations> demonstrations_;
+  std::unique_ptr<TrajectorySource> source_;
+  std::optional<MetricsLog> metrics_log_;
+  std::optional<Progress> progress_;
+
+  int64_t step_ = 0;                  // steps done
+  int64_t saved_step_ = -1;           // of the newest checkpoint that this run has
+  int64_t ledger_total_picousd_ = 0;  // of all committed episodes
+  int64_t episodes_committed_ = 0;
+  LearnerState state_;       // after step_ steps: what a checkpoint made now holds
+  absl::Time last_message_;  // to the other ranks
+  absl::Time stop_seen_ = absl::InfiniteFuture();
+  absl::Status send_status_;  // of the kWait messages
+};
+
+}  // namespace switchyard

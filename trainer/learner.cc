@@ -1,0 +1,134 @@
+#include "trainer/learner.h"
+
+#include <exception>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/config_loader.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "policy/policy_folder.h"
+#include "trainer/checkpoint.h"
+#include "trainer/device.h"
+#include "trainer/leader.h"
+#include "trainer/policy_update.h"
+#include "trainer/run_folder.h"
+#include "trainer/step_message.h"
+
+namespace switchyard {
+namespace {
+
+// Ranks that were started with different configs would diverge or hang: found here.
+absl::Status CheckSameConfig(const LearnerParts& parts) {
+  const std::string mine = ConfigToYaml(*parts.config);
+  std::string of_rank_0 = mine;
+  SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "config", of_rank_0, /*root=*/0));
+  if (mine == of_rank_0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "rank ", parts.communicator->rank(),
+      " was started with another config than rank 0; give every rank the same --config "
+      "and --set"));
+}
+
+// Rank 0 reads the policy's shape; the others get it from there.
+absl::StatusOr<ModelConfig> ShareModelConfig(const LearnerParts& parts) {
+  ModelConfig config;
+  std::string json;
+  if (parts.communicator->rank() == 0) {
+    SY_ASSIGN_OR_RETURN(config, LoadModelConfig(parts.config->policy().path()));
+    json = ModelConfigToJson(config, "float32");
+  }
+  SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "model_config", json, /*root=*/0));
+  if (parts.communicator->rank() == 0) return config;
+  return ParseModelConfig(json, "rank 0's config.json");
+}
+
+UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& model) {
+  UpdateOptions options;
+  options.config = parts.config->trainer();
+  options.model = model;
+  const bool is_supervised =
+      parts.config->trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  options.temperature = is_supervised ? 1.0 : parts.config->episode().temperature();
+  options.device = ChooseDevice(parts.is_on_gpu, parts.communicator->local_rank());
+  options.compute_type = parts.config->policy().compute_type() == PolicyConfig::ELEMENT_TYPE_BF16
+                             ? at::kBFloat16
+                             : at::kFloat;
+  options.communicator = parts.communicator;
+  return options;
+}
+
+absl::StatusOr<std::optional<LoadedCheckpoint>> FindCheckpoint(const LearnerParts& parts) {
+  RunFolderFiles folder(*parts.files, RunFolder(*parts.config));
+  if (parts.resume == "none") {
+    SY_RETURN_IF_ERROR(folder.PutAside());
+    return std::nullopt;
+  }
+  CheckpointStore store(*parts.files, folder.checkpoints(),
+                        parts.config->trainer().checkpoint().keep_last());
+  if (parts.resume == "auto") return store.LoadNewest();
+  SY_ASSIGN_OR_RETURN(LoadedCheckpoint loaded, CheckpointStore::Load(*parts.files, parts.resume));
+  SY_RETURN_IF_ERROR(store.PutAsideLaterThan(loaded.manifest.step()));
+  return std::optional<LoadedCheckpoint>(std::move(loaded));
+}
+
+absl::StatusOr<RunOutcome> Lead(const LearnerParts& parts, const ModelConfig& model,
+                                PolicyUpdate& update) {
+  SY_ASSIGN_OR_RETURN(const auto initial, LoadPolicyWeights(parts.config->policy().path(), model));
+  SY_RETURN_IF_ERROR(update.Initialize(*initial));
+  SY_ASSIGN_OR_RETURN(const std::optional<LoadedCheckpoint> checkpoint, FindCheckpoint(parts));
+  if (checkpoint.has_value()) {
+    SY_RETURN_IF_ERROR(update.Restore(checkpoint->models));
+    LogInfo("step=", checkpoint->manifest.step(), " checkpoint=", checkpoint->folder, " | resumed");
+  }
+  SY_RETURN_IF_ERROR(update.Synchronize());
+  Leader leader(parts, model, &update);
+  SY_RETURN_IF_ERROR(leader.Start(checkpoint.has_value() ? &checkpoint->manifest : nullptr));
+  return leader.Run();
+}
+
+absl::StatusOr<RunOutcome> Follow(const LearnerParts& parts, PolicyUpdate& update) {
+  SY_RETURN_IF_ERROR(update.Synchronize());
+  while (true) {
+    std::string bytes;
+    SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "step_message", bytes, /*root=*/0));
+    SY_ASSIGN_OR_RETURN(const StepMessage message, ParseStepMessage(bytes));
+    switch (message.kind) {
+      case StepMessage::Kind::kWait:
+        break;
+      case StepMessage::Kind::kUpdate:
+        SY_RETURN_IF_ERROR(
+            update.Run(message.batch, message.step, message.kl_coefficient).status());
+        break;
+      case StepMessage::Kind::kStop:
+        return message.is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;
+    }
+  }
+}
+
+absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
+  SetThreads(*parts.config, parts.communicator->local_size());
+  SY_RETURN_IF_ERROR(CheckSameConfig(parts));
+  SY_ASSIGN_OR_RETURN(const ModelConfig model, ShareModelConfig(parts));
+  PolicyUpdate update(MakeUpdateOptions(parts, model));
+  SY_ASSIGN_OR_RETURN(const RunOutcome outcome, parts.communicator->rank() == 0
+                                                    ? Lead(parts, model, update)
+                                                    : Follow(parts, update));
+  // Nobody leaves before everything is durable: the first exit ends the job.
+  SY_RETURN_IF_ERROR(parts.communicator->Barrier("end_of_run")->Wait());
+  return outcome;
+}
+
+}  // namespace
+
+absl::StatusOr<RunOutcome> RunLearner(const LearnerParts& parts) {
+  try {
+    return RunRank(parts);
+  } catch (const std::exception& error) {  // LibTorch's
+    return absl::InternalError(
+        absl::StrCat("rank ", parts.communicator->rank(), " failed in a library: ", error.what()));
+  }
+}
+
+}  // namespace switchyard

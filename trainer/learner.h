@@ -1,0 +1,59 @@
+// The learner's run, on every rank. Rank 0 (trainer/leader) draws questions, gets trajectories and
+// decides; the other ranks follow its messages. Only the update itself is done by all.
+//
+//            rank 0                                                        ranks 1 …
+//   questions ─▶ EpisodeSpecs ─▶ TrajectorySource ─▶ workers
+//                                     │ trajectories, in episode order
+//   cost windows ─▶ rewards ◀─────────┘                 (kWait now and then)
+//                      │ batch ── kUpdate ──────────────────▶ batch
+//                      ▼                                       ▼
+//              PolicyUpdate.Run ◀──── all-reduced gradients ────▶ PolicyUpdate.Run
+//                      │ weights, version + 1
+//                      ├─▶ TrajectorySource ─▶ workers
+//                      ├─▶ metrics.jsonl, trajectories/, progress
+//                      └─▶ checkpoint, now and then ── kStop at the end, or after a signal
+//
+// A run is a function of its config, its data and what the episodes bring: every random draw is
+// counter-based, so a checkpoint holds cursors and no generators, and k steps, a kill and a resume
+// give the bits of a run never stopped.
+#pragma once
+
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/file_system.h"
+#include "proto/config.pb.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/trajectory_source.h"
+
+namespace switchyard {
+
+// All pointers must outlive the run.
+struct LearnerParts {
+  const RunConfig* config = nullptr;  // validated
+  Communicator* communicator = nullptr;
+  bool is_on_gpu = false;
+  std::string resume =
+      "auto";  // "auto": the newest checkpoint of the run's folder, if any; "none"; or a folder
+  std::function<bool()> is_stop_requested;
+  // Rank 0 only:
+  FileSystem* files = nullptr;
+  // Begins to serve episodes for a policy of this vocabulary; not called for algorithm: supervised.
+  std::function<absl::StatusOr<std::unique_ptr<TrajectorySource>>(int64_t vocabulary_size)>
+      open_source;
+  std::FILE* progress_out = nullptr;  // nullptr: no progress is shown
+};
+
+enum class RunOutcome {
+  kFinished,
+  kPreempted,  // stopped by a signal, after a durable checkpoint
+};
+
+// Runs to the end, or to a stop. On an error of any rank the caller must Abort the communicator, or
+// the other ranks wait for their deadlines. Never throws.
+absl::StatusOr<RunOutcome> RunLearner(const LearnerParts& parts);
+
+}  // namespace switchyard

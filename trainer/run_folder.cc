@@ -1,0 +1,73 @@
+#include "trainer/run_folder.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/log.h"
+#include "common/random.h"
+#include "common/status_macros.h"
+
+namespace switchyard {
+namespace {
+
+absl::StatusOr<std::string> ToJsonLine(const Trajectory& trajectory) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  std::string line;
+  const auto status = google::protobuf::util::MessageToJsonString(trajectory, &line, options);
+  if (!status.ok()) {
+    return absl::InternalError(
+        absl::StrCat("trajectory ", trajectory.episode_id(),
+                     " cannot be written as JSON: ", std::string(status.message())));
+  }
+  return line + "\n";
+}
+
+}  // namespace
+
+absl::Status RunFolderFiles::Prepare(const std::string& config_yaml) {
+  SY_RETURN_IF_ERROR(files_.CreateFolders(folder_));
+  return WriteFileAtomically(files_, config(), config_yaml);
+}
+
+absl::Status RunFolderFiles::PutAside() {
+  std::string aside;
+  for (int number = 1; aside.empty() || files_.Exists(aside); ++number) {
+    aside = absl::StrCat(folder_, "/previous-", number);
+  }
+  for (const std::string& path : {checkpoints(), metrics(), trajectories()}) {
+    if (!files_.Exists(path)) continue;
+    SY_RETURN_IF_ERROR(files_.CreateFolders(aside));
+    SY_RETURN_IF_ERROR(files_.Rename(path, aside + path.substr(folder_.size())));
+    LogWarning("run=", folder_, " | starting anew: ", path, " was moved into ", aside);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunFolderFiles::RecordTrajectories(int64_t step, std::span<const Trajectory> recorded,
+                                                double share, uint64_t seed) {
+  std::string text;
+  for (const Trajectory& trajectory : recorded) {
+    const uint64_t key = StreamKey(seed, trajectory.episode_id(), 0);
+    if (RandomUniform(key, /*counter=*/0) >= share) continue;
+    SY_ASSIGN_OR_RETURN(const std::string line, ToJsonLine(trajectory));
+    text += line;
+  }
+  if (text.empty()) return absl::OkStatus();
+  SY_RETURN_IF_ERROR(files_.CreateFolders(trajectories()));
+  return WriteFileAtomically(files_, absl::StrFormat("%s/step-%06d.jsonl", trajectories(), step),
+                             text);
+}
+
+absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
+                                        const std::string& message) {
+  const nlohmann::ordered_json json = {{"state", state}, {"step", step}, {"message", message}};
+  const std::string text =
+      json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  return WriteFileAtomically(files_, folder_ + "/learner.json", text + "\n");
+}
+
+}  // namespace switchyard

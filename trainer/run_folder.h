@@ -1,0 +1,48 @@
+// The folder of a run as the learner keeps it: where its files are, what a fresh start puts aside,
+// and the record of how it ended. Rank 0, one thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "common/file_system.h"
+#include "proto/episode.pb.h"
+
+namespace switchyard {
+
+class RunFolderFiles {
+ public:
+  // `folder` is <output_dir>/<name>; `files` must outlive this object.
+  RunFolderFiles(FileSystem& files, std::string folder)
+      : files_(files), folder_(std::move(folder)) {}
+
+  const std::string& folder() const { return folder_; }
+  std::string checkpoints() const { return folder_ + "/checkpoints"; }
+  std::string metrics() const { return folder_ + "/metrics.jsonl"; }
+  std::string trajectories() const { return folder_ + "/trajectories"; }
+  std::string config() const { return folder_ + "/config.resolved.yaml"; }
+
+  // Makes the folder and writes config.resolved.yaml.
+  absl::Status Prepare(const std::string& config_yaml);
+
+  // For a run that starts anew where one was: moves checkpoints, metrics.jsonl and trajectories/
+  // into previous-1/ (or the first number that is free). Nothing is deleted.
+  absl::Status PutAside();
+
+  // Writes trajectories/step-000012.jsonl: those trajectories of the step that the share picks, by
+  // episode id alone, so that a step made again picks the same.
+  absl::Status RecordTrajectories(int64_t step, std::span<const Trajectory> recorded, double share,
+                                  uint64_t seed);
+
+  // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…}. A
+  // launcher trusts it, not mpirun's status.
+  absl::Status WriteState(const std::string& state, int64_t step, const std::string& message);
+
+ private:
+  FileSystem& files_;
+  const std::string folder_;
+};
+
+}  // namespace switchyard

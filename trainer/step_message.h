@@ -1,0 +1,31 @@
+// What rank 0 tells the other ranks, one message at a time: learn from this batch, wait on, or
+// stop. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "trainer/batch.h"
+
+namespace switchyard {
+
+struct StepMessage {
+  enum class Kind : uint8_t {
+    kWait = 1,    // rank 0 is alive and still collecting: keep waiting
+    kUpdate = 2,  // learn from `batch`
+    kStop = 3,    // the run is over
+  };
+  Kind kind = Kind::kWait;
+  int64_t step = 0;
+  double kl_coefficient = 0.0;
+  bool is_preempted = false;  // kStop: by a signal; the run can be resumed
+  Batch batch;
+};
+
+std::string SerializeStepMessage(const StepMessage& message);
+// Fails: kDataLoss.
+absl::StatusOr<StepMessage> ParseStepMessage(std::string_view bytes);
+
+}  // namespace switchyard

@@ -1,0 +1,13 @@
+// An update's figures under their names in metrics.jsonl. Pure; any thread.
+#pragma once
+
+#include "proto/config.pb.h"
+#include "trainer/metrics.h"
+#include "trainer/policy_update.h"
+
+namespace switchyard {
+
+Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
+                       double kl_coefficient);
+
+}  // namespace switchyard
