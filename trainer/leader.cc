@@ -195,9 +195,11 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   SY_RETURN_IF_ERROR(CheckNotEmpty(collected));
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
   collected.metrics.Set("episode/left_out", selected.left_out);
-  collected.metrics.Set("workers/count", step->num_workers);
-  collected.metrics.Set("workers/leases_expired", static_cast<double>(step->leases_expired));
-  collected.metrics.Set("workers/duplicates", static_cast<double>(step->duplicates));
+  if (!config_.run().deterministic()) {  // such a run's metrics say nothing of who ran it
+    collected.metrics.Set("workers/count", step->num_workers);
+    collected.metrics.Set("workers/leases_expired", static_cast<double>(step->leases_expired));
+    collected.metrics.Set("workers/duplicates", static_cast<double>(step->duplicates));
+  }
   return collected;
 }
 

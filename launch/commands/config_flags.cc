@@ -2,10 +2,21 @@
 
 #include <cstdio>
 
+#include "absl/strings/cord.h"
+#include "common/absl_view.h"
 #include "common/config_loader.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
+namespace {
+
+constexpr char kUsagePayload[] = "switchyard/usage";
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+}  // namespace
+
+bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsagePayload).has_value(); }
 
 void ConfigFlags::AddTo(CLI::App& app) {
   app.add_option("--config", path, "the run's configuration, YAML")->required();
@@ -14,9 +25,8 @@ void ConfigFlags::AddTo(CLI::App& app) {
 
 absl::StatusOr<RunConfig> ConfigFlags::Load() const {
   absl::StatusOr<RunConfig> config = LoadRunConfig(path, overrides);
-  // A path that leads nowhere is bad usage, as a bad configuration is.
-  if (absl::IsNotFound(config.status())) return absl::InvalidArgumentError(config.status().message());
-  if (config.ok()) SY_RETURN_IF_ERROR(ValidateRunConfig(*config));
+  if (!config.ok()) return UsageError(Message(config.status()));
+  if (const absl::Status status = ValidateRunConfig(*config); !status.ok()) return UsageError(Message(status));
   return config;
 }
 
@@ -29,9 +39,15 @@ int ParseCommandLine(CLI::App& app, int argc, char** argv) {
   return -1;
 }
 
+absl::Status UsageError(std::string_view message) {
+  absl::Status status = absl::InvalidArgumentError(AbslView(message));
+  status.SetPayload(kUsagePayload, absl::Cord());
+  return status;
+}
+
 int ReportFailure(const char* command, const absl::Status& status) {
-  std::fprintf(stderr, "switchyard %s: %s\n", command, std::string(status.message()).c_str());
-  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
+  std::fprintf(stderr, "switchyard %s: %s\n", command, Message(status).c_str());
+  return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 
 }  // namespace switchyard

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <CLI/CLI.hpp>
@@ -21,7 +22,11 @@ struct ConfigFlags {
 
 // Parses argv; returns -1 to go on, or the exit code (0 after --help, 2 after a usage error, already printed).
 int ParseCommandLine(CLI::App& app, int argc, char** argv);
-// Prints "switchyard <command>: <message>" and returns the exit code for it: 2 for kInvalidArgument, else 1.
+// A fault of the command line or of the configuration, as ConfigFlags::Load fails: the user's to mend before anything
+// runs. kInvalidArgument, marked so that it is told from bad data in files.
+bool IsUsageError(const absl::Status& status);
+absl::Status UsageError(std::string_view message);
+// Prints "switchyard <command>: <message>" and returns the exit code for it: 2 for a UsageError, else 1.
 int ReportFailure(const char* command, const absl::Status& status);
 
 }  // namespace switchyard

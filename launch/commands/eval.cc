@@ -69,7 +69,7 @@ absl::StatusOr<std::vector<Question>> LoadEvaluationQuestions(const RunConfig& c
     for (const std::string& path : paths) datasets.Add()->set_path(path);
   }
   if (datasets.empty()) {
-    return absl::InvalidArgumentError(
+    return UsageError(
         "there is nothing to evaluate on: name files with --data, or set data.held_out");
   }
   SY_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadDatasets(datasets));
@@ -84,7 +84,7 @@ absl::Status PrepareOutput(const std::string& path) {
   if (!folder.empty()) SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(folder.string()));
   std::error_code error;
   if (!std::filesystem::is_directory(path, error)) return absl::OkStatus();
-  return absl::InvalidArgumentError(
+  return UsageError(
       absl::StrCat("--output: ", path, " is a folder; name a file, such as report.json"));
 }
 

@@ -82,7 +82,7 @@ int RunReward(int argc, char** argv) {
   if (flags.mode == "reference" && (metric->count() > 0 || coefficient->count() > 0)) {
     return ReportFailure(
         "reward",
-        absl::InvalidArgumentError(
+        UsageError(
             "--metric and --cost-coefficient are for --mode strict: a reference line says "
             "its own"));
   }

@@ -40,7 +40,7 @@ int LauncherSize() {
 // Every rank meets the same faults in config and files: one of them says so.
 int Fail(const absl::Status& status) {
   if (LauncherRank() == 0) return ReportFailure("train", status);
-  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
+  return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 
 int DryRun(const RunConfig& config) {

@@ -56,7 +56,7 @@ absl::Status CheckAddress(const std::string& address) {
       address.find_first_not_of("0123456789", colon + 1) == std::string::npos) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
+  return UsageError(absl::StrCat(
       "--learner: \"", address,
       "\" is not HOST:PORT; the learner writes its address to <run folder>/learner.address"));
 }

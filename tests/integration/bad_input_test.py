@@ -54,7 +54,7 @@ class BadInputTest(unittest.TestCase):
         self.assert_fails(self.train(**{"trainer.loss.clip_low": 1.5}), 2, "trainer.loss.clip_low", "(0, 1)")
 
     def test_a_missing_config(self):
-        self.assert_fails(run_command("train", "--config", "/nowhere.yaml"), 1, "/nowhere.yaml")
+        self.assert_fails(run_command("train", "--config", "/nowhere.yaml"), 2, "/nowhere.yaml")
 
     def test_a_bad_line_in_a_dataset(self):
         data = self.run_.parent / "questions.jsonl"
@@ -77,7 +77,7 @@ class BadInputTest(unittest.TestCase):
             self.assert_fails(result, 1, str(port), "in use")
 
     def test_an_unreachable_pool(self):
-        result = run_command("ask", "--config", CONFIG, "--policy", POLICY, "--set", "pool.max_retries=0",
+        result = run_command("ask", "--config", CONFIG, "--policy", POLICY, "--set", "pool.max_retries=1",
                              "What is the capital of Peru?", environment=self.environment)
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertIn("127.0.0.1:9", result.stdout + result.stderr)
