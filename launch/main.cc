@@ -6,6 +6,7 @@
 
 #include "launch/command.h"
 #include "launch/commands/commands.h"
+#include "launch/version.h"
 
 namespace switchyard {
 namespace {
@@ -22,6 +23,10 @@ int PrintUsage(std::FILE* out) {
 int Run(int argc, char** argv) {
   if (argc < 2) return PrintUsage(stderr);
   if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0) return PrintUsage(stdout);
+  if (std::strcmp(argv[1], "--version") == 0) {
+    std::printf("switchyard %s\n", CodeVersion());
+    return kExitOk;
+  }
   for (const Command& command : Commands()) {
     if (std::strcmp(argv[1], command.name) == 0) return command.run(argc - 1, argv + 1);
   }

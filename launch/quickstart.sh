@@ -42,9 +42,12 @@ part() {
 
 part launch/build.sh "${build[@]}"
 part launch/local.sh --config "$config" --ranks "$ranks" --workers "$workers" --emulator -- "${sets[@]}" --resume auto
-if [[ ! -s $run/report.json || -n $(find "$run/checkpoints" -newer "$run/report.json" -name manifest.json) ]]; then
-  say "evaluating on the held-out questions"
+newest=$(find "$run/checkpoints" -maxdepth 1 -name 'step-*' | sort | tail -1)
+if [[ ! -s $run/report.txt || $newest/manifest.json -nt $run/report.txt ]]; then
+  say "evaluating the trained policy, the untrained one and the baselines on the held-out questions"
   part launch/with_pool.sh --config "$config" --log "$run/logs/pool.log" -- \
-    build/bin/switchyard eval --config "$config" "${sets[@]}" --policy "$run/policy" \
-    --data data/quickstart/questions.held_out.jsonl --output "$run/report.json"
+    build/bin/switchyard eval --config "$config" "${sets[@]}" --policy "$newest/policy" \
+    --data data/quickstart/questions.held_out.jsonl --output "$run/report.json" --table "$run/report.txt"
 fi
+cat "$run/report.txt"
+say "the trained policy is $newest/policy; every paid call is in $run/pool_ledger.jsonl, every step in $run/metrics.jsonl"

@@ -24,11 +24,12 @@ struct CheckpointContents {
   int64_t step = 0;  // optimizer steps done
   int64_t policy_version = 0;
   int num_ranks = 1;
+  std::string code_version;  // of the program that makes it
   LearnerState learner;
   UpdateState models;
   ModelConfig config;
-  std::string
-      policy_folder;  // whose tokenizer files are copied, so that <checkpoint>/policy can be run
+  // Whose tokenizer files are copied, so that <checkpoint>/policy can be run.
+  std::string policy_folder;
   std::string config_yaml;  // the resolved config
 };
 

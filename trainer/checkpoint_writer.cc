@@ -115,6 +115,7 @@ absl::Status WriteCheckpointFolder(FileSystem& files, const std::string& folder,
   manifest.set_step(contents.step);
   manifest.set_policy_version(contents.policy_version);
   manifest.set_num_ranks(contents.num_ranks);
+  manifest.set_code_version(contents.code_version);
   *manifest.mutable_learner() = contents.learner;
 
   std::vector<std::string> folders = {folder + "/optimizer"};

@@ -256,6 +256,7 @@ absl::Status Leader::SaveCheckpoint() {
   contents.step = step_;
   contents.policy_version = policy_version();
   contents.num_ranks = parts_.communicator->size();
+  contents.code_version = parts_.code_version;
   contents.learner = state_;
   contents.models = update_->Save();
   contents.config = model_;

@@ -36,8 +36,9 @@ struct LearnerParts {
   const RunConfig* config = nullptr;  // validated
   Communicator* communicator = nullptr;
   bool is_on_gpu = false;
-  std::string resume =
-      "auto";  // "auto": the newest checkpoint of the run's folder, if any; "none"; or a folder
+  std::string code_version;      // of the program, for checkpoints
+  // "auto": the newest checkpoint of the run's folder, if any; "none"; or a checkpoint's folder
+  std::string resume = "auto";
   std::function<bool()> is_stop_requested;
   // Rank 0 only:
   FileSystem* files = nullptr;

@@ -40,6 +40,7 @@ struct EvalFlags {
   std::string policy;
   std::vector<std::string> data;
   std::string output;
+  std::string table;
   bool with_baselines = true;
 };
 
@@ -79,13 +80,13 @@ absl::StatusOr<std::vector<Question>> LoadEvaluationQuestions(const RunConfig& c
 }
 
 // Found before anything is paid for.
-absl::Status PrepareOutput(const std::string& path) {
+absl::Status PrepareOutput(const char* flag, const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   if (!folder.empty()) SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(folder.string()));
   std::error_code error;
   if (!std::filesystem::is_directory(path, error)) return absl::OkStatus();
   return UsageError(
-      absl::StrCat("--output: ", path, " is a folder; name a file, such as report.json"));
+      absl::StrCat(flag, ": ", path, " is a folder; name a file, such as report.json"));
 }
 
 // One arm after another, each with its progress on stderr.
@@ -156,7 +157,8 @@ absl::Status Evaluate(const EvalFlags& flags) {
   SY_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
   SY_ASSIGN_OR_RETURN(std::vector<Question> questions,
                       LoadEvaluationQuestions(config, flags.data));
-  SY_RETURN_IF_ERROR(PrepareOutput(flags.output));
+  SY_RETURN_IF_ERROR(PrepareOutput("--output", flags.output));
+  if (!flags.table.empty()) SY_RETURN_IF_ERROR(PrepareOutput("--table", flags.table));
   SetProcessName("eval");
   std::atomic<bool> is_stopped = false;
   const EndSignals signals([&] { is_stopped = true; });
@@ -164,7 +166,11 @@ absl::Status Evaluate(const EvalFlags& flags) {
   SY_ASSIGN_OR_RETURN(const EvaluationReport report, evaluation.Run(flags));
   SY_RETURN_IF_ERROR(
       WriteFileAtomically(FileSystem::Posix(), flags.output, ReportToJson(report)));
-  std::printf("%s\nwrote %s\n", ReportToTable(report).c_str(), flags.output.c_str());
+  const std::string table = ReportToTable(report);
+  if (!flags.table.empty()) {
+    return WriteFileAtomically(FileSystem::Posix(), flags.table, table);
+  }
+  std::fputs(table.c_str(), stdout);
   return absl::OkStatus();
 }
 
@@ -179,6 +185,7 @@ int RunEval(int argc, char** argv) {
   app.add_option("--policy", flags.policy, "the trained policy's folder")->required();
   app.add_option("--data", flags.data, "question files; default: the config's data.held_out");
   app.add_option("--output", flags.output, "the report to write, JSON")->required();
+  app.add_option("--table", flags.table, "write the table into this file instead of stdout");
   std::string baselines = "all";
   app.add_option("--baselines", baselines, "all or none")
       ->check(CLI::IsMember({"all", "none"}))

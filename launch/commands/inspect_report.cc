@@ -132,6 +132,7 @@ absl::StatusOr<Json> InspectCheckpoint(const std::string& folder) {
   Json report = Start("checkpoint", folder);
   report["step"] = manifest.step();
   report["policy_version"] = manifest.policy_version();
+  report["code_version"] = manifest.code_version();
   report["ranks"] = manifest.num_ranks();
   report["questions_drawn"] = manifest.learner().question_cursor();
   report["episodes_committed"] = manifest.learner().episodes_committed();

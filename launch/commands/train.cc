@@ -12,6 +12,7 @@
 #include "common/status_macros.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
+#include "launch/version.h"
 #include "policy/policy_folder.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/device.h"
@@ -70,6 +71,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   parts.config = &config;
   parts.communicator = communicator->get();
   parts.is_on_gpu = *is_on_gpu;
+  parts.code_version = CodeVersion();
   parts.resume = resume;
   parts.is_stop_requested = IsStopRequested;
   parts.files = &FileSystem::Posix();

@@ -16,6 +16,7 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "launch/commands/end_signals.h"
+#include "launch/version.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/learner_client.h"
 #include "rollout_workers/worker.h"
@@ -74,6 +75,7 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   options.identity.set_worker_id(worker_id);
   options.identity.set_worker_epoch(static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())));
   options.config_digest = WorkerConfigDigest(config);
+  options.code_version = CodeVersion();
   options.config = config.worker();
 
   // Signals are blocked before the pool client, gRPC and the worker start their threads.

@@ -52,7 +52,8 @@ absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& re
     table_.ReleaseEarlierEpochs(worker);
     Hear(worker);
   }
-  LogInfo("worker registered worker=", worker.worker_id(), " epoch=", worker.worker_epoch());
+  LogInfo("worker registered worker=", worker.worker_id(), " epoch=", worker.worker_epoch(),
+          " code_version=", request.code_version());
   AnswerWaiting();
   return response;
 }
