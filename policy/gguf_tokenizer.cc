@@ -72,6 +72,7 @@ absl::StatusOr<Kind> KindOf(const GgufTokenizer& gguf) {
 }
 
 absl::Status Check(const GgufTokenizer& gguf) {
+  if (gguf.model.empty()) return absl::InvalidArgumentError("tokenizer.ggml.model is missing");
   if (gguf.model != "gpt2") {
     return absl::InvalidArgumentError(
         absl::StrCat("tokenizer.ggml.model '", gguf.model,

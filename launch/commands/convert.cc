@@ -13,6 +13,7 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "policy/gguf.h"
+#include "policy/gguf_companions.h"
 #include "policy/gguf_policy.h"
 #include "policy/policy_folder.h"
 #include "policy/random_policy.h"
@@ -22,7 +23,7 @@ namespace switchyard {
 namespace {
 
 constexpr char kFooter[] =
-    R"(The source is recognised by what it holds. The output folder must not exist; it appears whole or not at all.
+    R"(The source is recognised by what it holds; its tokenizer, chat template and end tokens come along. The output folder must not exist; it appears whole or not at all.
 
 examples:
   switchyard convert --from SmolLM2-135M-Instruct.Q4_1.gguf --to policies/smollm2 --format bf16
@@ -46,10 +47,20 @@ struct Policy {
   std::map<std::string, std::string> texts;
 };
 
-absl::StatusOr<Policy> FromGguf(const std::string& path) {
-  SY_ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
+// The tokenizer comes out of the file too, unless --tokenizer names another.
+absl::StatusOr<Policy> FromGguf(const ConvertFlags& flags) {
+  SY_ASSIGN_OR_RETURN(const auto file, GgufFile::Open(flags.from));
   Policy policy;
   SY_ASSIGN_OR_RETURN(policy.config, ModelConfigFromGguf(*file));
+  if (flags.tokenizer.empty()) {
+    auto companions = CompanionsFromGguf(*file, policy.config);
+    if (!companions.ok()) {
+      return absl::Status(companions.status().code(),
+                          absl::StrCat(companions.status().message(),
+                                       "; name a folder with its tokenizer.json with --tokenizer"));
+    }
+    policy.texts = *std::move(companions);
+  }
   SY_ASSIGN_OR_RETURN(policy.weights, WeightsFromGguf(*file, policy.config));
   return policy;
 }
@@ -84,7 +95,7 @@ absl::StatusOr<Policy> FromNothing(const ConvertFlags& flags) {
 absl::StatusOr<Policy> ReadSource(const ConvertFlags& flags) {
   if (!flags.random_config.empty()) return FromNothing(flags);
   std::error_code error;
-  if (!std::filesystem::is_directory(flags.from, error)) return FromGguf(flags.from);
+  if (!std::filesystem::is_directory(flags.from, error)) return FromGguf(flags);
   if (std::filesystem::exists(flags.from + "/manifest.json", error))
     return FromCheckpoint(flags.from);
   return FromFolder(flags.from);

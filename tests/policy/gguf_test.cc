@@ -3,59 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <fstream>
 
 #include "policy/gguf_policy.h"
+#include "tests/policy/gguf_builder.h"
 
 namespace switchyard {
 namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// Writes GGUF bytes piece by piece.
-class Builder {
- public:
-  template <typename T>
-  Builder& Put(T value) {
-    bytes_.append(reinterpret_cast<const char*>(&value), sizeof(T));
-    return *this;
-  }
-  Builder& Text(const std::string& text) {
-    Put<uint64_t>(text.size());
-    bytes_ += text;
-    return *this;
-  }
-  Builder& Head(uint64_t num_tensors, uint64_t num_pairs) {
-    bytes_ += "GGUF";
-    return Put<uint32_t>(3).Put(num_tensors).Put(num_pairs);
-  }
-  Builder& Pair(const std::string& key, uint32_t value) {
-    return Text(key).Put<uint32_t>(4).Put(value);
-  }
-  Builder& Pair(const std::string& key, float value) {
-    return Text(key).Put<uint32_t>(6).Put(value);
-  }
-  Builder& Pair(const std::string& key, const std::string& value) {
-    return Text(key).Put<uint32_t>(8).Text(value);
-  }
-  // `dimensions` fastest first, as in the file.
-  Builder& Tensor(const std::string& name, const std::vector<uint64_t>& dimensions, uint32_t type,
-                  uint64_t offset) {
-    Text(name).Put<uint32_t>(dimensions.size());
-    for (const uint64_t size : dimensions) Put(size);
-    return Put(type).Put(offset);
-  }
-  Builder& Align() {
-    bytes_.resize((bytes_.size() + 31) / 32 * 32);
-    return *this;
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
 
 class GgufTest : public testing::Test {
  protected:
@@ -75,7 +32,7 @@ class GgufTest : public testing::Test {
 };
 
 TEST_F(GgufTest, ReadsMetadataOfEveryType) {
-  Builder b;
+  GgufBuilder b;
   b.Head(0, 6).Pair("u", uint32_t{7}).Pair("f", 1e-5f).Pair("s", std::string("text"));
   b.Text("b").Put<uint32_t>(7).Put<uint8_t>(1);
   b.Text("strings").Put<uint32_t>(9).Put<uint32_t>(8).Put<uint64_t>(2).Text("x").Text("yz");
@@ -98,7 +55,7 @@ TEST_F(GgufTest, ReadsMetadataOfEveryType) {
 }
 
 TEST_F(GgufTest, DequantizesEveryTypeThatItReads) {
-  Builder b;
+  GgufBuilder b;
   b.Head(5, 0).Tensor("f32", {2, 1}, 0, 0).Tensor("f16", {2}, 1, 32).Tensor("bf16", {2}, 30, 64);
   b.Tensor("q8", {32}, 8, 96).Tensor("q4", {32}, 3, 160).Align();
   b.Put(1.5f).Put(-2.0f).Align();
@@ -125,35 +82,35 @@ TEST_F(GgufTest, DequantizesEveryTypeThatItReads) {
 
 // 160 bytes that ask for gibibytes: refused by arithmetic, before anything is allocated.
 TEST_F(GgufTest, RefusesSizesThatTheFileCannotHold) {
-  const auto padded = [](Builder b) {
+  const auto padded = [](GgufBuilder b) {
     std::string bytes = b.bytes();
     bytes.resize(160);
     return bytes;
   };
   const uint64_t huge = uint64_t{1} << 40;
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(0, huge))), HasSubstr("metadata pairs"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(huge, 0))), HasSubstr("tensors"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(0, ~uint64_t{0}))), HasSubstr("metadata pairs"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(0, 1).Put(huge))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(0, huge))), HasSubstr("metadata pairs"));
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(huge, 0))), HasSubstr("tensors"));
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(0, ~uint64_t{0}))), HasSubstr("metadata pairs"));
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(0, 1).Put(huge))),
               HasSubstr("cut short within the metadata"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(0, 1).Text("k").Put<uint32_t>(8).Put(huge))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(0, 1).Text("k").Put<uint32_t>(8).Put(huge))),
               HasSubstr("key k"));
   for (const uint32_t type : {0u, 4u, 6u, 8u, 12u}) {
     EXPECT_THAT(
-        ErrorOf(padded(Builder().Head(0, 1).Text("k").Put<uint32_t>(9).Put(type).Put(huge))),
+        ErrorOf(padded(GgufBuilder().Head(0, 1).Text("k").Put<uint32_t>(9).Put(type).Put(huge))),
         HasSubstr("key k"));
   }
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(1, 0).Tensor("t", {huge}, 0, 0))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(1, 0).Tensor("t", {huge}, 0, 0))),
               HasSubstr("tensor t: its"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(1, 0).Tensor("t", {huge, huge, huge}, 0, 0))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(1, 0).Tensor("t", {huge, huge, huge}, 0, 0))),
               HasSubstr("overflows"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(1, 0).Tensor("t", {uint64_t{1} << 62}, 0, 0))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(1, 0).Tensor("t", {uint64_t{1} << 62}, 0, 0))),
               HasSubstr("overflows"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(1, 0).Tensor("t", {~uint64_t{0}}, 0, 0))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(1, 0).Tensor("t", {~uint64_t{0}}, 0, 0))),
               HasSubstr("too large"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(1, 0).Tensor("t", {4}, 0, huge))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(1, 0).Tensor("t", {4}, 0, huge))),
               HasSubstr("cut short"));
-  EXPECT_THAT(ErrorOf(padded(Builder().Head(1, 0).Tensor("t", {4}, 0, ~uint64_t{31}))),
+  EXPECT_THAT(ErrorOf(padded(GgufBuilder().Head(1, 0).Tensor("t", {4}, 0, ~uint64_t{31}))),
               HasSubstr("cut short"));
 }
 
@@ -161,11 +118,11 @@ TEST_F(GgufTest, RefusesWhatIsNotWellFormed) {
   EXPECT_THAT(ErrorOf(""), HasSubstr("not a GGUF file"));
   EXPECT_THAT(ErrorOf("PK\3\4 something else"), HasSubstr("not a GGUF file"));
   EXPECT_THAT(ErrorOf(std::string("GGUF\1\0\0\0", 8)), HasSubstr("version 1"));
-  EXPECT_THAT(ErrorOf(Builder().Head(0, 2).Pair("k", 1u).Pair("k", 2u).bytes()),
+  EXPECT_THAT(ErrorOf(GgufBuilder().Head(0, 2).Pair("k", 1u).Pair("k", 2u).bytes()),
               HasSubstr("key k: given twice"));
-  EXPECT_THAT(ErrorOf(Builder().Head(0, 1).Text("k").Put<uint32_t>(99).Put(0).bytes()),
+  EXPECT_THAT(ErrorOf(GgufBuilder().Head(0, 1).Text("k").Put<uint32_t>(99).Put(0).bytes()),
               HasSubstr("key k"));
-  EXPECT_THAT(ErrorOf(Builder()
+  EXPECT_THAT(ErrorOf(GgufBuilder()
                           .Head(0, 1)
                           .Text("k")
                           .Put<uint32_t>(9)
@@ -174,7 +131,7 @@ TEST_F(GgufTest, RefusesWhatIsNotWellFormed) {
                           .bytes()),
               HasSubstr("key k"));
   const auto with = [](uint64_t offset, uint32_t type, uint64_t size) {
-    Builder b;
+    GgufBuilder b;
     b.Head(2, 0).Tensor("a", {8}, 0, 0).Tensor("b", {size}, type, offset).Align();
     for (int i = 0; i < 64; ++i) b.Put(0.0f);
     return b.bytes();
@@ -184,16 +141,16 @@ TEST_F(GgufTest, RefusesWhatIsNotWellFormed) {
   EXPECT_THAT(ErrorOf(with(8, 0, 8)), HasSubstr("not aligned"));
   EXPECT_THAT(ErrorOf(with(32, 77, 8)), HasSubstr("unknown type 77"));
   EXPECT_THAT(ErrorOf(with(32, 8, 8)), HasSubstr("whole Q8_0 blocks"));
-  EXPECT_THAT(ErrorOf(Builder().Head(1, 0).Tensor("t", {1, 1, 1, 1, 1}, 0, 0).bytes()),
+  EXPECT_THAT(ErrorOf(GgufBuilder().Head(1, 0).Tensor("t", {1, 1, 1, 1, 1}, 0, 0).bytes()),
               HasSubstr("more than 4"));
-  const auto unreadable = Open(Builder().Head(1, 0).Tensor("t", {0}, 12, 0).Align().bytes());
+  const auto unreadable = Open(GgufBuilder().Head(1, 0).Tensor("t", {0}, 12, 0).Align().bytes());
   ASSERT_TRUE(unreadable.ok());
   EXPECT_THAT(std::string((*unreadable)->Read((*unreadable)->tensors()[0]).status().message()),
               HasSubstr("is Q4_K"));
 }
 
 TEST_F(GgufTest, AnyTruncationIsRefused) {
-  Builder b;
+  GgufBuilder b;
   b.Head(1, 2).Pair("u", 7u).Pair("s", std::string("text")).Tensor("t", {8}, 0, 0).Align();
   for (int i = 0; i < 8; ++i) b.Put(1.0f);
   ASSERT_EQ(ErrorOf(b.bytes()), "opened");
@@ -214,7 +171,7 @@ std::string SmallLlama(const std::string& scaling) {
       {"blk.0.attn_output.weight", {4, 4}}, {"blk.0.ffn_norm.weight", {4}},
       {"blk.0.ffn_gate.weight", {4, 8}},    {"blk.0.ffn_up.weight", {4, 8}},
       {"blk.0.ffn_down.weight", {8, 4}}};
-  Builder b;
+  GgufBuilder b;
   b.Head(tensors.size(), 8 + (scaling.empty() ? 0 : 1))
       .Pair("general.architecture", std::string("llama"));
   b.Pair("llama.embedding_length", 4u)
@@ -270,9 +227,9 @@ TEST_F(GgufTest, RefusesModelsThatItWouldGetWrong) {
   EXPECT_THAT(std::string(ModelConfigFromGguf(**yarn).status().message()),
               HasSubstr("rope.scaling.type yarn"));
   const auto other =
-      Open(Builder().Head(0, 1).Pair("general.architecture", std::string("gemma3")).bytes());
+      Open(GgufBuilder().Head(0, 1).Pair("general.architecture", std::string("gemma3")).bytes());
   EXPECT_FALSE(ModelConfigFromGguf(**other).ok());
-  const auto none = Open(Builder().Head(0, 0).bytes());
+  const auto none = Open(GgufBuilder().Head(0, 0).bytes());
   EXPECT_THAT(std::string(ModelConfigFromGguf(**none).status().message()),
               HasSubstr("general.architecture"));
 }

@@ -4,7 +4,8 @@
   tokenizer_parity.py --switchyard build/bin/switchyard --plain build/tests/plain_ids --cache build/tokenizers
                       [--count 12000] [--seed 1] [--policy FOLDER…]
 
-For SmolLM2, Qwen2 and Llama 3 (their real vocabularies, made by make_tokenizers.py) and for every --policy:
+For SmolLM2, Qwen2 and Llama 3 (their real vocabularies, made by make_tokenizers.py), for every --policy, and for the
+folder that `switchyard convert` makes of SmolLM2's GGUF file (against make_tokenizers.py's SmolLM2):
 ids equal; ids with added tokens off equal, and none of them an added one; decoded text equal.
 Fails on the first differences of each, printing them.
 """
@@ -14,6 +15,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 from tokenizers import Tokenizer
@@ -47,9 +49,10 @@ def report(name, what, strings, expected, actual):
     return len(wrong)
 
 
-def compare(name, folder, arguments):
+def compare(name, folder, arguments, theirs_folder=None):
+    """Switchyard's tokenizer of `folder` with Hugging Face's of `theirs_folder` (default: the same)."""
     started = time.monotonic()
-    path = pathlib.Path(folder) / "tokenizer.json"
+    path = pathlib.Path(theirs_folder or folder) / "tokenizer.json"
     theirs = Tokenizer.from_file(str(path))
     added = theirs.get_added_tokens_decoder()
     strings = awkward_strings.awkward_strings(arguments.count, arguments.seed, [t.content for t in added.values()][:40])
@@ -72,6 +75,22 @@ def compare(name, folder, arguments):
     return wrong
 
 
+def compare_converted(arguments):
+    """The tokenizer that `convert` makes, read by Switchyard and by Hugging Face, against make_tokenizers.py's."""
+    made = make_tokenizers.policy_folder(arguments.cache, "smollm2")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch) / "smollm2"
+        gguf = str(make_tokenizers.smollm2_gguf())
+        convert = [arguments.switchyard, "convert", "--from", gguf, "--to", str(folder), "--format", "bf16"]
+        subprocess.run(convert, check=True)
+        wrong = compare("smollm2 converted", folder, arguments, theirs_folder=made)
+        theirs = Tokenizer.from_file(str(made / "tokenizer.json"))
+        converted = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    strings = awkward_strings.awkward_strings(2000, arguments.seed, ["<|im_start|>", "<|im_end|>"])
+    expected, actual = encode(theirs, strings), encode(converted, strings)
+    return wrong + report("smollm2 converted", "Hugging Face's ids", strings, expected, actual)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--switchyard", required=True)
@@ -84,6 +103,7 @@ def main():
     wrong = 0
     for name in make_tokenizers.MAKERS:
         wrong += compare(name, make_tokenizers.policy_folder(arguments.cache, name), arguments)
+    wrong += compare_converted(arguments)
     for folder in arguments.policy:
         wrong += compare(folder, folder, arguments)
     sys.exit(1 if wrong else 0)
