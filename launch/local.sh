@@ -78,10 +78,14 @@ interrupts=0
 on_signal() { interrupts=$((interrupts + 1)); }
 trap on_signal INT TERM USR1
 
+if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
+  export SWITCHYARD_PROGRESS=bar
+  COLUMNS=$(tput cols 2>/dev/null) && export COLUMNS
+fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 rm -f "$folder/learner.address"
 "${dies_with_us[@]}" "$mpirun" -n "$ranks" --oversubscribe --bind-to none \
-  "$switchyard" train --config "$config" "$@" </dev/null 2> >(exec awk -f launch/without_mpi_banner.awk >&2) &
+  "$switchyard" train --config "$config" "$@" </dev/null 2> >(without_mpi_banner >&2) &
 trainer=$!
 
 # ---- the workers, once the learner listens

@@ -40,9 +40,11 @@ ends_within() {
 # Ends the process group that child $1 leads: TERM, then KILL after $2 seconds (default 3).
 end_group() {
   [[ -n ${1:-} ]] || return 0
-  kill -TERM -- "-$1" 2>/dev/null || return 0
-  ends_within "$1" "${2:-3}" || kill -KILL -- "-$1" 2>/dev/null || true
-  wait "$1" 2>/dev/null || true
+  { # bash would say of each job that it was terminated
+    kill -TERM -- "-$1" || return 0
+    ends_within "$1" "${2:-3}" || kill -KILL -- "-$1" || true
+    wait "$1" || true
+  } 2>/dev/null
 }
 
 # Every process that carries this launcher's mark in its environment, whatever its group: mpirun's ranks have groups of
@@ -60,6 +62,28 @@ marked_processes() {
 end_marked_processes() {
   local pid
   for pid in $(marked_processes); do kill -KILL "$pid" 2>/dev/null || true; done
+}
+
+# Passes standard input on, line by line, without mpirun's banners: blocks between two lines of dashes in which mpirun
+# (prterun) explains that a process returned a status that is not zero.
+without_mpi_banner() {
+  local line dashes='^-----------------------------------*$' block='' inside=0 is_banner=0
+  trap '' INT TERM USR1
+  while IFS= read -r line || [[ -n $line ]]; do
+    if ((!inside)) && [[ ! $line =~ $dashes ]]; then
+      printf '%s\n' "$line"
+      continue
+    fi
+    block+=$line$'\n'
+    [[ $line =~ prterun|mpirun|PRTE ]] && is_banner=1
+    if ((inside)) && [[ $line =~ $dashes ]]; then
+      ((is_banner)) || printf '%s' "$block"
+      block='' inside=0 is_banner=0
+    else
+      inside=1
+    fi
+  done
+  printf '%s' "$block"
 }
 
 say() { printf '%s: %s\n' "$me" "$*" >&2; }

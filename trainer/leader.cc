@@ -59,6 +59,10 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   if (parts_.progress_out != nullptr) {
     progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
   }
+  if (step_ >= config_.trainer().steps()) {
+    LogInfo("step=", step_, " | the run has all its steps already: raise trainer.steps to go on");
+    return absl::OkStatus();
+  }
   if (is_supervised()) return absl::OkStatus();
   SY_ASSIGN_OR_RETURN(source_, parts_.open_source(model_.vocabulary_size));
   return Publish();

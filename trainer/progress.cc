@@ -18,7 +18,7 @@ namespace switchyard {
 namespace {
 
 constexpr size_t kTimesKept = 10;
-constexpr int kBarWidth = 24;
+constexpr int kBarWidth = 16;
 constexpr size_t kModelsShown = 3;
 
 // The models called most, "geo 45% math 30%".
@@ -74,7 +74,9 @@ std::string FormatSeconds(double seconds) {
 
 std::string StepSummary(int64_t step, int64_t num_steps, const Metrics& metrics,
                         double seconds_left) {
-  std::string text = absl::StrFormat("step %d/%d", step + 1, num_steps);
+  // What may be cut off on a narrow terminal comes last.
+  std::string text = absl::StrFormat("step %d/%d · %s left", step + 1, num_steps,
+                                     FormatSeconds(seconds_left));
   if (metrics.Get("episode/count") > 0) {
     absl::StrAppendFormat(&text, " · reward %.2f · EM %.2f · $%.3g/1k questions · %s",
                           metrics.Get("episode/reward_mean"), metrics.Get("episode/em"),
@@ -86,8 +88,7 @@ std::string StepSummary(int64_t step, int64_t num_steps, const Metrics& metrics,
     absl::StrAppendFormat(&text, " · held-out EM %.2f at $%.3g/1k", metrics.Get("evaluation/em"),
                           metrics.Get("evaluation/cost_usd_per_1k"));
   }
-  absl::StrAppendFormat(&text, " · %s tokens/s · %s left",
-                        FormatRate(metrics.Get("step/tokens_per_s")), FormatSeconds(seconds_left));
+  absl::StrAppendFormat(&text, " · %s tokens/s", FormatRate(metrics.Get("step/tokens_per_s")));
   return text;
 }
 

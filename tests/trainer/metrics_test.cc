@@ -45,8 +45,8 @@ TEST(ProgressTest, AStepsSummarySaysWhatAPersonWantsToKnow) {
   metrics.Set("pool/share:Parrot", 0.0);
   metrics.Set("step/tokens_per_s", 5234);
   EXPECT_EQ(StepSummary(11, 140, metrics, 200),
-            "step 12/140 · reward 0.61 · EM 0.70 · $0.0031/1k questions · Atlas 75% Sage 25% · "
-            "5.2k tokens/s · 3m20s left");
+            "step 12/140 · 3m20s left · reward 0.61 · EM 0.70 · $0.0031/1k questions · Atlas 75% Sage 25% · "
+            "5.2k tokens/s");
 }
 
 TEST(ProgressTest, WithoutATerminalItPrintsALineAStep) {
@@ -63,7 +63,7 @@ TEST(ProgressTest, WithoutATerminalItPrintsALineAStep) {
   char text[256] = {};
   const size_t size = std::fread(text, 1, sizeof(text) - 1, out);
   std::fclose(out);
-  EXPECT_EQ(std::string(text, size), "step 1/3 · loss 0.5000 · 0 tokens/s · 4s left\n");
+  EXPECT_EQ(std::string(text, size), "step 1/3 · 4s left · loss 0.5000 · 0 tokens/s\n");
 }
 
 TEST(ProgressTest, DurationsAreShort) {

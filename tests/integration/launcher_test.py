@@ -1,0 +1,134 @@
+"""The launchers: whatever moment they are interrupted at, nothing is left running and the last checkpoint stays."""
+import os
+import pathlib
+import signal
+import subprocess
+import tempfile
+import unittest
+import uuid
+
+from harness import CONFIG, LIMIT_S, ROOT, SMALL, wait_until
+
+
+class Launch:
+    """launch/local.sh with the emulator, in a session and with a mark of its own."""
+
+    def __init__(self, overrides=None, ranks=2, workers=2):
+        self._temporary = tempfile.TemporaryDirectory(prefix="switchyard-")
+        self.parent = pathlib.Path(self._temporary.name)
+        self.folder = self.parent / "run"
+        self.mark = f"SWITCHYARD_TEST_MARK={uuid.uuid4()}"
+        self.log = self.parent / "launch.log"
+        settings = {**SMALL, "run.name": "run", "run.output_dir": self.parent, **(overrides or {})}
+        sets = [flag for key, value in settings.items() for flag in ("--set", f"{key}={value}")]
+        self.command = [ROOT / "launch/local.sh", "--config", CONFIG, "--ranks", ranks, "--workers", workers,
+                        "--emulator", "--", *sets]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for pid in self.members():
+            os.kill(pid, signal.SIGKILL)
+        self._temporary.cleanup()
+
+    def start(self):
+        name, value = self.mark.split("=")
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen([str(c) for c in self.command], cwd=ROOT, stdout=out, stderr=out,
+                                            stdin=subprocess.DEVNULL, start_new_session=True,
+                                            env=dict(os.environ, **{name: value}))
+
+    def members(self):
+        """Pids of live processes that descend from the launcher, whatever their session."""
+        found = []
+        for path in pathlib.Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if self.mark.encode() in path.read_bytes().split(b"\0"):
+                    found.append(int(path.parent.name))
+            except (FileNotFoundError, ProcessLookupError, PermissionError):
+                continue
+        return found
+
+    def wait(self):
+        return self.process.wait(timeout=LIMIT_S)
+
+    def steps(self):
+        metrics = self.folder / "metrics.jsonl"
+        return len(metrics.read_text().splitlines()) if metrics.exists() else 0
+
+    def checkpoints(self):
+        return sorted((self.folder / "checkpoints").glob("step-*/manifest.json"))
+
+    def text(self):
+        return self.log.read_text()[-3000:]
+
+
+MOMENTS = {
+    "the start": lambda launch: launch.members(),
+    "the pool's start": lambda launch: (launch.folder / "logs/pool.log").exists(),
+    "the learner's address": lambda launch: (launch.folder / "learner.address").exists(),
+    "a step": lambda launch: launch.steps() >= 2,
+}
+
+
+class LauncherTest(unittest.TestCase):
+    def assert_nothing_left(self, launch):
+        wait_until(lambda: not launch.members(), f"the end of {launch.members()}; log:\n{launch.text()}")
+
+    def test_interrupted_at_any_moment_nothing_is_left_running(self):
+        for moment, has_come in MOMENTS.items():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                with self.subTest(moment=moment, signal=number.name), Launch({"trainer.steps": 1000}) as launch:
+                    launch.start()
+                    wait_until(lambda: has_come(launch), moment)
+                    launch.process.send_signal(number)
+                    self.assertNotEqual(launch.wait(), 0, launch.text())
+                    self.assert_nothing_left(launch)
+                    if moment == "a step":
+                        self.assertEqual(launch.process.returncode, 75, launch.text())
+                        self.assertTrue(launch.checkpoints(), launch.text())
+
+    def test_an_interrupted_run_goes_on_where_it_stopped(self):
+        with Launch({"trainer.steps": 6}) as launch:
+            launch.start()
+            wait_until(lambda: launch.steps() >= 1, "a step")
+            launch.process.send_signal(signal.SIGINT)
+            self.assertEqual(launch.wait(), 75, launch.text())
+            launch.start()
+            self.assertEqual(launch.wait(), 0, launch.text())
+            self.assertEqual(launch.steps(), 6)
+            self.assertIn("resumed", launch.text())
+            self.assert_nothing_left(launch)
+
+    def test_a_second_signal_ends_everything_at_once(self):
+
+        with Launch({"trainer.steps": 1000, "trainer.questions_per_step": 2000}, workers=1) as launch:
+            launch.start()
+            wait_until(lambda: (launch.folder / "pool_ledger.jsonl").exists(), "the first pool call")
+            launch.process.send_signal(signal.SIGINT)
+            wait_until(lambda: "finishing this step" in launch.text(), "the answer to the first signal")
+            launch.process.send_signal(signal.SIGINT)
+            self.assertNotEqual(launch.wait(), 0)
+            self.assert_nothing_left(launch)
+
+    def test_a_killed_rank_ends_the_job(self):
+        with Launch({"trainer.steps": 1000}) as launch:
+            launch.start()
+            wait_until(lambda: launch.steps() >= 1, "a step")
+            ranks = [pid for pid in launch.members()
+                     if b"train" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:2]]
+            os.kill(ranks[-1], signal.SIGKILL)
+            self.assertEqual(launch.wait(), 1, launch.text())
+            self.assert_nothing_left(launch)
+
+    def test_bad_config_ends_before_anything_runs(self):
+        with Launch({"trainer.stps": 3}) as launch:
+            launch.start()
+            self.assertEqual(launch.wait(), 2, launch.text())
+            self.assertIn("did you mean steps", launch.text())
+            self.assert_nothing_left(launch)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
