@@ -102,7 +102,6 @@ class LauncherTest(unittest.TestCase):
             self.assert_nothing_left(launch)
 
     def test_a_second_signal_ends_everything_at_once(self):
-
         with Launch({"trainer.steps": 1000, "trainer.questions_per_step": 2000}, workers=1) as launch:
             launch.start()
             wait_until(lambda: (launch.folder / "pool_ledger.jsonl").exists(), "the first pool call")
