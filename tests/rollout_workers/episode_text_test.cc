@@ -1,0 +1,57 @@
+#include "rollout_workers/episode_text.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/rollout_workers/episode_world.h"
+#include "tests/rollout_workers/fake_pool.h"
+
+namespace switchyard {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class EpisodeTextTest : public testing::Test {
+ protected:
+  // One search, answered with `reply`, then an answer.
+  Trajectory Run(PoolCall reply) {
+    Episode episode(&world_.context, EpisodeWorld::Spec(), /*attempt=*/1);
+    episode.Begin();
+    const EpisodeCommand call =
+        episode.RoundFinished(world_.Round(0, "<think>a</think><search>Sage: Peru?</search>"));
+    reply.set_call_id(std::get<PoolRequest>(call).call_id);
+    reply.set_model("Sage");
+    const EpisodeCommand next = episode.PoolCallFinished(reply);
+    if (std::holds_alternative<Trajectory>(next)) return std::get<Trajectory>(next);
+    return std::get<Trajectory>(
+        episode.RoundFinished(world_.Round(1, "<think>b</think><answer>Lima</answer>")));
+  }
+  EpisodeWorld world_;
+};
+
+TEST_F(EpisodeTextTest, ShowsRoundsCallsCostsAndTheAnswer) {
+  const std::string text = EpisodeToText(Run(FakePool::Reply("It is Lima.", 3'400'000)), world_.tokenizer);
+  EXPECT_THAT(text, HasSubstr("round 1\n    <think>a</think><search>Sage: Peru?</search>\n"));
+  EXPECT_THAT(text, HasSubstr("── Sage: ok, 10 tokens in, 5 out, $0.00000340"));
+  EXPECT_THAT(text, HasSubstr("    It is Lima.\nround 2\n"));
+  EXPECT_THAT(text, HasSubstr("answer\n    Lima\n1 calls, $0.00000340"));
+}
+
+TEST_F(EpisodeTextTest, SaysWhyAnEpisodeHasNoAnswer) {
+  const Trajectory trajectory = Run(FakePool::Failure(CALL_OUTCOME_UNAVAILABLE, "connection refused"));
+  const std::string text = EpisodeToText(trajectory, world_.tokenizer);
+  EXPECT_THAT(text, HasSubstr("unavailable"));
+  EXPECT_THAT(text, HasSubstr("connection refused"));
+  EXPECT_THAT(text, HasSubstr("pool failed"));
+}
+
+TEST_F(EpisodeTextTest, NothingThatAModelSaysReachesTheTerminalAsAControlSequence) {
+  const std::string text =
+      EpisodeToText(Run(FakePool::Reply("a\x1b[2Jb\rc")), world_.tokenizer);
+  EXPECT_THAT(text, HasSubstr("a\\x1b[2Jb\\x0dc"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+}
+
+}  // namespace
+}  // namespace switchyard
