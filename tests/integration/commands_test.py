@@ -1,0 +1,83 @@
+"""The commands that people run by hand after a training: eval, ask, inspect, convert."""
+import json
+import pathlib
+import unittest
+
+from harness import CONFIG, ROOT, Run, run_command
+
+POLICY = ROOT / "data/quickstart/policy"
+MODELS = ("Atlas", "Curie", "Ledger", "Nomad", "Parrot", "Sage")
+
+
+class CommandsTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.run_ = Run(name="commands", overrides={"trainer.steps": 2})
+        cls.addClassCleanup(cls.run_.__exit__)
+        assert cls.run_.train() == 0, cls.run_.parent.joinpath("trainer.log").read_text()[-3000:]
+        cls.sets = ["--set", f"run.output_dir={cls.run_.parent}", "--set", "evaluation.max_questions=40"]
+        cls.environment = {"SWITCHYARD_POOL_URL": cls.run_.pool_url}
+        cls.checkpoint = cls.run_.checkpoints()[-1]
+
+    def call(self, *arguments, code=0):
+        result = run_command(*arguments, environment=self.environment)
+        self.assertEqual(result.returncode, code, result.stderr)
+        return result
+
+    def evaluate(self, *flags):
+        output = self.run_.parent / "report.json"
+        output.unlink(missing_ok=True)
+        result = self.call("eval", "--config", CONFIG, *self.sets, "--policy", self.checkpoint / "policy",
+                           "--output", output, *flags)
+        return result.stdout, json.loads(output.read_text())
+
+    def test_eval_reports_every_arm_and_the_same_twice(self):
+        table, report = self.evaluate()
+        arms = {"trained", "untrained", "random", "oracle", *(f"forced:{model}" for model in MODELS)}
+        self.assertEqual(set(report), arms)
+        for name, arm in report.items():
+            for key in ("em", "f1", "em_two_hop", "cost_usd_per_1k", "calls_per_question", "share"):
+                self.assertIn(key, arm, name)
+            self.assertLessEqual(arm["em_interval"][0], arm["em"])
+            self.assertLessEqual(arm["em"], arm["em_interval"][1])
+            self.assertIn(name, table)
+        self.assertEqual(report["forced:Sage"]["share"]["Sage"], 1)
+        self.assertGreaterEqual(report["oracle"]["em"], max(report[f"forced:{model}"]["em"] for model in MODELS))
+        self.assertEqual(self.evaluate()[0], table)
+        _, alone = self.evaluate("--baselines", "none")
+        self.assertEqual(alone, {"trained": report["trained"]})
+
+    def test_ask_shows_every_round_and_what_it_cost(self):
+        text = self.call("ask", "--config", CONFIG, *self.sets, "--policy", POLICY, "What is the capital of Peru?").stdout
+        for part in ("round 1", "<search>", "tokens in", "$0.0000", "round 2", "answer"):
+            self.assertIn(part, text)
+
+    def test_inspect_shows_checkpoints_policies_weights_and_trajectories(self):
+        trajectories = sorted((self.run_.folder / "trajectories").glob("*.jsonl"))[0]
+        for path in (self.checkpoint, POLICY, POLICY / "model.safetensors", trajectories):
+            self.assertGreater(len(self.call("inspect", path).stdout), 100)
+            self.assertIsInstance(json.loads(self.call("inspect", "--json", path).stdout), dict)
+        self.assertIn("/nowhere", self.call("inspect", "/nowhere", code=1).stderr)
+
+    def test_a_checkpoint_becomes_a_policy_folder_that_answers_as_it_did(self):
+        folder = self.run_.parent / "converted"
+        self.call("convert", "--from", self.checkpoint, "--to", folder)
+        request = json.dumps({"ids": [5, 6, 7], "max_tokens": 8, "temperature": 0}) + "\n"
+        answers = [run_command("generate", "--policy", policy, stdin=request).stdout
+                   for policy in (folder, self.checkpoint / "policy")]
+        self.assertEqual(answers[0], answers[1])
+        self.assertEqual(len(json.loads(answers[0])["ids"]), 8)
+        self.assertIn(str(folder), self.call("convert", "--from", self.checkpoint, "--to", folder, code=1).stderr)
+
+    def test_eval_names_what_is_missing_before_it_pays_for_anything(self):
+        arguments = ("eval", "--config", CONFIG, *self.sets, "--policy", POLICY)
+        ledger = self.run_.folder.parent / "quickstart/pool_ledger.jsonl"
+        before = ledger.read_bytes() if ledger.exists() else None
+        self.assertIn("is a folder", self.call(*arguments, "--output", self.run_.parent, code=2).stderr)
+        missing = pathlib.Path("/nowhere/questions.jsonl")
+        self.assertIn(str(missing), self.call(*arguments, "--data", missing, "--output", "/tmp/x.json", code=1).stderr)
+        self.assertEqual(ledger.read_bytes() if ledger.exists() else None, before)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
