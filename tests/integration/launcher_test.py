@@ -1,6 +1,8 @@
 """The launchers: whatever moment they are interrupted at, nothing is left running and the last checkpoint stays."""
+import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -127,6 +129,25 @@ class LauncherTest(unittest.TestCase):
             self.assertEqual(launch.wait(), 2, launch.text())
             self.assertIn("did you mean steps", launch.text())
             self.assert_nothing_left(launch)
+
+
+class QuickstartTest(unittest.TestCase):
+    def test_trains_evaluates_prints_the_table_and_is_done_when_run_again(self):
+        seed = uuid.uuid4().int % 10**9  # of a run folder that nobody uses
+        folder = ROOT / f"runs/quickstart-{seed}"
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        command = ["launch/quickstart.sh", "--no-install", "--seed", str(seed), "--steps", "2"]
+        first = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        self.assertEqual(first.returncode, 0, first.stderr[-3000:])
+        for part in ("step 2/2", "trained", "untrained", "random", "forced:Sage", "oracle", "gap to the oracle"):
+            self.assertIn(part, first.stdout)
+        report = json.loads((folder / "report.json").read_text())
+        self.assertEqual(report["trained"]["num_questions"], 1194)
+        ledger = (folder / "pool_ledger.jsonl").stat().st_size
+        again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        self.assertEqual(again.returncode, 0, again.stderr[-3000:])
+        self.assertIn((folder / "report.txt").read_text(), again.stdout)
+        self.assertEqual((folder / "pool_ledger.jsonl").stat().st_size, ledger)  # nothing was paid for again
 
 
 if __name__ == "__main__":
