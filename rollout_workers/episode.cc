@@ -70,8 +70,6 @@ EpisodeCommand Episode::PoolCallFinished(PoolCall call) {
   std::string body = outcome == CALL_OUTCOME_REFUSED ? RefusedBody() : call.reply();
   if (outcome == CALL_OUTCOME_TRUNCATED) absl::StrAppend(&body, kTruncatedMark);
   trajectory_.set_pool_wait_ms(trajectory_.pool_wait_ms() + call.latency_ms());
-  RewardComponents& components = *trajectory_.mutable_components();
-  components.set_cost_picousd(components.cost_picousd() + call.cost_picousd());
   call.set_round(round_);
   *trajectory_.add_pool_calls() = std::move(call);
 
@@ -84,7 +82,9 @@ Trajectory Episode::End(EpisodeStatus status) {
   SY_CHECK(waiting_ != Waiting::kNothing) << spec_.episode_id() << " has ended before";
   waiting_ = Waiting::kNothing;
   trajectory_.set_status(status);
-  if (status != EPISODE_STATUS_POOL_FAILED && status != EPISODE_STATUS_CANCELLED) Score();
+  const RewardComponents components = StrictComponents(trajectory_);
+  trajectory_.mutable_components()->set_cost_picousd(components.cost_picousd());
+  if (IsScored(status)) *trajectory_.mutable_components() = components;
   return std::move(trajectory_);
 }
 
@@ -167,17 +167,6 @@ const Action& Episode::RecordAction(const RoundResult& result) {
   if (action.kind() == ACTION_KIND_INVALID)
     trajectory_.set_invalid_actions(trajectory_.invalid_actions() + 1);
   return action;
-}
-
-void Episode::Score() {
-  RewardComponents& components = *trajectory_.mutable_components();
-  components.set_format_reward(StrictFormatReward(trajectory_));
-  if (trajectory_.status() != EPISODE_STATUS_ANSWERED) return;
-  const std::string& answer = trajectory_.actions().rbegin()->answer();
-  const std::vector<std::string> golden_answers(spec_.question().golden_answers().begin(),
-                                                spec_.question().golden_answers().end());
-  components.set_em(StrictExactMatch(answer, golden_answers));
-  components.set_f1(StrictF1(answer, golden_answers));
 }
 
 }  // namespace switchyard

@@ -2,8 +2,7 @@
 // round or the pool call that it asks for, tells it what came of that, and in the end gets the
 // trajectory:
 //
-//   Begin ─▶ round ─▶ RoundFinished ─▶ pool call ─▶ PoolCallFinished ─▶ next round …   ─▶
-//   Trajectory
+//   Begin ─▶ round ─▶ RoundFinished ─▶ pool call ─▶ PoolCallFinished ─▶ round ─▶ … ─▶ Trajectory
 //
 // max_rounds routing rounds, then one last round with calls disabled. Every token is recorded with
 // who wrote it, as it is sampled or fed; nothing is decoded and encoded again. Actions, mask and
@@ -38,10 +37,9 @@ using EpisodeCommand = std::variant<RoundRequest, PoolRequest, Trajectory>;
 // One thread. How an episode ends:
 //   ANSWERED     the policy answered
 //   NO_ANSWER    the last round ended without an answer
-//   OVERFLOW     the prompt passes max_prompt_tokens (then no tokens are recorded), or the sequence
-//   would pass
-//                max_sequence_tokens: an observation that does not fit is left out, and no call is
-//                made whose observation could not fit
+//   OVERFLOW     the prompt passes max_prompt_tokens (then no tokens are recorded), or the
+//                sequence would pass max_sequence_tokens: an observation that does not fit is left
+//                out, and no call is made whose observation could not fit
 //   POOL_FAILED  a pool call failed for reasons outside the policy; nothing is scored
 //   CANCELLED    a pool call was cancelled, or the owner ended it
 // A trajectory has its token arrays, actions, pool calls, components and times; worker_id,
@@ -72,7 +70,6 @@ class Episode {
   void RecordSampled(const RoundResult& result);
   const Action& RecordAction(const RoundResult& result);
   void RecordGiven(const std::vector<uint32_t>& tokens, Provenance provenance);
-  void Score();
 
   bool is_last_round() const { return round_ >= context_->limits.max_rounds(); }
   // Tokens that the sequence may still grow by.

@@ -3,9 +3,9 @@
 #include <span>
 #include <string_view>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_split.h"
 
 namespace switchyard {
@@ -34,7 +34,9 @@ void AppendIndented(const std::string& text, std::string& out) {
   }
 }
 
-std::string Dollars(int64_t picousd) { return absl::StrFormat("$%.8f", static_cast<double>(picousd) * 1e-12); }
+std::string Dollars(int64_t picousd) {
+  return absl::StrFormat("$%.8f", static_cast<double>(picousd) * 1e-12);
+}
 
 void AppendCall(const PoolCall& call, std::string& out) {
   absl::StrAppendFormat(&out, "  ── %s: %s, %d tokens in, %d out%s, %s, %.0f ms", call.model(),
@@ -57,8 +59,9 @@ std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokeniz
   std::string answer;
   for (const Action& action : trajectory.actions()) {
     absl::StrAppendFormat(&text, "round %d\n", action.round() + 1);
-    AppendIndented(tokenizer.Decode(ids.subspan(static_cast<size_t>(action.first_token()),
-                                                static_cast<size_t>(action.end_token() - action.first_token()))),
+    AppendIndented(tokenizer.Decode(
+                       ids.subspan(static_cast<size_t>(action.first_token()),
+                                   static_cast<size_t>(action.end_token() - action.first_token()))),
                    text);
     if (action.kind() == ACTION_KIND_INVALID) {
       absl::StrAppendFormat(&text, "  ── not a valid action: %s\n",
@@ -71,7 +74,9 @@ std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokeniz
   }
   for (const PoolCall& call : trajectory.pool_calls()) cost_picousd += call.cost_picousd();
   const bool is_answered = trajectory.status() == EPISODE_STATUS_ANSWERED;
-  absl::StrAppendFormat(&text, "%s\n", is_answered ? "answer" : Words(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_"));
+  absl::StrAppendFormat(
+      &text, "%s\n",
+      is_answered ? "answer" : Words(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_"));
   if (is_answered) AppendIndented(answer, text);
   absl::StrAppendFormat(&text, "%d calls, %s, %.0f ms generating, %.0f ms waiting for the pool\n",
                         trajectory.pool_calls_size(), Dollars(cost_picousd),

@@ -16,10 +16,7 @@ RewardComposer::RewardComposer(const RewardConfig& config) : config_(config) {}
 void RewardComposer::Compose(Trajectory& trajectory) {
   trajectory.set_cost_reward(0.0);
   trajectory.set_reward(0.0);
-  if (trajectory.status() == EPISODE_STATUS_POOL_FAILED ||
-      trajectory.status() == EPISODE_STATUS_CANCELLED) {
-    return;
-  }
+  if (!IsScored(trajectory.status())) return;
   CostWindow& window =
       WindowOf({trajectory.question().data_source(), trajectory.purpose() == PURPOSE_EVAL});
   const double cost_reward =

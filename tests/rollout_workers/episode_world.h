@@ -1,8 +1,12 @@
-// What an episode needs, for tests: a byte tokenizer, a small prompt, two models, small limits.
+// What an episode needs, for tests: a byte tokenizer (or another one), a small prompt, two models,
+// small limits; and what happens in one.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "rollout_workers/episode.h"
 #include "tests/rollout_workers/byte_tokenizer.h"
@@ -11,7 +15,13 @@ namespace switchyard {
 
 class EpisodeWorld {
  public:
-  EpisodeWorld() : pool(MakePool()), models(*ModelList::Build(pool)), prompt(MakePrompt()) {
+  explicit EpisodeWorld(
+      std::unique_ptr<const Tokenizer> its_tokenizer = std::make_unique<ByteTokenizer>())
+      : tokenizer_(std::move(its_tokenizer)),
+        tokenizer(*tokenizer_),
+        pool(MakePool()),
+        models(*ModelList::Build(pool)),
+        prompt(MakePrompt()) {
     context.tokenizer = &tokenizer;
     context.prompt = &prompt;
     context.models = &models;
@@ -55,7 +65,31 @@ class EpisodeWorld {
     return result;
   }
 
-  const ByteTokenizer tokenizer;
+  // A whole episode in which the policy wrote `rounds`, whatever came back; its calls end as
+  // `answer` says. A round that ends with <|end|> stopped there.
+  Trajectory Play(const std::vector<std::string>& rounds,
+                  const std::function<PoolCall(const PoolRequest&)>& answer) const {
+    Episode episode(&context, Spec(), /*attempt=*/1);
+    EpisodeCommand command = episode.Begin();
+    while (!std::holds_alternative<Trajectory>(command)) {
+      if (const auto* call = std::get_if<PoolRequest>(&command)) {
+        command = episode.PoolCallFinished(answer(*call));
+      } else {
+        const int round = std::get<RoundRequest>(command).round;
+        const std::string& text = rounds.at(static_cast<size_t>(round));
+        command = episode.RoundFinished(
+            Round(round, text,
+                  text.ends_with("<|end|>") ? StopReason::kEndToken : StopReason::kStopString));
+      }
+    }
+    return std::get<Trajectory>(std::move(command));
+  }
+
+ private:
+  const std::unique_ptr<const Tokenizer> tokenizer_;
+
+ public:
+  const Tokenizer& tokenizer;
   const PoolConfig pool;
   const ModelList models;
   const Prompt prompt;

@@ -108,6 +108,42 @@ TEST(PromptTest, ABadTemplateIsNamedWithItsPlaceholder) {
   }
 }
 
+// The templates that are given for policies that were not trained on a prompt of their own.
+absl::StatusOr<Prompt> BuildFromConfigs() {
+  PromptConfig config;
+  config.set_template_path("configs/router_prompt.txt");
+  config.set_pool_template_path("configs/pool_prompt.txt");
+  const auto templates = LoadPromptTemplates(config);
+  if (!templates.ok()) return templates.status();
+  return Prompt::Build(*templates, /*max_rounds=*/4, Pool(), Chat, &Bytes());
+}
+
+TEST(PromptTest, TheRouterPromptTellsThePolicyAllThatItMustKnow) {
+  const auto prompt = BuildFromConfigs();
+  ASSERT_TRUE(prompt.ok()) << prompt.status();
+  const std::string text = Text(*prompt, "Why?");
+  for (const char* part :
+       {"Answer the question", "reasoning inside <think> and </think>", "whenever you get new",
+        "<search> Model-Name: sub-question </search>", "exactly as it stands in the list",
+        "concrete sub-question", "inside <information>", "Several calls", "up to 4",
+        "final answer alone", "inside <answer>",
+        "\n- Atlas: Atlas knows {question} ($0.30 per 1M output tokens)\n- Sage: "}) {
+    EXPECT_THAT(text, HasSubstr(part));
+  }
+  EXPECT_THAT(text, testing::EndsWith("Question: Why?\n<|end|>\n"));  // the question last
+}
+
+TEST(PromptTest, ACalledModelGetsTheSubQuestionInAnInstructionAndNothingElse) {
+  const auto prompt = BuildFromConfigs();
+  ASSERT_TRUE(prompt.ok()) << prompt.status();
+  const std::string message = prompt->PoolMessage("Capital of Peru?");
+  for (const char* part : {"concisely", "context that helps", "say plainly", "another model"}) {
+    EXPECT_THAT(message, HasSubstr(part));
+  }
+  EXPECT_THAT(message, testing::EndsWith("\nQuestion: Capital of Peru?\n"));
+  EXPECT_THAT(message, Not(HasSubstr("Atlas")));
+}
+
 TEST(PromptTest, AMissingTemplateFileIsNamed) {
   PromptConfig config;
   config.set_template_path("/none/prompt.txt");

@@ -29,6 +29,22 @@ Trajectory Episode(const std::string& id, EpisodeStatus status = EPISODE_STATUS_
   return trajectory;
 }
 
+TEST(EpisodePlanTest, TrainingSamplesAtItsTemperatureAndEvaluationIsGreedy) {
+  RunConfig config;
+  *config.mutable_trainer() = Grpo();
+  config.mutable_episode()->set_temperature(0.75);
+  const std::vector<Question> questions(1);
+  const StepPlan plan = PlanStep(config, /*step=*/3, /*policy_version=*/4, questions, questions);
+  ASSERT_EQ(plan.episodes.size(), 3u);
+  for (const EpisodeSpec& spec : plan.episodes) {
+    EXPECT_EQ(spec.temperature(), spec.purpose() == PURPOSE_EVAL ? 0 : 0.75) << spec.episode_id();
+  }
+  EXPECT_EQ(plan.episodes[1].episode_id(), "train/000003/0000/01");
+  EXPECT_EQ(plan.episodes[2].episode_id(), "eval/000003/0000");
+  config.clear_episode();
+  EXPECT_EQ(PlanStep(config, 3, 4, questions, {}).episodes[0].temperature(), 1.0);
+}
+
 TEST(EpisodePlanTest, GroupsAreTheEpisodesOfAQuestion) {
   const std::vector<Trajectory> trajectories = {
       Episode("train/000003/0000/00"), Episode("train/000003/0000/01"),
