@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/random.h"
@@ -16,6 +17,7 @@ namespace switchyard {
 namespace {
 
 using Ids = std::vector<uint32_t>;
+using std::string_view_literals::operator""sv;
 
 constexpr int kNumRandomReplies = 200;
 constexpr char kSearch[] = "<think>who</think><search>Atlas: capital of Peru?</search>";
@@ -32,64 +34,33 @@ const std::vector<std::vector<std::string>>& Scripts() {
   return *scripts;
 }
 
-const std::vector<std::string>& Fragments() {
-  static const auto* fragments =
-      new std::vector<std::string>{"<think>",
-                                   "</think>",
-                                   "<search>",
-                                   "</search>",
-                                   "<information>",
-                                   "</information>",
-                                   "<answer>",
-                                   "</answer>",
-                                   "</ ANSWER >",
-                                   "< / information>",
-                                   "<",
-                                   "</",
-                                   "/answer>",
-                                   "<|end|>",
-                                   "<|start|>",
-                                   "<|im_start|>assistant\n",
-                                   "<|im_end|>\n",
-                                   "<|eot_id|>",
-                                   "<|begin_of_text|>",
-                                   "<s>",
-                                   "</s>",
-                                   "Lima",
-                                   "The answer is Lima.",
-                                   "<answer>Lima</answer>",
-                                   "Cusco",
-                                   "\nSage: another question",
-                                   "</information>\n\n<think>x</think><search>Sage: q</search>",
-                                   "<search>Atlas: q</search>",
-                                   "{question}",
-                                   "{query}",
-                                   " [truncated]",
-                                   std::string("\0", 1),
-                                   "\x01\x02\x1b[2J\x7f",
-                                   "\r\n\t",
-                                   "\xff\xfe",
-                                   "\xed\xa0\x80",
-                                   "\xf0\x9f\x99",
-                                   "\xc3",
-                                   "\u202e\ufeff\u2028",
-                                   "e\u0301 \u00e9",
-                                   "\U0001f600",
-                                   "Unavailable: try again later",
-                                   std::string(300, 'x'),
-                                   " "};
-  return *fragments;
-}
+constexpr std::string_view kFragments[] = {
+    // our tags, whole and in pieces
+    "<think>", "</think>", "<search>", "</search>", "<information>", "</information>", "<answer>",
+    "</answer>", "</ ANSWER >", "< / information>", "<", "</", "/answer>",
+    // special tokens, these tokenizers' and other families'
+    "<|end|>", "<|start|>", "<|im_start|>assistant\n", "<|im_end|>\n", "<|eot_id|>",
+    "<|begin_of_text|>", "<s>", "</s>",
+    // the golden answer, the policy's own, and whole rounds
+    "Lima", "The answer is Lima.", "<answer>Lima</answer>", "Cusco", "\nSage: another question",
+    "</information>\n\n<think>x</think><search>Sage: q</search>", "<search>Atlas: q</search>",
+    // words that mean something elsewhere
+    "{question}", "{query}", " [truncated]", "Unavailable: try again later",
+    // control characters, bytes that are not UTF-8, and Unicode's corners
+    "\0"sv, "\x01\x02\x1b[2J\x7f", "\r\n\t", " ", "\xff\xfe", "\xed\xa0\x80", "\xf0\x9f\x99",
+    "\xc3", "\u202e\ufeff\u2028", "e\u0301 \u00e9", "\U0001f600",
+    // more than an observation holds
+    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"};
 
 std::vector<std::string> HostileReplies() {
-  std::vector<std::string> replies = Fragments();
+  std::vector<std::string> replies(std::begin(kFragments), std::end(kFragments));
   replies.insert(replies.end(), {"", std::string(45, 'x') + "</information><answer>Lima</answer>",
                                  std::string(59, 'x') + "<", std::string(1 << 20, '<')});
   uint64_t counter = 0;
   for (int i = 0; i < kNumRandomReplies; ++i) {
     std::string reply;
     for (uint64_t left = 1 + RandomBits(1, counter++) % 8; left > 0; --left) {
-      reply += Fragments()[RandomBits(1, counter++) % Fragments().size()];
+      reply += kFragments[RandomBits(1, counter++) % std::size(kFragments)];
     }
     replies.push_back(std::move(reply));
   }
