@@ -67,9 +67,9 @@ if(CMAKE_CUDA_COMPILER AND EXISTS ${site_packages}/nvidia/nccl/include/nccl.h)
     ${site_packages}/nvidia/nccl/lib/libnccl.so.2 CUDA::cudart)
   target_link_libraries(switchyard_torch INTERFACE
     "-Wl,--no-as-needed" torch_cuda c10_cuda "-Wl,--as-needed")
-  message(STATUS "CUDA ${CUDAToolkit_VERSION}: CUDA kernels and the NCCL communicator are built")
+  message(STATUS "CUDA ${CUDAToolkit_VERSION}: the NCCL communicator is built, LibTorch runs on GPUs")
 else()
-  message(STATUS "CUDA or NCCL not found: CPU kernels and the MPI communicator only")
+  message(STATUS "CUDA or NCCL not found: built for CPUs, with the MPI communicator only")
 endif()
 
 find_program(ccache_path ccache)

@@ -13,6 +13,7 @@
 # Exit status: 0 done, 75 stopped after a saved checkpoint (run again to go on), 2 bad usage or config, 1 failed.
 set -euo pipefail
 set -m
+caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/local.sh
 source launch/supervise.sh
@@ -28,6 +29,7 @@ while (($#)); do
   esac
 done
 [[ -n $config ]] || usage_error "--config is missing"
+[[ $config == /* || -e $config || ! -e $caller/$config ]] || config=$caller/$config
 [[ $ranks =~ ^[1-9][0-9]*$ ]] || usage_error "--ranks must be a number from 1, not '$ranks'"
 [[ $workers =~ ^[0-9]+$ ]] || usage_error "--workers must be a number from 0, not '$workers'"
 switchyard=build/bin/switchyard
@@ -102,6 +104,7 @@ fi
 
 # ---- watch over them
 was_asked=0
+are_workers_gone=0
 while kill -0 "$trainer" 2>/dev/null; do
   if ((interrupts > was_asked)); then
     was_asked=$interrupts
@@ -120,6 +123,12 @@ while kill -0 "$trainer" 2>/dev/null; do
     unset "worker_pids[i]"
     # A worker also ends, with 0, when the learner tells it that the run has finished.
     ((status == 0)) || say "worker $i ended with status $status (its log: $folder/logs/worker-$i.log); ${#worker_pids[@]} left"
+    if ((status != 0 && ${#worker_pids[@]} == 0 && was_asked == 0)); then
+      say "no worker is left: saving and stopping. The last one said:"
+      tail -n 2 "$folder/logs/worker-$i.log" >&2
+      are_workers_gone=1
+      kill -USR1 "$trainer" 2>/dev/null || true
+    fi
   done
   sleep 0.2 || true
 done
@@ -130,7 +139,10 @@ wait "$trainer" || status=$?
 for pid in "${worker_pids[@]}"; do ((status == 0)) && ends_within "$pid" 5 || true; done
 case "$status" in
   0 | 2) exit "$status" ;;
-  75) ((was_asked)) && exit 75 ;;
+  75)
+    ((are_workers_gone)) && { say "start it again when that is mended: it goes on from the checkpoint"; exit 1; }
+    ((was_asked)) && exit 75
+    ;;
 esac
 say "the trainer failed (status $status; its logs: $folder/logs/)"
 exit 1

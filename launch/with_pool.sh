@@ -9,6 +9,7 @@
 # base_url: "${SWITCHYARD_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it.
 set -euo pipefail
 set -m
+caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/with_pool.sh
 source launch/supervise.sh
@@ -23,6 +24,7 @@ while (($#)); do
   esac
 done
 [[ -n $config ]] || usage_error "--config is missing"
+[[ $config == /* || -e $config || ! -e $caller/$config ]] || config=$caller/$config
 (($#)) || usage_error "the command is missing"
 
 scratch=$(mktemp -d)

@@ -172,7 +172,9 @@ absl::StatusOr<LoadedCheckpoint> CheckpointStore::Load(FileSystem& files,
                                                        const std::string& folder) {
   const std::string manifest_path = folder + "/manifest.json";
   if (!files.Exists(folder)) {
-    return absl::NotFoundError(absl::StrCat("there is no checkpoint ", folder));
+    return absl::NotFoundError(absl::StrCat(
+        "there is no checkpoint ", folder,
+        ": name a folder such as runs/demo/checkpoints/step-000100 (or --resume auto, or none)"));
   }
   if (!files.Exists(manifest_path)) {
     return absl::DataLossError(absl::StrCat(manifest_path, " is missing: not a whole checkpoint"));

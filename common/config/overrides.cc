@@ -48,6 +48,10 @@ class Override {
       return Violation(absl::StrCat("there is no key ", name.empty() ? "before the =" : name,
                                     Suggest(name, FieldNames(schema))));
     }
+    if (parts_.empty() && value_ == "null") {  // as if the file did not set it
+      std::erase_if(node.entries, [&](const auto& entry) { return entry.key == name; });
+      return;
+    }
     ConfigNode& value = Child(node, name);
     if (field->is_map()) return EnterMap(value);
     if (field->is_repeated()) return EnterList(*field, value);

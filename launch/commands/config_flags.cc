@@ -20,12 +20,13 @@ bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsageP
 
 void ConfigFlags::AddTo(CLI::App& app) {
   app.add_option("--config", path, "the run's configuration, YAML")->required();
-  app.add_option("--set", overrides, "override one value: --set trainer.steps=10 (repeatable)")->allow_extra_args(false);
+  app.add_option("--set", overrides, "override one value: --set trainer.steps=10; null takes it back to its default (repeatable)")->allow_extra_args(false);
 }
 
-absl::StatusOr<RunConfig> ConfigFlags::Load() const {
+absl::StatusOr<RunConfig> ConfigFlags::Load(Purpose purpose) const {
   absl::StatusOr<RunConfig> config = LoadRunConfig(path, overrides);
   if (!config.ok()) return UsageError(Message(config.status()));
+  if (purpose == Purpose::kTraining) config->mutable_trainer();  // with it come the rules for a training
   if (const absl::Status status = ValidateRunConfig(*config); !status.ok()) return UsageError(Message(status));
   return config;
 }
@@ -33,8 +34,12 @@ absl::StatusOr<RunConfig> ConfigFlags::Load() const {
 int ParseCommandLine(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    app.exit(help);
+    return kExitOk;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitOk : kExitUsage;
+    std::fprintf(stderr, "%s: %s (see --help)\n", app.get_name().c_str(), error.what());
+    return kExitUsage;
   }
   return -1;
 }

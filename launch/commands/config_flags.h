@@ -14,10 +14,12 @@
 namespace switchyard {
 
 struct ConfigFlags {
+  enum class Purpose { kAny, kTraining };
   std::string path;
   std::vector<std::string> overrides;
   void AddTo(CLI::App& app);                       // --config FILE (required), --set a.b=v (repeatable)
-  absl::StatusOr<RunConfig> Load() const;          // loads and validates
+  // Loads and validates; for kTraining also what a training needs. Fails with a UsageError.
+  absl::StatusOr<RunConfig> Load(Purpose purpose = Purpose::kAny) const;
 };
 
 // Parses argv; returns -1 to go on, or the exit code (0 after --help, 2 after a usage error, already printed).

@@ -98,6 +98,10 @@ absl::StatusOr<Policy> ReadSource(const ConvertFlags& flags) {
   if (!std::filesystem::is_directory(flags.from, error)) return FromGguf(flags);
   if (std::filesystem::exists(flags.from + "/manifest.json", error))
     return FromCheckpoint(flags.from);
+  if (std::filesystem::exists(flags.from + "/checkpoints", error)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flags.from, " is a run's folder: name one of its checkpoints, ", flags.from, "/checkpoints/step-…"));
+  }
   return FromFolder(flags.from);
 }
 
@@ -122,6 +126,9 @@ absl::Status Convert(const ConvertFlags& flags) {
               policy.config.architecture == Architecture::kQwen2 ? "qwen2" : "llama",
               static_cast<long long>(policy.config.num_layers), layout.num_parameters() / 1e6,
               flags.format.c_str());
+  if (!std::filesystem::exists(flags.to + "/tokenizer.json", error)) {
+    std::printf("it has no tokenizer.json: episodes need one (--tokenizer FOLDER)\n");
+  }
   return absl::OkStatus();
 }
 

@@ -165,6 +165,10 @@ absl::StatusOr<Json> InspectPath(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) {
     if (exists("manifest.json")) return InspectCheckpoint(path);
     if (exists("config.json")) return InspectPolicyFolder(path);
+    if (exists("checkpoints")) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, " is a run's folder: name one of its checkpoints, ", path, "/checkpoints/step-…"));
+    }
     return absl::InvalidArgumentError(absl::StrCat(
         path, ": neither a checkpoint (manifest.json) nor a policy folder (config.json)"));
   }

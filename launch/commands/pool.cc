@@ -43,7 +43,8 @@ sigset_t BlockEndSignals() {
 int RunPool(int argc, char** argv) {
   CLI::App app(
       "Serves simulated models over OpenAI's HTTP protocol: a pool for learning and testing "
-      "offline.");
+      "offline.",
+      "switchyard pool");
   app.footer("example: switchyard pool --config configs/quickstart.yaml --port 8100");
   ConfigFlags flags;
   flags.AddTo(app);

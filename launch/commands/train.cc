@@ -14,6 +14,7 @@
 #include "launch/commands/config_flags.h"
 #include "launch/version.h"
 #include "policy/policy_folder.h"
+#include "rollout_workers/episode_setup.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
@@ -38,13 +39,27 @@ int LauncherSize() {
   return LauncherNumber({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}, 1);
 }
 
+absl::Status CheckWeights(const std::string& policy_folder) {
+  SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(policy_folder));
+  return LoadPolicyWeights(policy_folder, config).status();
+}
+
 // Every rank meets the same faults in config and files: one of them says so.
 int Fail(const absl::Status& status) {
   if (LauncherRank() == 0) return ReportFailure("train", status);
   return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 
+// What the workers will need: a learner without it would wait for workers that cannot start.
+absl::Status CheckEpisodeSetup(const RunConfig& config) {
+  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return absl::OkStatus();
+  return EpisodeSetup::Load(config, config.policy().path()).status();
+}
+
+// Everything that a run reads is read.
 int DryRun(const RunConfig& config) {
+  if (const absl::Status setup = CheckEpisodeSetup(config); !setup.ok()) return Fail(setup);
+  if (const absl::Status weights = CheckWeights(config.policy().path()); !weights.ok()) return Fail(weights);
   const auto description = DescribeRun(config, LauncherSize());
   if (!description.ok()) return Fail(description.status());
   if (LauncherRank() == 0) std::fputs(description->c_str(), stdout);
@@ -61,6 +76,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   if (const auto policy = LoadModelConfig(config.policy().path()); !policy.ok()) {
     return Fail(policy.status());
   }
+  if (const absl::Status setup = CheckEpisodeSetup(config); !setup.ok()) return Fail(setup);
   const auto is_on_gpu = IsOnGpu(config);
   if (!is_on_gpu.ok()) return Fail(is_on_gpu.status());
   auto communicator = NewCommunicator(config.trainer().communicator(), *is_on_gpu);
@@ -93,7 +109,8 @@ int RunTrain(int argc, char** argv) {
   CLI::App app(
       "Trains the policy of a config: one rank of the learner. Episodes are run by `switchyard "
       "worker` processes, which may come and go. SIGUSR1, SIGTERM and Ctrl-C save a checkpoint and "
-      "exit with 75.");
+      "exit with 75.",
+      "switchyard train");
   app.footer(
       "examples:\n"
       "  switchyard train --config configs/quickstart.yaml --dry-run\n"
@@ -110,7 +127,7 @@ int RunTrain(int argc, char** argv) {
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
 
   InstallStopSignals();
-  const auto config = flags.Load();
+  const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return Fail(config.status());
   return is_dry_run ? DryRun(*config) : Train(*config, resume);
 }

@@ -45,7 +45,10 @@ TEST(RunRulesTest, ASoundConfigurationHasNoViolation) {
 
 TEST(RunRulesTest, AKeyThatTheSetUpIgnoresMustNotBeSet) {
   EXPECT_EQ(ErrorOf({"trainer.critic.gamma=1"}),
-            "trainer.critic: is set, but not used: only algorithm: ppo has a critic: remove it");
+            "trainer.critic: is set, but not used: only algorithm: ppo has a critic: remove it "
+            "(or --set trainer.critic=null)");
+  EXPECT_EQ(ErrorOf({"trainer.critic.gamma=1", "trainer.critic=null"}), "");
+  EXPECT_EQ(ErrorOf({"pool.max_retries=0", "pool.retry_base_s=1", "pool.retry_base_s=null"}), "");
   const std::pair<const char*, const char*> ignored[] = {
       {"trainer.loss.kl_target=0.1",
        "trainer.loss.kl_target: is set, but not used: trainer.loss.kl_coefficient is 0"},

@@ -53,6 +53,18 @@ class BadInputTest(unittest.TestCase):
     def test_a_value_out_of_range(self):
         self.assert_fails(self.train(**{"trainer.loss.clip_low": 1.5}), 2, "trainer.loss.clip_low", "(0, 1)")
 
+    def test_a_training_without_its_sections(self):
+        config = self.run_.parent / "short.yaml"
+        config.write_text("run: {name: short}\npolicy: {path: data/quickstart/policy}\n")
+        for flags in ((), ("--dry-run",)):
+            result = run_command("train", "--config", config, *flags, environment=self.environment)
+            self.assert_fails(result, 2, "prompt.template_path", "pool.models", "data.train")
+
+    def test_a_missing_prompt_template(self):
+        for flags in ((), ("--dry-run",)):
+            self.assert_fails(self.train(*flags, **{"prompt.template_path": "/nowhere/prompt.txt"}), 1,
+                              "/nowhere/prompt.txt")
+
     def test_a_missing_config(self):
         self.assert_fails(run_command("train", "--config", "/nowhere.yaml"), 2, "/nowhere.yaml")
 

@@ -34,12 +34,12 @@ class Launch:
             os.kill(pid, signal.SIGKILL)
         self._temporary.cleanup()
 
-    def start(self):
+    def start(self, **environment):
         name, value = self.mark.split("=")
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen([str(c) for c in self.command], cwd=ROOT, stdout=out, stderr=out,
                                             stdin=subprocess.DEVNULL, start_new_session=True,
-                                            env=dict(os.environ, **{name: value}))
+                                            env=dict(os.environ, **{name: value}, **environment))
 
     def members(self):
         """Pids of live processes that descend from the launcher, whatever their session."""
@@ -121,6 +121,15 @@ class LauncherTest(unittest.TestCase):
                      if b"train" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:2]]
             os.kill(ranks[-1], signal.SIGKILL)
             self.assertEqual(launch.wait(), 1, launch.text())
+            self.assert_nothing_left(launch)
+
+    def test_without_a_pool_the_last_worker_to_fail_ends_the_run_and_says_why(self):
+        with Launch() as launch:
+            launch.command.remove("--emulator")
+            launch.start(SWITCHYARD_POOL_URL="")
+            self.assertEqual(launch.wait(), 1, launch.text())
+            for part in ("no worker is left", "SWITCHYARD_POOL_URL", "with_pool.sh"):
+                self.assertIn(part, launch.text())
             self.assert_nothing_left(launch)
 
     def test_bad_config_ends_before_anything_runs(self):
