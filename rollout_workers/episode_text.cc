@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "common/unicode.h"
 
 namespace switchyard {
 namespace {
@@ -18,17 +19,26 @@ std::string Words(const std::string& enum_name, std::string_view prefix) {
   return words;
 }
 
+// Control characters, of one byte and of two (U+009B begins a control sequence too), and bytes that
+// are not UTF-8.
+bool IsUnprintable(int32_t code_point) {
+  return code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f);
+}
+
 // Indented lines, nothing in them that a terminal would act on.
 void AppendIndented(const std::string& text, std::string& out) {
-  for (const absl::string_view line : absl::StrSplit(absl::StripAsciiWhitespace(text), '\n')) {
+  for (absl::string_view line : absl::StrSplit(absl::StripAsciiWhitespace(text), '\n')) {
     out += "    ";
-    for (const char c : line) {
-      const bool is_control = static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-      if (is_control) {
-        absl::StrAppendFormat(&out, "\\x%02x", static_cast<unsigned char>(c));
-      } else {
-        out += c;
+    while (!line.empty()) {
+      const CodePoint c = FirstCodePoint({line.data(), line.size()});
+      for (const char byte : line.substr(0, c.num_bytes)) {
+        if (IsUnprintable(c.value)) {
+          absl::StrAppendFormat(&out, "\\x%02x", static_cast<unsigned char>(byte));
+        } else {
+          out += byte;
+        }
       }
+      line.remove_prefix(c.num_bytes);
     }
     out += '\n';
   }

@@ -31,7 +31,8 @@ class EpisodeTextTest : public testing::Test {
 };
 
 TEST_F(EpisodeTextTest, ShowsRoundsCallsCostsAndTheAnswer) {
-  const std::string text = EpisodeToText(Run(FakePool::Reply("It is Lima.", 3'400'000)), world_.tokenizer);
+  const std::string text =
+      EpisodeToText(Run(FakePool::Reply("It is Lima.", 3'400'000)), world_.tokenizer);
   EXPECT_THAT(text, HasSubstr("round 1\n    <think>a</think><search>Sage: Peru?</search>\n"));
   EXPECT_THAT(text, HasSubstr("── Sage: ok, 10 tokens in, 5 out, $0.00000340"));
   EXPECT_THAT(text, HasSubstr("    It is Lima.\nround 2\n"));
@@ -39,7 +40,8 @@ TEST_F(EpisodeTextTest, ShowsRoundsCallsCostsAndTheAnswer) {
 }
 
 TEST_F(EpisodeTextTest, SaysWhyAnEpisodeHasNoAnswer) {
-  const Trajectory trajectory = Run(FakePool::Failure(CALL_OUTCOME_UNAVAILABLE, "connection refused"));
+  const Trajectory trajectory =
+      Run(FakePool::Failure(CALL_OUTCOME_UNAVAILABLE, "connection refused"));
   const std::string text = EpisodeToText(trajectory, world_.tokenizer);
   EXPECT_THAT(text, HasSubstr("unavailable"));
   EXPECT_THAT(text, HasSubstr("connection refused"));
@@ -47,10 +49,12 @@ TEST_F(EpisodeTextTest, SaysWhyAnEpisodeHasNoAnswer) {
 }
 
 TEST_F(EpisodeTextTest, NothingThatAModelSaysReachesTheTerminalAsAControlSequence) {
-  const std::string text =
-      EpisodeToText(Run(FakePool::Reply("a\x1b[2Jb\rc")), world_.tokenizer);
+  const std::string text = EpisodeToText(Run(FakePool::Reply("a\x1b[2Jb\rc")), world_.tokenizer);
   EXPECT_THAT(text, HasSubstr("a\\x1b[2Jb\\x0dc"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(
+      EpisodeToText(Run(FakePool::Reply("\u00e9 \U0001f600 \u009b31m \xff")), world_.tokenizer),
+      HasSubstr("\u00e9 \U0001f600 \\xc2\\x9b31m \\xff\n"));
 }
 
 }  // namespace
