@@ -1,5 +1,5 @@
-// Zeroed float arrays for the kernels: 64-byte aligned, on huge pages where large, so that walking through all
-// weights does not wait for the page table. Freed by their owner's destructor.
+// Zeroed float arrays for the kernels: 64-byte aligned, on huge pages where large, so that walking
+// through all weights does not wait for the page table. Freed by their owner's destructor.
 #pragma once
 
 #include <cstddef>

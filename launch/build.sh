@@ -70,8 +70,13 @@ pip_install() { # pip_install <what for> <pip arguments…>
   shift
   ((may_install)) || fail "missing in .venv: $what; run launch/build.sh without --no-install"
   say "installing $what into .venv (downloads once)"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" ||
-    fail "pip could not install $what: check that PyPI can be reached, then run this again"
+  local log
+  log=$(mktemp) # pip complains of what torch would also like: not wanted here
+  if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@" >"$log" 2>&1; then
+    tail -5 "$log" >&2
+    fail "pip could not install $what: check that PyPI can be reached, then run this again (whole log: $log)"
+  fi
+  rm -f "$log"
 }
 if [[ ! -x .venv/bin/python ]]; then
   ((may_install)) || fail "missing: the venv .venv; run launch/build.sh without --no-install"

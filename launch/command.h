@@ -1,4 +1,5 @@
-// The commands of the `switchyard` program. Each is one file of launch/commands/ and one line of main.cc's table.
+// The commands of the `switchyard` program. Each is one file of launch/commands/ and one line of
+// main.cc's table.
 #pragma once
 
 namespace switchyard {
@@ -7,14 +8,14 @@ namespace switchyard {
 enum ExitCode {
   kExitOk = 0,
   kExitFailed = 1,
-  kExitUsage = 2,        // bad usage or config
-  kExitPreempted = 75,   // stopped by a signal after a durable checkpoint: submit again
+  kExitUsage = 2,       // bad usage or config
+  kExitPreempted = 75,  // stopped by a signal after a durable checkpoint: submit again
 };
 
 struct Command {
   const char* name;
-  const char* summary;                    // one line for the list
-  int (*run)(int argc, char** argv);      // argv[0] is the command's name
+  const char* summary;                // one line for the list
+  int (*run)(int argc, char** argv);  // argv[0] is the command's name
 };
 
 }  // namespace switchyard

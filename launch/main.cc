@@ -22,7 +22,8 @@ int PrintUsage(std::FILE* out) {
 
 int Run(int argc, char** argv) {
   if (argc < 2) return PrintUsage(stderr);
-  if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0) return PrintUsage(stdout);
+  if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0)
+    return PrintUsage(stdout);
   if (std::strcmp(argv[1], "--version") == 0) {
     std::printf("switchyard %s\n", CodeVersion());
     return kExitOk;
@@ -40,7 +41,7 @@ int Run(int argc, char** argv) {
 int main(int argc, char** argv) {
   try {
     return switchyard::Run(argc, argv);
-  } catch (const std::exception& error) {   // LibTorch throws; nothing of ours does
+  } catch (const std::exception& error) {  // LibTorch throws; nothing of ours does
     std::fprintf(stderr, "switchyard: %s\n", error.what());
     return switchyard::kExitFailed;
   }

@@ -1,6 +1,6 @@
 // Makes Hugging Face's tokenizer.json and tokenizer_config.json out of a GGUF file's metadata
-// (tokenizer.ggml.* and tokenizer.chat_template), for byte-level BPE models. gguf_companions.h reads
-// it. Pure; any thread.
+// (tokenizer.ggml.* and tokenizer.chat_template), for byte-level BPE models. gguf_companions.h
+// reads it. Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,7 @@
-// How a policy's parameters lie in flat buffers, one per block: block 0 is the embedding, blocks 1…L are the
-// transformer blocks, block L+1 is the head (final norm, and lm_head unless tied; or a value head). Sharding,
-// optimizer, checkpoints and weight sync all speak in these blocks; names are Hugging Face's.
+// How a policy's parameters lie in flat buffers, one per block: block 0 is the embedding, blocks
+// 1…L are the transformer blocks, block L+1 is the head (final norm, and lm_head unless tied; or a
+// value head). Sharding, optimizer, checkpoints and weight sync all speak in these blocks; names
+// are Hugging Face's.
 #pragma once
 
 #include <cstdint>
@@ -12,21 +13,21 @@
 namespace switchyard {
 
 enum class HeadKind {
-  kLanguageModel,   // model.norm.weight [C], lm_head.weight [V, C] unless tied
-  kValue,           // model.norm.weight [C], value_head.weight [1, C], value_head.bias [1]: the critic
+  kLanguageModel,  // model.norm.weight [C], lm_head.weight [V, C] unless tied
+  kValue,  // model.norm.weight [C], value_head.weight [1, C], value_head.bias [1]: the critic
 };
 
 struct TensorSlot {
-  std::string name;              // "model.layers.0.self_attn.q_proj.weight"
+  std::string name;  // "model.layers.0.self_attn.q_proj.weight"
   std::vector<int64_t> shape;
-  int64_t offset = 0;            // elements from the start of its block's buffer
+  int64_t offset = 0;  // elements from the start of its block's buffer
   int64_t num_elements = 0;
 };
 
 struct BlockLayout {
-  std::string name;              // "embedding", "block.0", …, "head"
+  std::string name;  // "embedding", "block.0", …, "head"
   std::vector<TensorSlot> tensors;
-  int64_t num_elements = 0;      // P of this block
+  int64_t num_elements = 0;  // P of this block
 };
 
 class ParameterLayout {

@@ -1,4 +1,5 @@
-// A policy folder in Hugging Face layout: config.json, generation_config.json, tokenizer.json, tokenizer_config.json,
+// A policy folder in Hugging Face layout: config.json, generation_config.json, tokenizer.json,
+// tokenizer_config.json,
 // *.safetensors (+ model.safetensors.index.json).
 #pragma once
 
@@ -14,19 +15,22 @@
 
 namespace switchyard {
 
-// Fails: kNotFound naming the folder or the file that is missing, and what a policy folder must hold.
+// Fails: kNotFound naming the folder or the file that is missing, and what a policy folder must
+// hold.
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder);
-// Every tensor as f32, checked against the config's layout. Fails as above, or kDataLoss naming file and tensor.
+// Every tensor as f32, checked against the config's layout. Fails as above, or kDataLoss naming
+// file and tensor.
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
                                                                        const ModelConfig& config);
-// The names of the files beside config.json and the weights that make a policy folder complete, as far as they exist:
-// the tokenizer's, the chat template's and generation_config.json.
+// The names of the files beside config.json and the weights that make a policy folder complete, as
+// far as they exist: the tokenizer's, the chat template's and generation_config.json.
 std::vector<std::string> CompanionFiles();
-// Writes config.json and model.safetensors, copies companion files from `tokenizer_folder` ("": none) and writes
-// `texts` (name → content) over them; atomic: the folder appears whole or not at all.
-// Fails: kAlreadyExists if it is there.
-absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config, const PolicyWeights& weights,
-                              WeightFormat format, const std::string& tokenizer_folder,
+// Writes config.json and model.safetensors, copies companion files from `tokenizer_folder` ("":
+// none) and writes `texts` (name → content) over them; atomic: the folder appears whole or not at
+// all. Fails: kAlreadyExists if it is there.
+absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config,
+                              const PolicyWeights& weights, WeightFormat format,
+                              const std::string& tokenizer_folder,
                               const std::map<std::string, std::string>& texts = {});
 
 }  // namespace switchyard

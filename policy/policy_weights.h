@@ -1,5 +1,6 @@
-// A policy's weights on the CPU as named f32 tensors: what safetensors and GGUF are read into, what the weight wire
-// carries and what the decoder runs on. Immutable after it is built; any thread may read.
+// A policy's weights on the CPU as named f32 tensors: what safetensors and GGUF are read into, what
+// the weight wire carries and what the decoder runs on. Immutable after it is built; any thread may
+// read.
 #pragma once
 
 #include <cstdint>
@@ -16,18 +17,20 @@ namespace switchyard {
 
 struct HostTensor {
   std::vector<int64_t> shape;
-  std::vector<float> values;   // row-major
+  std::vector<float> values;  // row-major
 };
 
 class PolicyWeights {
  public:
   PolicyWeights() = default;
-  explicit PolicyWeights(std::map<std::string, HostTensor> tensors) : tensors_(std::move(tensors)) {}
+  explicit PolicyWeights(std::map<std::string, HostTensor> tensors)
+      : tensors_(std::move(tensors)) {}
 
   const std::map<std::string, HostTensor>& tensors() const { return tensors_; }
   // nullptr if there is none of this name.
   const HostTensor* Find(const std::string& name) const;
-  // Ok if every tensor of the layout is present with its shape. Fails: kFailedPrecondition naming the first that is not.
+  // Ok if every tensor of the layout is present with its shape. Fails: kFailedPrecondition naming
+  // the first that is not.
   absl::Status CheckAgainst(const ParameterLayout& layout) const;
 
  private:

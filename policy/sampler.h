@@ -1,4 +1,5 @@
-// Draws a token from logits. Counter-based: the draw depends on (key, counter) only. Pure; any thread.
+// Draws a token from logits. Counter-based: the draw depends on (key, counter) only. Pure; any
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +9,14 @@ namespace switchyard {
 
 struct SampledToken {
   uint32_t token_id = 0;
-  float logprob = 0;   // of the distribution sampled from, after temperature; greedy: of the plain softmax
+  float logprob =
+      0;  // of the distribution sampled from, after temperature; greedy: of the plain softmax
 };
 
-// temperature 0: the first largest logit. Else inverse CDF of softmax(logits / temperature) in ascending id order at
-// RandomUniform(key, counter). f64 inside.
-SampledToken SampleToken(std::span<const float> logits, double temperature, uint64_t key, uint64_t counter);
+// temperature 0: the first largest logit. Else inverse CDF of softmax(logits / temperature) in
+// ascending id order at RandomUniform(key, counter). f64 inside.
+SampledToken SampleToken(std::span<const float> logits, double temperature, uint64_t key,
+                         uint64_t counter);
 
 // log softmax(logits / temperature)[token_id], as SampleToken reports it.
 float TokenLogprob(std::span<const float> logits, double temperature, uint32_t token_id);

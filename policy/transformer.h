@@ -1,19 +1,21 @@
-// The policy (or critic) as the trainer runs it: forward and backward over packed tokens, block by block, with
-// LibTorch's autograd inside a block and the chain between blocks by hand, so that only one block's weights need be
-// present at a time. The rollout workers' incremental twin is policy/decoder.h; both must give the same numbers.
+// The policy (or critic) as the trainer runs it: forward and backward over packed tokens, block by
+// block, with LibTorch's autograd inside a block and the chain between blocks by hand, so that only
+// one block's weights need be present at a time. The rollout workers' incremental twin is
+// policy/decoder.h; both must give the same numbers.
 #pragma once
+
+#include <ATen/core/Tensor.h>
 
 #include <memory>
 #include <vector>
-
-#include <ATen/core/Tensor.h>
 
 #include "policy/parameter_layout.h"
 #include "policy/weight_provider.h"
 
 namespace switchyard {
 
-// Packed sequences: no padding. Sequence b is tokens [offsets[b], offsets[b+1]); it attends to itself only.
+// Packed sequences: no padding. Sequence b is tokens [offsets[b], offsets[b+1]); it attends to
+// itself only.
 struct PackedTokens {
   at::Tensor token_ids;          // [T] int64, on the compute device
   at::Tensor positions;          // [T] int64, from 0 in each sequence
@@ -26,20 +28,22 @@ struct TokenScores {
   at::Tensor entropies;  // [N], nats
 };
 
-// One forward, kept for its backward. Destroying it without a backward is fine (evaluation). One thread.
+// One forward, kept for its backward. Destroying it without a backward is fine (evaluation). One
+// thread.
 class ForwardPass {
  public:
   virtual ~ForwardPass() = default;
 
-  // HeadKind::kLanguageModel. For each n: the log-probability of target_ids[n] [N] int64 given the hidden state at
-  // packed index rows[n] [N] int64 (so a token's own row is the one before it), logits divided by `temperature` > 0.
-  // Never holds more than a chunk of [chunk, V] logits.
-  virtual TokenScores ScoreTokens(const at::Tensor& rows, const at::Tensor& target_ids, double temperature) = 0;
+  // HeadKind::kLanguageModel. For each n: the log-probability of target_ids[n] [N] int64 given the
+  // hidden state at packed index rows[n] [N] int64 (so a token's own row is the one before it),
+  // logits divided by `temperature` > 0. Never holds more than a chunk of [chunk, V] logits.
+  virtual TokenScores ScoreTokens(const at::Tensor& rows, const at::Tensor& target_ids,
+                                  double temperature) = 0;
   // HeadKind::kValue. Values at rows: [N] f32.
   virtual at::Tensor Values(const at::Tensor& rows) = 0;
 
-  // Backward from d(loss)/d(logprobs) and d(loss)/d(entropies) [N] of the one ScoreTokens call, through every block
-  // into the provider's gradient buffers. Once.
+  // Backward from d(loss)/d(logprobs) and d(loss)/d(entropies) [N] of the one ScoreTokens call,
+  // through every block into the provider's gradient buffers. Once.
   virtual void BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies) = 0;
   // Backward from d(loss)/d(values) [N] of the one Values call.
   virtual void BackwardValues(const at::Tensor& d_values) = 0;
@@ -53,8 +57,8 @@ class Transformer {
 
   const ParameterLayout& layout() const;
 
-  // with_gradient = false keeps nothing for a backward. Positions must be below max_positions (a wrong shape, id or
-  // position is the caller's mistake and aborts).
+  // with_gradient = false keeps nothing for a backward. Positions must be below max_positions (a
+  // wrong shape, id or position is the caller's mistake and aborts).
   std::unique_ptr<ForwardPass> Forward(const PackedTokens& tokens, bool with_gradient);
 
  private:

@@ -45,9 +45,10 @@ absl::StatusOr<std::string> ExpandEnvironment(const std::string& text) {
     const std::string name = text.substr(open + 2, close - open - 2);
     const char* value = std::getenv(name.c_str());
     if (value == nullptr || *value == '\0') {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the environment variable ", name, " is not set: export it",
-                       name == "SWITCHYARD_POOL_URL" ? ", or let launch/with_pool.sh start the pool emulator" : ""));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the environment variable ", name, " is not set: export it",
+          name == "SWITCHYARD_POOL_URL" ? ", or let launch/with_pool.sh start the pool emulator"
+                                        : ""));
     }
     absl::StrAppend(&expanded, text.substr(start, open - start), value);
     start = close + 1;

@@ -158,20 +158,26 @@ absl::StatusOr<bool> Leader::MakeStep() {
   const absl::Time publish_start = absl::Now();
   if (step_ < config_.trainer().steps()) SY_RETURN_IF_ERROR(Publish());
   state_ = CaptureState();
+  const double num_tokens = static_cast<double>(message.batch.num_tokens());
   metrics.Set("run/cost_usd", static_cast<double>(ledger_total_picousd_) * 1e-12);
-  metrics.Set("step/tokens", static_cast<double>(message.batch.num_tokens()));
+  metrics.Set("step/tokens", num_tokens);
   metrics.Set("step/collect_s", collect_s);
   metrics.Set("step/update_s", update_s);
   metrics.Set("step/publish_s", SecondsSince(publish_start));
   metrics.Set("step/time_s", SecondsSince(start));
-  metrics.Set("step/tokens_per_s",
-              static_cast<double>(message.batch.num_tokens()) / SecondsSince(start));
-  SY_RETURN_IF_ERROR(folder_.RecordTrajectories(step_ - 1, collected->trajectories,
-                                                config_.trainer().record_trajectories(),
-                                                config_.run().seed()));
+  metrics.Set("step/tokens_per_s", num_tokens / SecondsSince(start));
+  SY_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories));
+  return true;
+}
+
+// What the step that was just made leaves behind and shows.
+absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories) {
+  const TrainerConfig& trainer = config_.trainer();
+  SY_RETURN_IF_ERROR(folder_.RecordTrajectories(
+      step_ - 1, trajectories, trainer.record_trajectories(), config_.run().seed()));
   SY_RETURN_IF_ERROR(metrics_log_->Write(step_ - 1, metrics));
   if (progress_) progress_->ShowStep(step_ - 1, metrics);
-  return true;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ class Leader {
   bool ShouldGoOn(const CollectProgress& progress);
   void CommitTrajectories(std::vector<Trajectory>& trajectories);
   absl::Status CheckNotEmpty(const Collected& collected) const;
+  absl::Status RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories);
   absl::Status Publish();
   absl::Status SaveCheckpoint();
   absl::Status Send(const StepMessage& message);

@@ -36,7 +36,7 @@ struct LearnerParts {
   const RunConfig* config = nullptr;  // validated
   Communicator* communicator = nullptr;
   bool is_on_gpu = false;
-  std::string code_version;      // of the program, for checkpoints
+  std::string code_version;  // of the program, for checkpoints
   // "auto": the newest checkpoint of the run's folder, if any; "none"; or a checkpoint's folder
   std::string resume = "auto";
   std::function<bool()> is_stop_requested;

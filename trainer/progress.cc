@@ -75,8 +75,8 @@ std::string FormatSeconds(double seconds) {
 std::string StepSummary(int64_t step, int64_t num_steps, const Metrics& metrics,
                         double seconds_left) {
   // What may be cut off on a narrow terminal comes last.
-  std::string text = absl::StrFormat("step %d/%d · %s left", step + 1, num_steps,
-                                     FormatSeconds(seconds_left));
+  std::string text =
+      absl::StrFormat("step %d/%d · %s left", step + 1, num_steps, FormatSeconds(seconds_left));
   if (metrics.Get("episode/count") > 0) {
     absl::StrAppendFormat(&text, " · reward %.2f · EM %.2f · $%.3g/1k questions · %s",
                           metrics.Get("episode/reward_mean"), metrics.Get("episode/em"),

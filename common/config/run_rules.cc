@@ -51,7 +51,8 @@ std::vector<std::string> RunRuleViolations(const RunConfig& config) {
   std::vector<std::string> violations;
   for (const auto& [key, why] : UnusedKeysOf(config)) {
     if (IsSet(config, key))
-      violations.push_back(absl::StrCat(key, ": is set, but not used: ", why, ": remove it (or --set ", key, "=null)"));
+      violations.push_back(absl::StrCat(key, ": is set, but not used: ", why,
+                                        ": remove it (or --set ", key, "=null)"));
   }
   if (config.has_run()) CheckRun(config.run(), violations);
   if (config.has_episode()) CheckEpisode(config.episode(), violations);

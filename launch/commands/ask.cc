@@ -11,8 +11,8 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "launch/commands/end_signals.h"
-#include "rollout_workers/episode_setup.h"
 #include "rollout_workers/episode_runner.h"
+#include "rollout_workers/episode_setup.h"
 #include "rollout_workers/episode_text.h"
 
 namespace switchyard {

@@ -16,18 +16,25 @@ std::string Message(const absl::Status& status) { return std::string(status.mess
 
 }  // namespace
 
-bool IsUsageError(const absl::Status& status) { return status.GetPayload(kUsagePayload).has_value(); }
+bool IsUsageError(const absl::Status& status) {
+  return status.GetPayload(kUsagePayload).has_value();
+}
 
 void ConfigFlags::AddTo(CLI::App& app) {
   app.add_option("--config", path, "the run's configuration, YAML")->required();
-  app.add_option("--set", overrides, "override one value: --set trainer.steps=10; null takes it back to its default (repeatable)")->allow_extra_args(false);
+  app.add_option("--set", overrides,
+                 "override one value: --set trainer.steps=10; null takes it back to its default "
+                 "(repeatable)")
+      ->allow_extra_args(false);
 }
 
 absl::StatusOr<RunConfig> ConfigFlags::Load(Purpose purpose) const {
   absl::StatusOr<RunConfig> config = LoadRunConfig(path, overrides);
   if (!config.ok()) return UsageError(Message(config.status()));
-  if (purpose == Purpose::kTraining) config->mutable_trainer();  // with it come the rules for a training
-  if (const absl::Status status = ValidateRunConfig(*config); !status.ok()) return UsageError(Message(status));
+  if (purpose == Purpose::kTraining)
+    config->mutable_trainer();  // with it come the rules for a training
+  if (const absl::Status status = ValidateRunConfig(*config); !status.ok())
+    return UsageError(Message(status));
   return config;
 }
 

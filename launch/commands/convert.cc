@@ -99,8 +99,9 @@ absl::StatusOr<Policy> ReadSource(const ConvertFlags& flags) {
   if (std::filesystem::exists(flags.from + "/manifest.json", error))
     return FromCheckpoint(flags.from);
   if (std::filesystem::exists(flags.from + "/checkpoints", error)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        flags.from, " is a run's folder: name one of its checkpoints, ", flags.from, "/checkpoints/step-…"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.from, " is a run's folder: name one of its checkpoints, ", flags.from,
+                     "/checkpoints/step-…"));
   }
   return FromFolder(flags.from);
 }

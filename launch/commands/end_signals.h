@@ -1,17 +1,17 @@
-// SIGINT and SIGTERM for commands that end cleanly when asked: a worker gives its episodes back, an evaluation stops
-// between turns.
+// SIGINT and SIGTERM for commands that end cleanly when asked: a worker gives its episodes back, an
+// evaluation stops between turns.
 #pragma once
+
+#include <signal.h>
 
 #include <functional>
 #include <thread>
 
-#include <signal.h>
-
 namespace switchyard {
 
-// Blocks both signals in this thread and in all that it starts afterwards: construct it before any other thread, and
-// outlive what `on_first` touches. The first signal calls `on_first` on a thread of its own; the second ends the
-// process at once, with exit code 1.
+// Blocks both signals in this thread and in all that it starts afterwards: construct it before any
+// other thread, and outlive what `on_first` touches. The first signal calls `on_first` on a thread
+// of its own; the second ends the process at once, with exit code 1.
 class EndSignals {
  public:
   explicit EndSignals(std::function<void()> on_first);

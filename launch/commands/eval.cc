@@ -62,8 +62,8 @@ absl::StatusOr<Router> LoadRouter(const RunConfig& config, const std::string& po
   return router;
 }
 
-absl::StatusOr<std::vector<Question>> LoadEvaluationQuestions(const RunConfig& config,
-                                                              const std::vector<std::string>& paths) {
+absl::StatusOr<std::vector<Question>> LoadEvaluationQuestions(
+    const RunConfig& config, const std::vector<std::string>& paths) {
   google::protobuf::RepeatedPtrField<DatasetConfig> datasets = config.data().held_out();
   if (!paths.empty()) {
     datasets.Clear();
@@ -112,8 +112,8 @@ class Evaluation {
     report.models = models_;
     report.num_questions = static_cast<int>(questions_.size());
     for (const ArmScores& scores : arms_) {
-      report.arms.push_back(Summarise(scores, questions_, models_,
-                                      config_.evaluation().bootstrap_resamples()));
+      report.arms.push_back(
+          Summarise(scores, questions_, models_, config_.evaluation().bootstrap_resamples()));
     }
     return report;
   }
@@ -155,8 +155,7 @@ class Evaluation {
 
 absl::Status Evaluate(const EvalFlags& flags) {
   SY_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
-  SY_ASSIGN_OR_RETURN(std::vector<Question> questions,
-                      LoadEvaluationQuestions(config, flags.data));
+  SY_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadEvaluationQuestions(config, flags.data));
   SY_RETURN_IF_ERROR(PrepareOutput("--output", flags.output));
   if (!flags.table.empty()) SY_RETURN_IF_ERROR(PrepareOutput("--table", flags.table));
   SetProcessName("eval");
@@ -164,8 +163,7 @@ absl::Status Evaluate(const EvalFlags& flags) {
   const EndSignals signals([&] { is_stopped = true; });
   Evaluation evaluation(config, std::move(questions), is_stopped);
   SY_ASSIGN_OR_RETURN(const EvaluationReport report, evaluation.Run(flags));
-  SY_RETURN_IF_ERROR(
-      WriteFileAtomically(FileSystem::Posix(), flags.output, ReportToJson(report)));
+  SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.output, ReportToJson(report)));
   const std::string table = ReportToTable(report);
   if (!flags.table.empty()) {
     return WriteFileAtomically(FileSystem::Posix(), flags.table, table);

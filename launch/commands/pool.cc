@@ -17,8 +17,7 @@ absl::StatusOr<std::unique_ptr<EmulatorServer>> Start(const ConfigFlags& flags,
                                                       std::optional<int> port) {
   SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
   if (!config.has_pool_emulator()) {
-    return UsageError(flags.path +
-                                      " has no section pool_emulator: name its models there");
+    return UsageError(flags.path + " has no section pool_emulator: name its models there");
   }
   PoolEmulatorConfig emulator = config.pool_emulator();
   if (port.has_value()) emulator.set_port(*port);

@@ -82,9 +82,8 @@ int RunReward(int argc, char** argv) {
   if (flags.mode == "reference" && (metric->count() > 0 || coefficient->count() > 0)) {
     return ReportFailure(
         "reward",
-        UsageError(
-            "--metric and --cost-coefficient are for --mode strict: a reference line says "
-            "its own"));
+        UsageError("--metric and --cost-coefficient are for --mode strict: a reference line says "
+                   "its own"));
   }
   return ScoreStdin(flags);
 }

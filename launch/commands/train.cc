@@ -59,7 +59,8 @@ absl::Status CheckEpisodeSetup(const RunConfig& config) {
 // Everything that a run reads is read.
 int DryRun(const RunConfig& config) {
   if (const absl::Status setup = CheckEpisodeSetup(config); !setup.ok()) return Fail(setup);
-  if (const absl::Status weights = CheckWeights(config.policy().path()); !weights.ok()) return Fail(weights);
+  if (const absl::Status weights = CheckWeights(config.policy().path()); !weights.ok())
+    return Fail(weights);
   const auto description = DescribeRun(config, LauncherSize());
   if (!description.ok()) return Fail(description.status());
   if (LauncherRank() == 0) std::fputs(description->c_str(), stdout);

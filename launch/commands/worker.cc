@@ -1,4 +1,6 @@
 // switchyard worker: runs episodes for a learner.
+#include "rollout_workers/worker.h"
+
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,7 +21,6 @@
 #include "launch/version.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/learner_client.h"
-#include "rollout_workers/worker.h"
 
 namespace switchyard {
 namespace {
@@ -98,7 +99,8 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
 
 int RunWorker(int argc, char** argv) {
   CLI::App app(
-      "Runs episodes for a learner: leases them, samples with its weights, calls the pool and sends "
+      "Runs episodes for a learner: leases them, samples with its weights, calls the pool and "
+      "sends "
       "the trajectories back. It may come and go at any time; SIGTERM and Ctrl-C give its episodes "
       "back first. It ends when the run is finished.",
       "switchyard worker");

@@ -1,5 +1,5 @@
-// Tokens per second of the trainer's forward and backward on CPU: a 4-layer policy of width 128 (V 1024, 1 M
-// parameters) over 8192 packed tokens. Run with OMP_NUM_THREADS=1 for one thread.
+// Tokens per second of the trainer's forward and backward on CPU: a 4-layer policy of width 128 (V
+// 1024, 1 M parameters) over 8192 packed tokens. Run with OMP_NUM_THREADS=1 for one thread.
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/ones.h>
@@ -33,7 +33,8 @@ ModelConfig TinyPolicy() {
 PackedTokens MakePack(int64_t vocabulary_size) {
   std::vector<int64_t> ids, positions, offsets = {0};
   while (offsets.back() < kTokens) {
-    const int64_t length = std::min<int64_t>(96 + RandomBits(1, offsets.size()) % 128, kTokens - offsets.back());
+    const int64_t length =
+        std::min<int64_t>(96 + RandomBits(1, offsets.size()) % 128, kTokens - offsets.back());
     for (int64_t t = 0; t < length; ++t) {
       positions.push_back(t);
       ids.push_back(static_cast<int64_t>(RandomBits(2, ids.size()) % vocabulary_size));
@@ -46,7 +47,8 @@ PackedTokens MakePack(int64_t vocabulary_size) {
 
 void RunPass(benchmark::State& state, bool with_gradient) {
   const ModelConfig config = TinyPolicy();
-  ReplicatedTestWeights weights(ParameterLayout(config, HeadKind::kLanguageModel), at::kFloat, /*seed=*/1, 0.02);
+  ReplicatedTestWeights weights(ParameterLayout(config, HeadKind::kLanguageModel), at::kFloat,
+                                /*seed=*/1, 0.02);
   Transformer model(config, HeadKind::kLanguageModel, &weights);
   const PackedTokens pack = MakePack(config.vocabulary_size);
   const at::Tensor rows = at::arange(kTokens - 1, at::TensorOptions().dtype(at::kLong));

@@ -45,7 +45,8 @@ TEST(ProgressTest, AStepsSummarySaysWhatAPersonWantsToKnow) {
   metrics.Set("pool/share:Parrot", 0.0);
   metrics.Set("step/tokens_per_s", 5234);
   EXPECT_EQ(StepSummary(11, 140, metrics, 200),
-            "step 12/140 · 3m20s left · reward 0.61 · EM 0.70 · $0.0031/1k questions · Atlas 75% Sage 25% · "
+            "step 12/140 · 3m20s left · reward 0.61 · EM 0.70 · $0.0031/1k questions · Atlas 75% "
+            "Sage 25% · "
             "5.2k tokens/s");
 }
 

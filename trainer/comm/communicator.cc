@@ -11,7 +11,8 @@
 namespace switchyard {
 namespace {
 
-// The number of ranks that the launcher says it started: OpenMPI's and Slurm's variables, MPICH's, else 1.
+// The number of ranks that the launcher says it started: OpenMPI's and Slurm's variables, MPICH's,
+// else 1.
 int LauncherRanks() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"}) {
     if (const char* value = std::getenv(name)) return std::atoi(value);
@@ -26,16 +27,21 @@ int LauncherRanks() {
 
 size_t CommTypeBytes(CommType type) {
   switch (type) {
-    case CommType::kFloat32: return 4;
-    case CommType::kFloat64: return 8;
-    case CommType::kInt64: return 8;
-    case CommType::kByte: return 1;
+    case CommType::kFloat32:
+      return 4;
+    case CommType::kFloat64:
+      return 8;
+    case CommType::kInt64:
+      return 8;
+    case CommType::kByte:
+      return 1;
   }
   SY_CHECK(false) << "unknown element type";
   return 0;
 }
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config, bool is_on_gpu) {
+absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
+                                                              bool is_on_gpu) {
   const int ranks = LauncherRanks();
   const absl::Duration deadline = absl::Seconds(config.deadline_s());
   CommunicatorConfig::Backend backend = config.backend();
@@ -52,21 +58,26 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const Communicator
     return NewLocalCommunicator();
   }
   if (backend == CommunicatorConfig::BACKEND_NCCL && !is_on_gpu) {
-    return absl::InvalidArgumentError("trainer.communicator.backend is nccl but policy.device is the CPU: use auto");
+    return absl::InvalidArgumentError(
+        "trainer.communicator.backend is nccl but policy.device is the CPU: use auto");
   }
   SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> mpi, NewMpiCommunicator(deadline));
   if (backend == CommunicatorConfig::BACKEND_MPI) return mpi;
   return NewNcclCommunicator(std::move(mpi), deadline);
 }
 
-absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value, int root) {
+absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value,
+                             int root) {
   int64_t size = static_cast<int64_t>(value.size());
   SY_RETURN_IF_ERROR(
-      communicator.Broadcast(name, {.data = &size, .num_elements = 1, .type = CommType::kInt64}, root)->Wait());
+      communicator
+          .Broadcast(name, {.data = &size, .num_elements = 1, .type = CommType::kInt64}, root)
+          ->Wait());
   value.resize(size);
-  constexpr int64_t kPiece = int64_t{1} << 30;   // MPI counts are int
+  constexpr int64_t kPiece = int64_t{1} << 30;  // MPI counts are int
   for (int64_t begin = 0; begin < size; begin += kPiece) {
-    const CommBuffer piece{.data = value.data() + begin, .num_elements = std::min(kPiece, size - begin),
+    const CommBuffer piece{.data = value.data() + begin,
+                           .num_elements = std::min(kPiece, size - begin),
                            .type = CommType::kByte};
     SY_RETURN_IF_ERROR(communicator.Broadcast(name, piece, root)->Wait());
   }

@@ -1,8 +1,9 @@
-// Collectives between the trainer's ranks, behind one interface: one process, MPI, NCCL. Every collective has a name
-// and a deadline and returns a handle. All ranks must start the same collectives in the same order.
+// Collectives between the trainer's ranks, behind one interface: one process, MPI, NCCL. Every
+// collective has a name and a deadline and returns a handle. All ranks must start the same
+// collectives in the same order.
 //
-// Thread: one caller. The MPI implementation owns a thread of its own that alone talks to MPI and sleeps between polls,
-// so a waiting rank does not spin a core.
+// Thread: one caller. The MPI implementation owns a thread of its own that alone talks to MPI and
+// sleeps between polls, so a waiting rank does not spin a core.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ namespace switchyard {
 enum class CommType { kFloat32, kFloat64, kInt64, kByte };
 size_t CommTypeBytes(CommType type);
 
-// A contiguous buffer on the host, or on the rank's GPU for NCCL. Borrowed until the collective's Wait returns.
+// A contiguous buffer on the host, or on the rank's GPU for NCCL. Borrowed until the collective's
+// Wait returns.
 struct CommBuffer {
   void* data = nullptr;
   int64_t num_elements = 0;
@@ -32,8 +34,8 @@ struct CommBuffer {
 class Collective {
  public:
   virtual ~Collective() = default;
-  // Blocks until done. Fails: kDeadlineExceeded or kUnavailable, naming collective, rank and what is known of peers;
-  // the communicator is then unusable: Abort and leave.
+  // Blocks until done. Fails: kDeadlineExceeded or kUnavailable, naming collective, rank and what
+  // is known of peers; the communicator is then unusable: Abort and leave.
   virtual absl::Status Wait() = 0;
 };
 
@@ -42,26 +44,33 @@ class Communicator {
   virtual ~Communicator() = default;
   virtual int rank() const = 0;
   virtual int size() const = 0;
-  virtual int local_rank() const = 0;   // among the ranks of this host
+  virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
 
   // In place. Sums in rank order (0 + 1 + 2 + …), the same bits on every rank and every run.
   virtual std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) = 0;
-  virtual std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer, int root) = 0;
-  // `all` holds size() pieces in rank order, each as long as `mine`; may contain `mine` at its place.
-  virtual std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine, CommBuffer all) = 0;
+  virtual std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
+                                                int root) = 0;
+  // `all` holds size() pieces in rank order, each as long as `mine`; may contain `mine` at its
+  // place.
+  virtual std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
+                                                CommBuffer all) = 0;
   // `all` holds size() pieces; `mine` becomes the rank-ordered sum of every rank's piece rank().
-  virtual std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all, CommBuffer mine) = 0;
+  virtual std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
+                                                       CommBuffer mine) = 0;
   virtual std::unique_ptr<Collective> Barrier(std::string_view name) = 0;
 
   // Ends every rank of the job. Does not return.
   [[noreturn]] virtual void Abort(const absl::Status& why) = 0;
 };
 
-// Decides by config, by what the launcher's environment says about ranks, and by the trainer's device.
-absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config, bool is_on_gpu);
+// Decides by config, by what the launcher's environment says about ranks, and by the trainer's
+// device.
+absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
+                                                              bool is_on_gpu);
 
 // Conveniences over the interface, for host data.
-absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value, int root);
+absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value,
+                             int root);
 
 }  // namespace switchyard

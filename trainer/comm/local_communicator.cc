@@ -26,11 +26,13 @@ class LocalCommunicator final : public Communicator {
     SY_CHECK(root == 0) << "root " << root << " of one rank";
     return Done();
   }
-  std::unique_ptr<Collective> AllGather(std::string_view, CommBuffer mine, CommBuffer all) override {
+  std::unique_ptr<Collective> AllGather(std::string_view, CommBuffer mine,
+                                        CommBuffer all) override {
     Copy(/*from=*/mine, /*to=*/all);
     return Done();
   }
-  std::unique_ptr<Collective> ReduceScatterSum(std::string_view, CommBuffer all, CommBuffer mine) override {
+  std::unique_ptr<Collective> ReduceScatterSum(std::string_view, CommBuffer all,
+                                               CommBuffer mine) override {
     Copy(/*from=*/all, /*to=*/mine);
     return Done();
   }
@@ -45,13 +47,17 @@ class LocalCommunicator final : public Communicator {
   static std::unique_ptr<Collective> Done() { return std::make_unique<DoneCollective>(); }
   static void Copy(const CommBuffer& from, const CommBuffer& to) {
     SY_CHECK(from.num_elements == to.num_elements && from.type == to.type) << "buffers differ";
-    SY_CHECK(!from.is_on_gpu && !to.is_on_gpu) << "the one-process communicator copies host buffers only";
-    if (from.data != to.data) std::memmove(to.data, from.data, from.num_elements * CommTypeBytes(from.type));
+    SY_CHECK(!from.is_on_gpu && !to.is_on_gpu)
+        << "the one-process communicator copies host buffers only";
+    if (from.data != to.data)
+      std::memmove(to.data, from.data, from.num_elements * CommTypeBytes(from.type));
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Communicator> NewLocalCommunicator() { return std::make_unique<LocalCommunicator>(); }
+std::unique_ptr<Communicator> NewLocalCommunicator() {
+  return std::make_unique<LocalCommunicator>();
+}
 
 }  // namespace switchyard

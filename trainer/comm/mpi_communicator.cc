@@ -12,14 +12,19 @@
 namespace switchyard {
 namespace {
 
-constexpr int kTag = 1;   // one job runs at a time and MPI keeps order between two ranks: one tag is enough
+constexpr int kTag =
+    1;  // one job runs at a time and MPI keeps order between two ranks: one tag is enough
 
 MPI_Datatype MpiType(CommType type) {
   switch (type) {
-    case CommType::kFloat32: return MPI_FLOAT;
-    case CommType::kFloat64: return MPI_DOUBLE;
-    case CommType::kInt64: return MPI_INT64_T;
-    case CommType::kByte: return MPI_BYTE;
+    case CommType::kFloat32:
+      return MPI_FLOAT;
+    case CommType::kFloat64:
+      return MPI_DOUBLE;
+    case CommType::kInt64:
+      return MPI_INT64_T;
+    case CommType::kByte:
+      return MPI_BYTE;
   }
   return MPI_DATATYPE_NULL;
 }
@@ -33,17 +38,23 @@ void AddTo(void* sum, const void* term, int64_t n) {
 
 void Add(CommType type, void* sum, const void* term, int64_t n) {
   switch (type) {
-    case CommType::kFloat32: return AddTo<float>(sum, term, n);
-    case CommType::kFloat64: return AddTo<double>(sum, term, n);
-    case CommType::kInt64: return AddTo<int64_t>(sum, term, n);
-    case CommType::kByte: SY_CHECK(false) << "bytes are not summed";
+    case CommType::kFloat32:
+      return AddTo<float>(sum, term, n);
+    case CommType::kFloat64:
+      return AddTo<double>(sum, term, n);
+    case CommType::kInt64:
+      return AddTo<int64_t>(sum, term, n);
+    case CommType::kByte:
+      SY_CHECK(false) << "bytes are not summed";
   }
 }
 
 class MpiCollective final : public Collective {
  public:
   explicit MpiCollective(std::shared_ptr<MpiJob> job) : job_(std::move(job)) {}
-  ~MpiCollective() override { SY_CHECK(is_waited_for_) << "collective '" << job_->name << "' was never waited for"; }
+  ~MpiCollective() override {
+    SY_CHECK(is_waited_for_) << "collective '" << job_->name << "' was never waited for";
+  }
   absl::Status Wait() override {
     is_waited_for_ = true;
     job_->done.WaitForNotification();
@@ -51,7 +62,7 @@ class MpiCollective final : public Collective {
   }
 
  private:
-  std::shared_ptr<MpiJob> job_;   // with the MPI thread's queue
+  std::shared_ptr<MpiJob> job_;  // with the MPI thread's queue
   bool is_waited_for_ = false;
 };
 
@@ -64,20 +75,24 @@ class MpiCommunicator final : public Communicator {
   int local_size() const override { return mpi_->local_size(); }
 
   std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) override;
-  std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer, int root) override;
-  std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine, CommBuffer all) override;
-  std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all, CommBuffer mine) override;
+  std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
+                                        int root) override;
+  std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
+                                        CommBuffer all) override;
+  std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
+                                               CommBuffer mine) override;
   std::unique_ptr<Collective> Barrier(std::string_view name) override;
 
   [[noreturn]] void Abort(const absl::Status& why) override {
-    std::fprintf(stderr, "%s: rank %d aborts the job: %s\n", ProcessName(), rank(), std::string(why.message()).c_str());
+    std::fprintf(stderr, "%s: rank %d aborts the job: %s\n", ProcessName(), rank(),
+                 std::string(why.message()).c_str());
     std::fflush(stderr);
     mpi_->Abort();
   }
 
  private:
   struct Piece {
-    int64_t begin = 0, size = 0;   // elements
+    int64_t begin = 0, size = 0;  // elements
   };
   // Rank r's share of n elements: equal pieces, the last ones shorter.
   Piece PieceOf(int r, int64_t n) const {
@@ -86,7 +101,8 @@ class MpiCommunicator final : public Communicator {
     return {begin, std::min<int64_t>(n, begin + each) - begin};
   }
 
-  // Phases that leave in `out` the rank-ordered sum of every rank's piece; `pieces[r]` of `all` goes to rank r.
+  // Phases that leave in `out` the rank-ordered sum of every rank's piece; `pieces[r]` of `all`
+  // goes to rank r.
   void AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces, void* out);
   std::unique_ptr<Collective> Start(std::shared_ptr<MpiJob> job) {
     mpi_->Enqueue(job);
@@ -106,29 +122,35 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<MpiThread> mpi_;
 };
 
-void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces, void* out) {
+void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces,
+                                      void* out) {
   // Both owners: the two phases below.
   auto received = std::make_shared<std::vector<char>>();
   const size_t width = CommTypeBytes(all.type);
   const Piece own = pieces[rank()];
-  job.phases.push_back([this, all, pieces, received, own, width](std::vector<MPI_Request>& requests) -> absl::Status {
+  job.phases.push_back([this, all, pieces, received, own,
+                        width](std::vector<MPI_Request>& requests) -> absl::Status {
     received->resize(static_cast<size_t>(size()) * own.size * width);
     for (int r = 0; r < size(); ++r) {
       if (r == rank()) continue;
       requests.push_back(MPI_REQUEST_NULL);
-      SY_RETURN_IF_ERROR(MpiStatus(MPI_Irecv(/*buf=*/received->data() + r * own.size * width,
-                                             /*count=*/static_cast<int>(own.size), MpiType(all.type), /*source=*/r,
-                                             kTag, mpi_->comm(), &requests.back()), "MPI_Irecv"));
+      SY_RETURN_IF_ERROR(
+          MpiStatus(MPI_Irecv(/*buf=*/received->data() + r * own.size * width,
+                              /*count=*/static_cast<int>(own.size), MpiType(all.type), /*source=*/r,
+                              kTag, mpi_->comm(), &requests.back()),
+                    "MPI_Irecv"));
       requests.push_back(MPI_REQUEST_NULL);
-      SY_RETURN_IF_ERROR(MpiStatus(MPI_Isend(/*buf=*/static_cast<char*>(all.data) + pieces[r].begin * width,
-                                             /*count=*/static_cast<int>(pieces[r].size), MpiType(all.type),
-                                             /*dest=*/r, kTag, mpi_->comm(), &requests.back()), "MPI_Isend"));
+      SY_RETURN_IF_ERROR(
+          MpiStatus(MPI_Isend(/*buf=*/static_cast<char*>(all.data) + pieces[r].begin * width,
+                              /*count=*/static_cast<int>(pieces[r].size), MpiType(all.type),
+                              /*dest=*/r, kTag, mpi_->comm(), &requests.back()),
+                    "MPI_Isend"));
     }
     return absl::OkStatus();
   });
   job.phases.push_back([this, all, received, own, width, out](std::vector<MPI_Request>&) {
-    std::memcpy(received->data() + rank() * own.size * width, static_cast<char*>(all.data) + own.begin * width,
-                own.size * width);
+    std::memcpy(received->data() + rank() * own.size * width,
+                static_cast<char*>(all.data) + own.begin * width, own.size * width);
     for (int r = 1; r < size(); ++r) {
       Add(all.type, received->data(), received->data() + r * own.size * width, own.size);
     }
@@ -137,13 +159,15 @@ void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<P
   });
 }
 
-std::unique_ptr<Collective> MpiCommunicator::AllReduceSum(std::string_view name, CommBuffer buffer) {
+std::unique_ptr<Collective> MpiCommunicator::AllReduceSum(std::string_view name,
+                                                          CommBuffer buffer) {
   Check(buffer);
   auto job = NewJob(name);
   std::vector<Piece> pieces;
   for (int r = 0; r < size(); ++r) pieces.push_back(PieceOf(r, buffer.num_elements));
   const size_t width = CommTypeBytes(buffer.type);
-  AddReducePhases(*job, buffer, pieces, static_cast<char*>(buffer.data) + pieces[rank()].begin * width);
+  AddReducePhases(*job, buffer, pieces,
+                  static_cast<char*>(buffer.data) + pieces[rank()].begin * width);
   std::vector<int> counts, begins;
   for (const Piece& piece : pieces) {
     counts.push_back(static_cast<int>(piece.size));
@@ -153,37 +177,46 @@ std::unique_ptr<Collective> MpiCommunicator::AllReduceSum(std::string_view name,
   auto layout = std::make_shared<std::pair<std::vector<int>, std::vector<int>>>(counts, begins);
   job->phases.push_back([this, buffer, layout](std::vector<MPI_Request>& requests) {
     requests.push_back(MPI_REQUEST_NULL);
-    return MpiStatus(MPI_Iallgatherv(/*sendbuf=*/MPI_IN_PLACE, /*sendcount=*/0, MPI_DATATYPE_NULL,
-                                     /*recvbuf=*/buffer.data, layout->first.data(), layout->second.data(),
-                                     MpiType(buffer.type), mpi_->comm(), &requests.back()), "MPI_Iallgatherv");
+    return MpiStatus(
+        MPI_Iallgatherv(/*sendbuf=*/MPI_IN_PLACE, /*sendcount=*/0, MPI_DATATYPE_NULL,
+                        /*recvbuf=*/buffer.data, layout->first.data(), layout->second.data(),
+                        MpiType(buffer.type), mpi_->comm(), &requests.back()),
+        "MPI_Iallgatherv");
   });
   return Start(std::move(job));
 }
 
-std::unique_ptr<Collective> MpiCommunicator::Broadcast(std::string_view name, CommBuffer buffer, int root) {
+std::unique_ptr<Collective> MpiCommunicator::Broadcast(std::string_view name, CommBuffer buffer,
+                                                       int root) {
   Check(buffer);
   auto job = NewJob(name);
   job->phases.push_back([this, buffer, root](std::vector<MPI_Request>& requests) {
     requests.push_back(MPI_REQUEST_NULL);
-    return MpiStatus(MPI_Ibcast(buffer.data, static_cast<int>(buffer.num_elements), MpiType(buffer.type), root,
-                                mpi_->comm(), &requests.back()), "MPI_Ibcast");
+    return MpiStatus(MPI_Ibcast(buffer.data, static_cast<int>(buffer.num_elements),
+                                MpiType(buffer.type), root, mpi_->comm(), &requests.back()),
+                     "MPI_Ibcast");
   });
   return Start(std::move(job));
 }
 
-std::unique_ptr<Collective> MpiCommunicator::AllGather(std::string_view name, CommBuffer mine, CommBuffer all) {
+std::unique_ptr<Collective> MpiCommunicator::AllGather(std::string_view name, CommBuffer mine,
+                                                       CommBuffer all) {
   Check(mine);
   Check(all);
-  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type) << "all is not size() × mine";
+  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
+      << "all is not size() × mine";
   auto job = NewJob(name);
   job->phases.push_back([this, mine, all](std::vector<MPI_Request>& requests) {
-    const char* own = static_cast<char*>(all.data) + rank() * mine.num_elements * CommTypeBytes(all.type);
+    const char* own =
+        static_cast<char*>(all.data) + rank() * mine.num_elements * CommTypeBytes(all.type);
     const bool is_in_place = mine.data == own;
     requests.push_back(MPI_REQUEST_NULL);
-    return MpiStatus(MPI_Iallgather(/*sendbuf=*/is_in_place ? MPI_IN_PLACE : mine.data,
-                                    /*sendcount=*/static_cast<int>(mine.num_elements), MpiType(mine.type),
-                                    /*recvbuf=*/all.data, /*recvcount=*/static_cast<int>(mine.num_elements),
-                                    MpiType(all.type), mpi_->comm(), &requests.back()), "MPI_Iallgather");
+    return MpiStatus(
+        MPI_Iallgather(/*sendbuf=*/is_in_place ? MPI_IN_PLACE : mine.data,
+                       /*sendcount=*/static_cast<int>(mine.num_elements), MpiType(mine.type),
+                       /*recvbuf=*/all.data, /*recvcount=*/static_cast<int>(mine.num_elements),
+                       MpiType(all.type), mpi_->comm(), &requests.back()),
+        "MPI_Iallgather");
   });
   return Start(std::move(job));
 }
@@ -192,7 +225,8 @@ std::unique_ptr<Collective> MpiCommunicator::ReduceScatterSum(std::string_view n
                                                               CommBuffer mine) {
   Check(all);
   Check(mine);
-  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type) << "all is not size() × mine";
+  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
+      << "all is not size() × mine";
   auto job = NewJob(name);
   std::vector<Piece> pieces;
   for (int r = 0; r < size(); ++r) pieces.push_back({r * mine.num_elements, mine.num_elements});

@@ -10,11 +10,14 @@
 namespace switchyard {
 namespace {
 
-// While bytes move, polling without sleep moves them fastest; a peer that is late is waited for in growing naps.
+// While bytes move, polling without sleep moves them fastest; a peer that is late is waited for in
+// growing naps.
 constexpr absl::Duration kBusyPolling = absl::Microseconds(200);
 constexpr absl::Duration kLongestNap = absl::Milliseconds(1);
 
-void Nap(absl::Duration duration) { std::this_thread::sleep_for(absl::ToChronoMicroseconds(duration)); }
+void Nap(absl::Duration duration) {
+  std::this_thread::sleep_for(absl::ToChronoMicroseconds(duration));
+}
 
 }  // namespace
 
@@ -43,20 +46,23 @@ void MpiThread::Enqueue(std::shared_ptr<MpiJob> job) {
 
 void MpiThread::Abort() {
   is_aborting_ = true;
-  Nap(absl::Seconds(3));   // MPI_Abort ends this process long before
+  Nap(absl::Seconds(3));  // MPI_Abort ends this process long before
   std::_Exit(1);
 }
 
 absl::Status MpiThread::Init() {
   int provided = 0;
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided), "MPI_Init_thread"));
+  SY_RETURN_IF_ERROR(MpiStatus(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided),
+                               "MPI_Init_thread"));
   SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup"));
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
+  SY_RETURN_IF_ERROR(
+      MpiStatus(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &size_);
   MPI_Comm local = MPI_COMM_NULL;
   SY_RETURN_IF_ERROR(MpiStatus(
-      MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, /*key=*/rank_, MPI_INFO_NULL, &local), "MPI_Comm_split_type"));
+      MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, /*key=*/rank_, MPI_INFO_NULL, &local),
+      "MPI_Comm_split_type"));
   MPI_Comm_rank(local, &local_rank_);
   MPI_Comm_size(local, &local_size_);
   return MpiStatus(MPI_Comm_free(&local), "MPI_Comm_free");
@@ -100,23 +106,28 @@ absl::Status MpiThread::RunJob(MpiJob& job) {
   return absl::OkStatus();
 }
 
-absl::Status MpiThread::WaitAll(const MpiJob& job, std::vector<MPI_Request>& requests, absl::Time deadline) {
+absl::Status MpiThread::WaitAll(const MpiJob& job, std::vector<MPI_Request>& requests,
+                                absl::Time deadline) {
   const absl::Time start = absl::Now();
   absl::Duration nap = absl::Microseconds(20);
   while (!requests.empty()) {
     int is_done = 0;
-    const int code = MPI_Testall(static_cast<int>(requests.size()), requests.data(), &is_done, MPI_STATUSES_IGNORE);
+    const int code = MPI_Testall(static_cast<int>(requests.size()), requests.data(), &is_done,
+                                 MPI_STATUSES_IGNORE);
     if (code != MPI_SUCCESS) {
-      return absl::UnavailableError(absl::StrFormat("collective '%s' failed on rank %d of %d: %s", job.name, rank_,
-                                                    size_, MpiStatus(code, "MPI_Testall").message()));
+      return absl::UnavailableError(absl::StrFormat("collective '%s' failed on rank %d of %d: %s",
+                                                    job.name, rank_, size_,
+                                                    MpiStatus(code, "MPI_Testall").message()));
     }
     if (is_done) break;
     if (is_aborting_) MPI_Abort(MPI_COMM_WORLD, 1);
     const absl::Time now = absl::Now();
     if (now > deadline) {
       return absl::DeadlineExceededError(
-          absl::StrFormat("collective '%s' on rank %d of %d was not complete after %s: a peer is dead, stopped or has "
-                          "not entered it", job.name, rank_, size_, absl::FormatDuration(deadline_)));
+          absl::StrFormat("collective '%s' on rank %d of %d was not complete after %s: a peer is "
+                          "dead, stopped or has "
+                          "not entered it",
+                          job.name, rank_, size_, absl::FormatDuration(deadline_)));
     }
     if (now - start < kBusyPolling) continue;
     Nap(nap);

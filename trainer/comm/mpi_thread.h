@@ -1,6 +1,8 @@
-// The one thread that talks to MPI: initialises it, runs queued jobs one after the other by polling (so that deadlines
-// hold and a waiting rank sleeps instead of spinning a core), and finalises it.
+// The one thread that talks to MPI: initialises it, runs queued jobs one after the other by polling
+// (so that deadlines hold and a waiting rank sleeps instead of spinning a core), and finalises it.
 #pragma once
+
+#include <mpi.h>
 
 #include <atomic>
 #include <deque>
@@ -9,8 +11,6 @@
 #include <string>
 #include <thread>
 #include <vector>
-
-#include <mpi.h>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -23,21 +23,23 @@ namespace switchyard {
 // What went wrong in a foreign MPI call, or OK.
 absl::Status MpiStatus(int code, const char* call);
 
-// A collective as MPI sees it: phases that each start requests; the next begins when all of them are complete.
+// A collective as MPI sees it: phases that each start requests; the next begins when all of them
+// are complete.
 struct MpiJob {
   using Phase = std::function<absl::Status(std::vector<MPI_Request>&)>;
   std::string name;
   std::vector<Phase> phases;
   absl::Notification done;
-  absl::Status result;    // set before `done`
+  absl::Status result;  // set before `done`
 };
 
 class MpiThread {
  public:
-  // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline` is each job's, from the
-  // moment it begins.
+  // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline` is
+  // each job's, from the moment it begins.
   explicit MpiThread(absl::Duration deadline);
-  // Runs what is queued, then finalises MPI (skipped after a failed job: it would wait for peers for ever).
+  // Runs what is queued, then finalises MPI (skipped after a failed job: it would wait for peers
+  // for ever).
   ~MpiThread();
 
   absl::Status init_status() const { return init_status_; }
@@ -45,12 +47,13 @@ class MpiThread {
   int size() const { return size_; }
   int local_rank() const { return local_rank_; }
   int local_size() const { return local_size_; }
-  MPI_Comm comm() const { return comm_; }   // to be used inside phases only
+  MPI_Comm comm() const { return comm_; }  // to be used inside phases only
 
   // Both owners: the caller's Collective and this queue, until the job is done. Any thread.
   void Enqueue(std::shared_ptr<MpiJob> job);
 
-  // MPI_Abort from the owning thread, at once, also between the polls of a running job. Does not return.
+  // MPI_Abort from the owning thread, at once, also between the polls of a running job. Does not
+  // return.
   [[noreturn]] void Abort();
 
  private:
@@ -69,10 +72,10 @@ class MpiThread {
   std::deque<std::shared_ptr<MpiJob>> queue_ ABSL_GUARDED_BY(mutex_);
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::atomic<bool> is_aborting_ = false;
-  absl::Status failure_;   // the MPI thread's own: the first failed job's, given to all later ones
+  absl::Status failure_;  // the MPI thread's own: the first failed job's, given to all later ones
 
   absl::Notification initialised_;
-  std::jthread thread_;   // last: dies first
+  std::jthread thread_;  // last: dies first
 };
 
 }  // namespace switchyard

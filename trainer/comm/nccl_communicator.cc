@@ -1,13 +1,13 @@
 #include "trainer/comm/nccl_communicator.h"
 
+#include <cuda_runtime.h>
+#include <nccl.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <string>
 #include <thread>
-
-#include <cuda_runtime.h>
-#include <nccl.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -29,10 +29,14 @@ absl::Status NcclStatus(ncclResult_t code, const char* call) {
 
 ncclDataType_t NcclType(CommType type) {
   switch (type) {
-    case CommType::kFloat32: return ncclFloat32;
-    case CommType::kFloat64: return ncclFloat64;
-    case CommType::kInt64: return ncclInt64;
-    case CommType::kByte: return ncclUint8;
+    case CommType::kFloat32:
+      return ncclFloat32;
+    case CommType::kFloat64:
+      return ncclFloat64;
+    case CommType::kInt64:
+      return ncclInt64;
+    case CommType::kByte:
+      return ncclUint8;
   }
   return ncclUint8;
 }
@@ -46,7 +50,8 @@ absl::Status WaitUntilReady(ncclComm_t comm, absl::Time deadline, const std::str
     if (state != ncclInProgress) {
       return absl::UnavailableError(absl::StrCat(what, " failed: ", ncclGetErrorString(state)));
     }
-    if (absl::Now() > deadline) return absl::DeadlineExceededError(absl::StrCat(what, " was not complete in time"));
+    if (absl::Now() > deadline)
+      return absl::DeadlineExceededError(absl::StrCat(what, " was not complete in time"));
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
 }
@@ -54,8 +59,12 @@ absl::Status WaitUntilReady(ncclComm_t comm, absl::Time deadline, const std::str
 // A collective that was enqueued on the communicator's stream; `event` follows it.
 class NcclCollective final : public Collective {
  public:
-  NcclCollective(std::string name, absl::Status started, ncclComm_t comm, cudaEvent_t event, absl::Duration deadline)
-      : name_(std::move(name)), started_(std::move(started)), comm_(comm), event_(event),
+  NcclCollective(std::string name, absl::Status started, ncclComm_t comm, cudaEvent_t event,
+                 absl::Duration deadline)
+      : name_(std::move(name)),
+        started_(std::move(started)),
+        comm_(comm),
+        event_(event),
         deadline_(absl::Now() + deadline) {}
   ~NcclCollective() override {
     if (event_ != nullptr) cudaEventDestroy(event_);
@@ -70,7 +79,8 @@ class NcclCollective final : public Collective {
       SY_RETURN_IF_ERROR(NcclStatus(ncclCommGetAsyncError(comm_, &async), "ncclCommGetAsyncError"));
       SY_RETURN_IF_ERROR(NcclStatus(async, name_.c_str()));
       if (absl::Now() > deadline_) {
-        return absl::DeadlineExceededError(absl::StrCat("collective '", name_, "' was not complete in time: a peer is "
+        return absl::DeadlineExceededError(absl::StrCat("collective '", name_,
+                                                        "' was not complete in time: a peer is "
                                                         "dead, stopped or has not entered it"));
       }
       std::this_thread::sleep_for(std::chrono::microseconds(20));
@@ -108,37 +118,46 @@ class NcclCommunicator final : public Communicator {
   std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) override {
     if (!buffer.is_on_gpu) return host_->AllReduceSum(name, buffer);
     return Start(name, [&] {
-      return ncclAllReduce(/*sendbuff=*/buffer.data, /*recvbuff=*/buffer.data, /*count=*/buffer.num_elements,
-                           NcclType(buffer.type), ncclSum, comm_, stream_);
+      return ncclAllReduce(/*sendbuff=*/buffer.data, /*recvbuff=*/buffer.data,
+                           /*count=*/buffer.num_elements, NcclType(buffer.type), ncclSum, comm_,
+                           stream_);
     });
   }
-  std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer, int root) override {
+  std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
+                                        int root) override {
     if (!buffer.is_on_gpu) return host_->Broadcast(name, buffer, root);
     return Start(name, [&] {
-      return ncclBroadcast(/*sendbuff=*/buffer.data, /*recvbuff=*/buffer.data, /*count=*/buffer.num_elements,
-                           NcclType(buffer.type), root, comm_, stream_);
+      return ncclBroadcast(/*sendbuff=*/buffer.data, /*recvbuff=*/buffer.data,
+                           /*count=*/buffer.num_elements, NcclType(buffer.type), root, comm_,
+                           stream_);
     });
   }
-  std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine, CommBuffer all) override {
+  std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
+                                        CommBuffer all) override {
     if (!all.is_on_gpu) return host_->AllGather(name, mine, all);
     return Start(name, [&] {
-      return ncclAllGather(/*sendbuff=*/mine.data, /*recvbuff=*/all.data, /*sendcount=*/mine.num_elements,
-                           NcclType(mine.type), comm_, stream_);
+      return ncclAllGather(/*sendbuff=*/mine.data, /*recvbuff=*/all.data,
+                           /*sendcount=*/mine.num_elements, NcclType(mine.type), comm_, stream_);
     });
   }
-  std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all, CommBuffer mine) override {
+  std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
+                                               CommBuffer mine) override {
     if (!all.is_on_gpu) return host_->ReduceScatterSum(name, all, mine);
     return Start(name, [&] {
-      return ncclReduceScatter(/*sendbuff=*/all.data, /*recvbuff=*/mine.data, /*recvcount=*/mine.num_elements,
-                               NcclType(mine.type), ncclSum, comm_, stream_);
+      return ncclReduceScatter(/*sendbuff=*/all.data, /*recvbuff=*/mine.data,
+                               /*recvcount=*/mine.num_elements, NcclType(mine.type), ncclSum, comm_,
+                               stream_);
     });
   }
-  std::unique_ptr<Collective> Barrier(std::string_view name) override { return host_->Barrier(name); }
+  std::unique_ptr<Collective> Barrier(std::string_view name) override {
+    return host_->Barrier(name);
+  }
 
   [[noreturn]] void Abort(const absl::Status& why) override {
     if (comm_ != nullptr) ncclCommAbort(comm_);
     host_->Abort(why);
-    std::abort();   // the declared type of host_ is [[noreturn]] through a virtual call, which g++ does not see
+    std::abort();  // the declared type of host_ is [[noreturn]] through a virtual call, which g++
+                   // does not see
   }
 
  private:
@@ -147,15 +166,18 @@ class NcclCommunicator final : public Communicator {
   std::unique_ptr<Collective> Start(std::string_view name, Call call) {
     cudaEvent_t event = nullptr;
     const auto start = [&]() -> absl::Status {
-      SY_RETURN_IF_ERROR(CudaStatus(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate"));
+      SY_RETURN_IF_ERROR(
+          CudaStatus(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate"));
       SY_RETURN_IF_ERROR(CudaStatus(cudaEventRecord(event, /*stream=*/nullptr), "cudaEventRecord"));
-      SY_RETURN_IF_ERROR(CudaStatus(cudaStreamWaitEvent(stream_, event, /*flags=*/0), "cudaStreamWaitEvent"));
+      SY_RETURN_IF_ERROR(
+          CudaStatus(cudaStreamWaitEvent(stream_, event, /*flags=*/0), "cudaStreamWaitEvent"));
       SY_RETURN_IF_ERROR(NcclStatus(call(), std::string(name).c_str()));
       SY_RETURN_IF_ERROR(WaitUntilReady(comm_, absl::Now() + deadline_, std::string(name)));
       return CudaStatus(cudaEventRecord(event, stream_), "cudaEventRecord");
     };
     absl::Status started = start();
-    return std::make_unique<NcclCollective>(std::string(name), std::move(started), comm_, event, deadline_);
+    return std::make_unique<NcclCollective>(std::string(name), std::move(started), comm_, event,
+                                            deadline_);
   }
 
   std::unique_ptr<Communicator> host_;
@@ -169,23 +191,26 @@ absl::Status NcclCommunicator::Init() {
   SY_RETURN_IF_ERROR(CudaStatus(cudaGetDeviceCount(&num_gpus), "cudaGetDeviceCount"));
   if (num_gpus == 0) return absl::UnavailableError("NCCL needs a GPU and none is visible");
   SY_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(local_rank() % num_gpus), "cudaSetDevice"));
-  SY_RETURN_IF_ERROR(
-      CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags"));
+  SY_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
+                                "cudaStreamCreateWithFlags"));
   ncclUniqueId id;
   if (rank() == 0) SY_RETURN_IF_ERROR(NcclStatus(ncclGetUniqueId(&id), "ncclGetUniqueId"));
   SY_RETURN_IF_ERROR(
-      host_->Broadcast("nccl id", {.data = &id, .num_elements = sizeof(id), .type = CommType::kByte}, 0)->Wait());
+      host_
+          ->Broadcast("nccl id", {.data = &id, .num_elements = sizeof(id), .type = CommType::kByte},
+                      0)
+          ->Wait());
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
-  SY_RETURN_IF_ERROR(
-      NcclStatus(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config), "ncclCommInitRankConfig"));
+  SY_RETURN_IF_ERROR(NcclStatus(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config),
+                                "ncclCommInitRankConfig"));
   return WaitUntilReady(comm_, absl::Now() + deadline_, "ncclCommInitRankConfig");
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::unique_ptr<Communicator> host,
-                                                                  absl::Duration deadline) {
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(
+    std::unique_ptr<Communicator> host, absl::Duration deadline) {
   auto communicator = std::make_unique<NcclCommunicator>(std::move(host), deadline);
   SY_RETURN_IF_ERROR(communicator->Init());
   return communicator;

@@ -3,9 +3,11 @@
 
 namespace switchyard {
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::unique_ptr<Communicator>, absl::Duration) {
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::unique_ptr<Communicator>,
+                                                                  absl::Duration) {
   return absl::UnimplementedError(
-      "this build has no NCCL: build where nvcc is found, or set trainer.communicator.backend to mpi");
+      "this build has no NCCL: build where nvcc is found, or set trainer.communicator.backend to "
+      "mpi");
 }
 
 }  // namespace switchyard

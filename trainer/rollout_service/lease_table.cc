@@ -37,7 +37,8 @@ void LeaseTable::CancelStep() {
   leases_expired_ = duplicates_ = 0;
 }
 
-std::vector<EpisodeLease> LeaseTable::Lease(const WorkerIdentity& worker, int max_episodes, absl::Time now) {
+std::vector<EpisodeLease> LeaseTable::Lease(const WorkerIdentity& worker, int max_episodes,
+                                            absl::Time now) {
   std::vector<EpisodeLease> leases;
   for (Entry& entry : entries_) {
     if (static_cast<int>(leases.size()) >= max_episodes || num_waiting_ == 0) break;
@@ -54,15 +55,17 @@ std::vector<EpisodeLease> LeaseTable::Lease(const WorkerIdentity& worker, int ma
   return leases;
 }
 
-std::vector<std::string> LeaseTable::Renew(const WorkerIdentity& worker, const std::vector<std::string>& episode_ids,
+std::vector<std::string> LeaseTable::Renew(const WorkerIdentity& worker,
+                                           const std::vector<std::string>& episode_ids,
                                            absl::Time now) {
   std::vector<std::string> dropped;
   for (const std::string& id : episode_ids) {
     Entry* entry = Find(id);
     if (entry != nullptr && entry->state == State::kLeased && IsSame(entry->worker, worker)) {
       entry->expires = now + lease_timeout_;
-    } else if (entry == nullptr || entry->state != State::kCommitted || !IsSame(entry->worker, worker)) {
-      dropped.push_back(id);   // a committed one of its own is simply not yet acknowledged
+    } else if (entry == nullptr || entry->state != State::kCommitted ||
+               !IsSame(entry->worker, worker)) {
+      dropped.push_back(id);  // a committed one of its own is simply not yet acknowledged
     }
   }
   return dropped;
@@ -93,14 +96,17 @@ LeaseTable::CommitResult LeaseTable::Commit(Trajectory trajectory) {
     return CommitResult::kDuplicate;
   }
   const bool is_pool_failure = trajectory.status() == EPISODE_STATUS_POOL_FAILED;
-  if (is_pool_failure && (entry->state != State::kLeased || trajectory.attempt() != entry->attempt)) {
-    return CommitResult::kTryAgain;   // counted before, or about to be tried again anyway
+  if (is_pool_failure &&
+      (entry->state != State::kLeased || trajectory.attempt() != entry->attempt)) {
+    return CommitResult::kTryAgain;  // counted before, or about to be tried again anyway
   }
-  if (trajectory.status() == EPISODE_STATUS_CANCELLED || (is_pool_failure && ++entry->pool_failures < max_attempts_)) {
+  if (trajectory.status() == EPISODE_STATUS_CANCELLED ||
+      (is_pool_failure && ++entry->pool_failures < max_attempts_)) {
     GiveBack(*entry);
     return CommitResult::kTryAgain;
   }
-  if (entry->state == State::kWaiting) --num_waiting_;   // its lease had expired: the work is welcome all the same
+  if (entry->state == State::kWaiting)
+    --num_waiting_;  // its lease had expired: the work is welcome all the same
   entry->state = State::kCommitted;
   entry->trajectory = std::move(trajectory);
   ++num_committed_;
@@ -108,7 +114,8 @@ LeaseTable::CommitResult LeaseTable::Commit(Trajectory trajectory) {
 }
 
 void LeaseTable::Refuse(const std::string& episode_id) {
-  if (Entry* entry = Find(episode_id); entry != nullptr && entry->state == State::kLeased) GiveBack(*entry);
+  if (Entry* entry = Find(episode_id); entry != nullptr && entry->state == State::kLeased)
+    GiveBack(*entry);
 }
 
 const EpisodeSpec* LeaseTable::FindSpec(const std::string& episode_id) const {
@@ -117,7 +124,8 @@ const EpisodeSpec* LeaseTable::FindSpec(const std::string& episode_id) const {
 }
 
 CollectedStep LeaseTable::TakeStep() {
-  SY_CHECK(is_complete()) << num_committed_ << " of " << num_episodes() << " episodes are committed";
+  SY_CHECK(is_complete()) << num_committed_ << " of " << num_episodes()
+                          << " episodes are committed";
   CollectedStep step;
   step.leases_expired = leases_expired_;
   step.duplicates = duplicates_;

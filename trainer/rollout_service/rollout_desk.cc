@@ -13,7 +13,8 @@ namespace switchyard {
 namespace {
 
 constexpr absl::Duration kClerkPeriod = absl::Milliseconds(50);
-constexpr absl::Duration kLongestWait = absl::Seconds(30);   // of a lease request, whatever it asks for
+constexpr absl::Duration kLongestWait =
+    absl::Seconds(30);  // of a lease request, whatever it asks for
 
 }  // namespace
 
@@ -36,12 +37,14 @@ RolloutDesk::~RolloutDesk() {
 
 absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& request) {
   const WorkerIdentity& worker = request.worker();
-  if (worker.worker_id().empty()) return absl::InvalidArgumentError("a worker registers with its worker_id");
+  if (worker.worker_id().empty())
+    return absl::InvalidArgumentError("a worker registers with its worker_id");
   if (request.config_digest() != options_.config_digest) {
     return absl::FailedPreconditionError(absl::StrFormat(
-        "worker %s runs with another config than the learner of run '%s' (digest %016x, learner %016x): start it with "
-        "the run's config.resolved.yaml", worker.worker_id(), options_.run_name, request.config_digest(),
-        options_.config_digest));
+        "worker %s runs with another config than the learner of run '%s' (digest %016x, learner "
+        "%016x): start it with "
+        "the run's config.resolved.yaml",
+        worker.worker_id(), options_.run_name, request.config_digest(), options_.config_digest));
   }
   RegisterResponse response;
   response.set_run_name(options_.run_name);
@@ -58,13 +61,16 @@ absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& re
   return response;
 }
 
-absl::Status RolloutDesk::CheckLearnerEpoch(const WorkerIdentity& worker, uint64_t learner_epoch) const {
+absl::Status RolloutDesk::CheckLearnerEpoch(const WorkerIdentity& worker,
+                                            uint64_t learner_epoch) const {
   if (learner_epoch == learner_epoch_) return absl::OkStatus();
-  return absl::AbortedError(absl::StrCat("worker ", worker.worker_id(), " registered with learner_epoch ",
-                                         learner_epoch, ", this is ", learner_epoch_, ": register again"));
+  return absl::AbortedError(absl::StrCat("worker ", worker.worker_id(),
+                                         " registered with learner_epoch ", learner_epoch,
+                                         ", this is ", learner_epoch_, ": register again"));
 }
 
-void RolloutDesk::Lease(const LeaseRequest& request, std::function<bool()> is_gone, LeaseReply reply) {
+void RolloutDesk::Lease(const LeaseRequest& request, std::function<bool()> is_gone,
+                        LeaseReply reply) {
   LeaseResponse response;
   {
     absl::MutexLock lock(&mutex_);
@@ -84,7 +90,8 @@ bool RolloutDesk::FillResponse(const LeaseRequest& request, LeaseResponse& respo
   response.Clear();
   response.set_policy_version(publisher_.newest_version());
   response.set_is_finished(is_finished_);
-  const std::vector<std::string> active(request.active_episode_ids().begin(), request.active_episode_ids().end());
+  const std::vector<std::string> active(request.active_episode_ids().begin(),
+                                        request.active_episode_ids().end());
   for (std::string& id : table_.Renew(request.worker(), active, now)) {
     response.add_cancelled_episode_ids(std::move(id));
   }
@@ -95,7 +102,8 @@ bool RolloutDesk::FillResponse(const LeaseRequest& request, LeaseResponse& respo
   // A fair share of the step, so that the first worker to ask does not leave the others idle.
   const int live = std::max(1, NumLiveWorkers());
   const int share = (table_.num_episodes() + live - 1) / live;
-  for (EpisodeLease& lease : table_.Lease(request.worker(), std::min(share, request.max_episodes()), now)) {
+  for (EpisodeLease& lease :
+       table_.Lease(request.worker(), std::min(share, request.max_episodes()), now)) {
     *response.add_leases() = std::move(lease);
   }
   return response.leases_size() > 0 || response.cancelled_episode_ids_size() > 0;
@@ -108,8 +116,9 @@ SubmitResponse RolloutDesk::Submit(const SubmitRequest& request) {
   for (const Trajectory& trajectory : request.trajectories()) {
     response.add_acknowledged_episode_ids(trajectory.episode_id());
     const EpisodeSpec* spec = table_.FindSpec(trajectory.episode_id());
-    if (spec == nullptr) continue;   // of an earlier step: no longer wanted
-    if (absl::Status status = CheckTrajectory(trajectory, *spec, options_.vocabulary_size); !status.ok()) {
+    if (spec == nullptr) continue;  // of an earlier step: no longer wanted
+    if (absl::Status status = CheckTrajectory(trajectory, *spec, options_.vocabulary_size);
+        !status.ok()) {
       LogError(status.message());
       table_.Refuse(trajectory.episode_id());
       continue;
@@ -122,7 +131,8 @@ SubmitResponse RolloutDesk::Submit(const SubmitRequest& request) {
 absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
     const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) {
   SY_CHECK(publisher_.newest_version() == plan.policy_version)
-      << "the plan samples from version " << plan.policy_version << ", published is " << publisher_.newest_version();
+      << "the plan samples from version " << plan.policy_version << ", published is "
+      << publisher_.newest_version();
   {
     absl::MutexLock lock(&mutex_);
     table_.StartStep(plan);
@@ -163,7 +173,8 @@ void RolloutDesk::Finish(absl::Duration patience) {
   const auto all_know = [this] {
     mutex_.AssertHeld();
     return std::all_of(workers_.begin(), workers_.end(), [this](const auto& entry) {
-      return entry.second.knows_finished || options_.clock->Now() - entry.second.last_heard > options_.lease_timeout;
+      return entry.second.knows_finished ||
+             options_.clock->Now() - entry.second.last_heard > options_.lease_timeout;
     });
   };
   mutex_.AwaitWithTimeout(absl::Condition(&all_know), patience);
@@ -177,8 +188,10 @@ void RolloutDesk::ClerkLoop(std::stop_token stop) {
     }
     AnswerWaiting();
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(
-        +[](std::stop_token* token) { return token->stop_requested(); }, &stop), kClerkPeriod);
+    mutex_.AwaitWithTimeout(
+        absl::Condition(
+            +[](std::stop_token* token) { return token->stop_requested(); }, &stop),
+        kClerkPeriod);
   }
 }
 

@@ -1,8 +1,9 @@
-// The rollout service's logic without the wire: who the workers are, what they run, what came back. Implements the
-// learner's side (CollectStep) and the workers' side (Register, Lease, Submit) over one lock.
+// The rollout service's logic without the wire: who the workers are, what they run, what came back.
+// Implements the learner's side (CollectStep) and the workers' side (Register, Lease, Submit) over
+// one lock.
 //
-// Threads: thread-safe. A clerk thread of its own expires leases and answers lease requests that wait for work.
-// Replies are called without the lock held.
+// Threads: thread-safe. A clerk thread of its own expires leases and answers lease requests that
+// wait for work. Replies are called without the lock held.
 #pragma once
 
 #include <cstdint>
@@ -18,18 +19,18 @@
 #include "common/clock.h"
 #include "proto/learner_service.pb.h"
 #include "trainer/rollout_service/lease_table.h"
-#include "trainer/trajectory_source.h"
 #include "trainer/rollout_service/weight_publisher.h"
+#include "trainer/trajectory_source.h"
 
 namespace switchyard {
 
 struct RolloutDeskOptions {
   std::string run_name;
-  uint64_t config_digest = 0;       // of what workers act on; a worker with another one is refused
+  uint64_t config_digest = 0;  // of what workers act on; a worker with another one is refused
   int64_t vocabulary_size = 0;
   absl::Duration lease_timeout = absl::Seconds(120);
   int max_attempts = 3;
-  Clock* clock = &Clock::Real();    // borrowed for the desk's life
+  Clock* clock = &Clock::Real();  // borrowed for the desk's life
 };
 
 class RolloutDesk {
@@ -39,10 +40,11 @@ class RolloutDesk {
 
   // ---- the workers' side
   // Fails: kFailedPrecondition if the worker's config is not the learner's.
-  absl::StatusOr<RegisterResponse> Register(const RegisterRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<RegisterResponse> Register(const RegisterRequest& request)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   using LeaseReply = std::function<void(LeaseResponse)>;
-  // Calls `reply` once: now if there is something to say, else within wait_ms. While it waits, `is_gone` is asked
-  // whether the worker still listens: to one that does not, nothing is leased.
+  // Calls `reply` once: now if there is something to say, else within wait_ms. While it waits,
+  // `is_gone` is asked whether the worker still listens: to one that does not, nothing is leased.
   void Lease(const LeaseRequest& request, std::function<bool()> is_gone, LeaseReply reply)
       ABSL_LOCKS_EXCLUDED(mutex_);
   SubmitResponse Submit(const SubmitRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -51,11 +53,11 @@ class RolloutDesk {
   WeightPublisher& publisher() { return publisher_; }
 
   // ---- the learner's side (see TrajectorySource)
-  absl::StatusOr<CollectedStep> CollectStep(const StepPlan& plan,
-                                            const std::function<bool(const CollectProgress&)>& should_go_on)
+  absl::StatusOr<CollectedStep> CollectStep(
+      const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // From now on every lease request is answered with is_finished. Returns when every worker that was heard of lately
-  // has been told, or after `patience`.
+  // From now on every lease request is answered with is_finished. Returns when every worker that
+  // was heard of lately has been told, or after `patience`.
   void Finish(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
@@ -75,13 +77,14 @@ class RolloutDesk {
   void ClerkLoop(std::stop_token stop) ABSL_LOCKS_EXCLUDED(mutex_);
   void AnswerWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
   // True if the response says something or the wait is over.
-  bool FillResponse(const LeaseRequest& request, LeaseResponse& response) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool FillResponse(const LeaseRequest& request, LeaseResponse& response)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Hear(const WorkerIdentity& worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int NumLiveWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RolloutDeskOptions options_;
   const uint64_t learner_epoch_;
-  WeightPublisher publisher_;   // own lock
+  WeightPublisher publisher_;  // own lock
 
   mutable absl::Mutex mutex_;
   LeaseTable table_ ABSL_GUARDED_BY(mutex_);
@@ -89,7 +92,7 @@ class RolloutDesk {
   std::list<WaitingRequest> waiting_ ABSL_GUARDED_BY(mutex_);
   bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::jthread clerk_;   // last: dies first
+  std::jthread clerk_;  // last: dies first
 };
 
 }  // namespace switchyard

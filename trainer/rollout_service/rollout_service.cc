@@ -1,10 +1,9 @@
 #include "trainer/rollout_service/rollout_service.h"
 
+#include <grpcpp/grpcpp.h>
 #include <unistd.h>
 
 #include <utility>
-
-#include <grpcpp/grpcpp.h>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -24,14 +23,18 @@ constexpr absl::Duration kFinishPatience = absl::Seconds(5);
 
 grpc::Status ToGrpc(const absl::Status& status) {
   // The two enumerations have the same numbers.
-  return grpc::Status(static_cast<grpc::StatusCode>(status.raw_code()), std::string(status.message()));
+  return grpc::Status(static_cast<grpc::StatusCode>(status.raw_code()),
+                      std::string(status.message()));
 }
 
 // Streams one version's chunks; deletes itself when the call is over.
 class WeightStream final : public grpc::ServerWriteReactor<WeightChunk> {
  public:
-  WeightStream(const WeightPublisher& publisher, const FetchWeightsRequest& request, int chunk_bytes)
-      : publisher_(publisher), version_(request.policy_version()), offset_(request.first_offset()),
+  WeightStream(const WeightPublisher& publisher, const FetchWeightsRequest& request,
+               int chunk_bytes)
+      : publisher_(publisher),
+        version_(request.policy_version()),
+        offset_(request.first_offset()),
         chunk_bytes_(chunk_bytes) {
     WriteNext();
   }
@@ -55,36 +58,44 @@ class WeightStream final : public grpc::ServerWriteReactor<WeightChunk> {
   const int64_t version_;
   uint64_t offset_;
   const int chunk_bytes_;
-  WeightChunk chunk_;   // until its write is done
+  WeightChunk chunk_;  // until its write is done
 };
 
 class Service final : public LearnerService::CallbackService {
  public:
   Service(RolloutDesk* desk, int chunk_bytes) : desk_(desk), chunk_bytes_(chunk_bytes) {}
 
-  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context, const RegisterRequest* request,
+  grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
+                                     const RegisterRequest* request,
                                      RegisterResponse* response) override {
     return Answer(context, desk_->Register(*request), response);
   }
-  grpc::ServerUnaryReactor* LeaseEpisodes(grpc::CallbackServerContext* context, const LeaseRequest* request,
+  grpc::ServerUnaryReactor* LeaseEpisodes(grpc::CallbackServerContext* context,
+                                          const LeaseRequest* request,
                                           LeaseResponse* response) override {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (const absl::Status status = desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
+    if (const absl::Status status =
+            desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
         !status.ok()) {
       reactor->Finish(ToGrpc(status));
       return reactor;
     }
-    desk_->Lease(*request, /*is_gone=*/[context] { return context->IsCancelled(); },
-                 [reactor, response](LeaseResponse answer) {
-                   *response = std::move(answer);
-                   reactor->Finish(grpc::Status::OK);
-                 });
+    desk_->Lease(
+        *request, /*is_gone=*/[context] { return context->IsCancelled(); },
+        [reactor, response](LeaseResponse answer) {
+          *response = std::move(answer);
+          reactor->Finish(grpc::Status::OK);
+        });
     return reactor;
   }
-  grpc::ServerUnaryReactor* SubmitTrajectories(grpc::CallbackServerContext* context, const SubmitRequest* request,
+  grpc::ServerUnaryReactor* SubmitTrajectories(grpc::CallbackServerContext* context,
+                                               const SubmitRequest* request,
                                                SubmitResponse* response) override {
-    const absl::Status status = desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
-    return Answer(context, status.ok() ? desk_->Submit(*request) : absl::StatusOr<SubmitResponse>(status), response);
+    const absl::Status status =
+        desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
+    return Answer(context,
+                  status.ok() ? desk_->Submit(*request) : absl::StatusOr<SubmitResponse>(status),
+                  response);
   }
   grpc::ServerUnaryReactor* GetWeightManifest(grpc::CallbackServerContext* context,
                                               const WeightManifestRequest* request,
@@ -98,23 +109,25 @@ class Service final : public LearnerService::CallbackService {
 
  private:
   template <typename Response>
-  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, absl::StatusOr<Response> answer,
-                                          Response* response) {
+  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
+                                          absl::StatusOr<Response> answer, Response* response) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (answer.ok()) *response = *std::move(answer);
     reactor->Finish(ToGrpc(answer.status()));
     return reactor;
   }
 
-  RolloutDesk* const desk_;   // outlives the service
+  RolloutDesk* const desk_;  // outlives the service
   const int chunk_bytes_;
 };
 
 class RolloutService final : public TrajectorySource {
  public:
-  RolloutService(const RolloutDeskOptions& options, int chunk_bytes) : desk_(options), service_(&desk_, chunk_bytes) {}
+  RolloutService(const RolloutDeskOptions& options, int chunk_bytes)
+      : desk_(options), service_(&desk_, chunk_bytes) {}
   ~RolloutService() override {
-    if (server_ != nullptr) server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
+    if (server_ != nullptr)
+      server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
   }
 
   // Returns host:port in use.
@@ -128,9 +141,10 @@ class RolloutService final : public TrajectorySource {
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", address,
-                                                 ": the address is in use or not of this host; set "
-                                                 "trainer.rollout_service.listen_address (port 0 picks a free one)"));
+      return absl::UnavailableError(
+          absl::StrCat("cannot listen on ", address,
+                       ": the address is in use or not of this host; set "
+                       "trainer.rollout_service.listen_address (port 0 picks a free one)"));
     }
     std::string host = address.substr(0, address.rfind(':'));
     if (host == "0.0.0.0" || host == "[::]" || host.empty()) {
@@ -141,12 +155,14 @@ class RolloutService final : public TrajectorySource {
     return absl::StrCat(host, ":", port);
   }
 
-  absl::Status PublishWeights(int64_t policy_version, std::shared_ptr<const PolicyWeights> weights) override {
+  absl::Status PublishWeights(int64_t policy_version,
+                              std::shared_ptr<const PolicyWeights> weights) override {
     desk_.publisher().Publish(policy_version, std::move(weights));
     return absl::OkStatus();
   }
   absl::StatusOr<CollectedStep> CollectStep(
-      const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) override {
+      const StepPlan& plan,
+      const std::function<bool(const CollectProgress&)>& should_go_on) override {
     return desk_.CollectStep(plan, should_go_on);
   }
   absl::Status Finish() override {
@@ -157,7 +173,7 @@ class RolloutService final : public TrajectorySource {
  private:
   RolloutDesk desk_;
   Service service_;
-  std::unique_ptr<grpc::Server> server_;   // last: dies first
+  std::unique_ptr<grpc::Server> server_;  // last: dies first
 };
 
 }  // namespace

@@ -1,8 +1,10 @@
-// Rank 0's door to the rollout workers: serves LearnerService over gRPC and is the learner's TrajectorySource.
-// Handlers translate and call the lease table, the weight publisher or the worker list; the logic is there.
+// Rank 0's door to the rollout workers: serves LearnerService over gRPC and is the learner's
+// TrajectorySource. Handlers translate and call the lease table, the weight publisher or the worker
+// list; the logic is there.
 //
-// Threads: the learner's thread calls the TrajectorySource methods; gRPC's threads run the handlers; one thread of its
-// own (the clerk) expires leases and answers lease requests that wait for work.
+// Threads: the learner's thread calls the TrajectorySource methods; gRPC's threads run the
+// handlers; one thread of its own (the clerk) expires leases and answers lease requests that wait
+// for work.
 #pragma once
 
 #include <memory>
@@ -14,8 +16,9 @@
 
 namespace switchyard {
 
-// Listens at trainer.rollout_service.listen_address and writes the address in use to <run folder>/learner.address.
-// `first_epoch` tells this learner's start from an earlier one's. Fails: kUnavailable if the address can't be had.
+// Listens at trainer.rollout_service.listen_address and writes the address in use to <run
+// folder>/learner.address. `first_epoch` tells this learner's start from an earlier one's. Fails:
+// kUnavailable if the address can't be had.
 absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunConfig& config,
                                                                       int64_t vocabulary_size);
 

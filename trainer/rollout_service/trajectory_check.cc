@@ -9,32 +9,40 @@ namespace switchyard {
 namespace {
 
 absl::Status Refused(const Trajectory& trajectory, const std::string& why) {
-  return absl::InvalidArgumentError(absl::StrCat("trajectory of episode ", trajectory.episode_id(), " from worker ",
-                                                 trajectory.worker_id(), " is refused: ", why));
+  return absl::InvalidArgumentError(absl::StrCat("trajectory of episode ", trajectory.episode_id(),
+                                                 " from worker ", trajectory.worker_id(),
+                                                 " is refused: ", why));
 }
 
 absl::Status CheckIdentity(const Trajectory& t, const EpisodeSpec& spec) {
-  if (t.episode_id() != spec.episode_id()) return Refused(t, absl::StrCat("the lease is ", spec.episode_id()));
-  if (t.purpose() != spec.purpose() || t.step() != spec.step()) return Refused(t, "purpose or step differ");
+  if (t.episode_id() != spec.episode_id())
+    return Refused(t, absl::StrCat("the lease is ", spec.episode_id()));
+  if (t.purpose() != spec.purpose() || t.step() != spec.step())
+    return Refused(t, "purpose or step differ");
   if (t.question().id() != spec.question().id()) return Refused(t, "it answers another question");
-  if (t.status() == EPISODE_STATUS_UNSPECIFIED || !EpisodeStatus_IsValid(t.status())) return Refused(t, "no status");
+  if (t.status() == EPISODE_STATUS_UNSPECIFIED || !EpisodeStatus_IsValid(t.status()))
+    return Refused(t, "no status");
   return absl::OkStatus();
 }
 
-absl::Status CheckToken(const Trajectory& t, int i, int64_t policy_version, int64_t vocabulary_size) {
+absl::Status CheckToken(const Trajectory& t, int i, int64_t policy_version,
+                        int64_t vocabulary_size) {
   const auto at = [i] { return absl::StrCat(" at token ", i); };
   if (t.token_ids(i) >= vocabulary_size) return Refused(t, absl::StrCat("unknown token id", at()));
   const float logprob = t.logprobs(i);
   switch (t.provenance(i)) {
     case PROVENANCE_POLICY:
-      if (!std::isfinite(logprob) || logprob > 0) return Refused(t, absl::StrCat("bad log-probability", at()));
+      if (!std::isfinite(logprob) || logprob > 0)
+        return Refused(t, absl::StrCat("bad log-probability", at()));
       if (t.policy_versions(i) != policy_version) {
-        return Refused(t, absl::StrCat("policy version ", t.policy_versions(i), at(), ", leased ", policy_version));
+        return Refused(t, absl::StrCat("policy version ", t.policy_versions(i), at(), ", leased ",
+                                       policy_version));
       }
       return absl::OkStatus();
     case PROVENANCE_PROMPT:
     case PROVENANCE_OBSERVATION:
-      if (logprob != 0) return Refused(t, absl::StrCat("a log-probability that the policy did not sample", at()));
+      if (logprob != 0)
+        return Refused(t, absl::StrCat("a log-probability that the policy did not sample", at()));
       return absl::OkStatus();
     default:
       return Refused(t, absl::StrCat("no provenance", at()));
@@ -45,11 +53,13 @@ absl::Status CheckActions(const Trajectory& t) {
   for (const Action& action : t.actions()) {
     if (action.first_token() < 0 || action.first_token() > action.end_token() ||
         action.end_token() > t.token_ids_size()) {
-      return Refused(t, absl::StrCat("the action of round ", action.round(), " lies outside its tokens"));
+      return Refused(
+          t, absl::StrCat("the action of round ", action.round(), " lies outside its tokens"));
     }
     for (int i = action.first_token(); i < action.end_token(); ++i) {
       if (t.provenance(i) != PROVENANCE_POLICY) {
-        return Refused(t, absl::StrCat("the action of round ", action.round(), " lies on tokens of others"));
+        return Refused(
+            t, absl::StrCat("the action of round ", action.round(), " lies on tokens of others"));
       }
     }
   }
@@ -58,13 +68,16 @@ absl::Status CheckActions(const Trajectory& t) {
 
 }  // namespace
 
-absl::Status CheckTrajectory(const Trajectory& t, const EpisodeSpec& spec, int64_t vocabulary_size) {
+absl::Status CheckTrajectory(const Trajectory& t, const EpisodeSpec& spec,
+                             int64_t vocabulary_size) {
   SY_RETURN_IF_ERROR(CheckIdentity(t, spec));
   const int length = t.token_ids_size();
-  if (t.provenance_size() != length || t.logprobs_size() != length || t.policy_versions_size() != length) {
+  if (t.provenance_size() != length || t.logprobs_size() != length ||
+      t.policy_versions_size() != length) {
     return Refused(t, "token ids, provenance, log-probabilities and versions differ in length");
   }
-  for (int i = 0; i < length; ++i) SY_RETURN_IF_ERROR(CheckToken(t, i, spec.policy_version(), vocabulary_size));
+  for (int i = 0; i < length; ++i)
+    SY_RETURN_IF_ERROR(CheckToken(t, i, spec.policy_version(), vocabulary_size));
   SY_RETURN_IF_ERROR(CheckActions(t));
   const RewardComponents& components = t.components();
   for (const double value : {components.format_reward(), components.em(), components.f1()}) {

@@ -9,15 +9,18 @@
 namespace switchyard {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "weights cross the wire as little-endian f32");
+static_assert(std::endian::native == std::endian::little,
+              "weights cross the wire as little-endian f32");
 
 std::string_view Bytes(const HostTensor& tensor) {
-  return {reinterpret_cast<const char*>(tensor.values.data()), tensor.values.size() * sizeof(float)};
+  return {reinterpret_cast<const char*>(tensor.values.data()),
+          tensor.values.size() * sizeof(float)};
 }
 
 }  // namespace
 
-void WeightPublisher::Publish(int64_t policy_version, std::shared_ptr<const PolicyWeights> weights) {
+void WeightPublisher::Publish(int64_t policy_version,
+                              std::shared_ptr<const PolicyWeights> weights) {
   auto version = std::make_shared<Version>();
   version->manifest.set_policy_version(policy_version);
   uint64_t offset = 0;
@@ -34,7 +37,8 @@ void WeightPublisher::Publish(int64_t policy_version, std::shared_ptr<const Poli
   version->weights = std::move(weights);
 
   absl::MutexLock lock(&mutex_);
-  std::erase_if(versions_, [&](const auto& old) { return old->manifest.policy_version() >= policy_version; });
+  std::erase_if(versions_,
+                [&](const auto& old) { return old->manifest.policy_version() >= policy_version; });
   versions_.push_back(std::move(version));
   if (versions_.size() > 2) versions_.erase(versions_.begin());
 }
@@ -44,7 +48,8 @@ int64_t WeightPublisher::newest_version() const {
   return versions_.empty() ? 0 : versions_.back()->manifest.policy_version();
 }
 
-std::shared_ptr<const WeightPublisher::Version> WeightPublisher::Find(int64_t policy_version) const {
+std::shared_ptr<const WeightPublisher::Version> WeightPublisher::Find(
+    int64_t policy_version) const {
   absl::MutexLock lock(&mutex_);
   if (policy_version == 0 && !versions_.empty()) return versions_.back();
   for (const auto& version : versions_) {
@@ -55,24 +60,27 @@ std::shared_ptr<const WeightPublisher::Version> WeightPublisher::Find(int64_t po
 
 absl::StatusOr<WeightManifest> WeightPublisher::Manifest(int64_t policy_version) const {
   const auto version = Find(policy_version);
-  if (version == nullptr) return absl::NotFoundError(absl::StrCat("no weights of policy version ", policy_version));
+  if (version == nullptr)
+    return absl::NotFoundError(absl::StrCat("no weights of policy version ", policy_version));
   return version->manifest;
 }
 
 absl::StatusOr<WeightChunk> WeightPublisher::ReadChunk(int64_t policy_version, uint64_t offset,
                                                        uint64_t max_bytes) const {
   const auto version = Find(policy_version);
-  if (version == nullptr) return absl::NotFoundError(absl::StrCat("no weights of policy version ", policy_version));
+  if (version == nullptr)
+    return absl::NotFoundError(absl::StrCat("no weights of policy version ", policy_version));
   const WeightManifest& manifest = version->manifest;
   if (offset > manifest.total_bytes()) {
-    return absl::OutOfRangeError(absl::StrCat("offset ", offset, " of ", manifest.total_bytes(), " bytes"));
+    return absl::OutOfRangeError(
+        absl::StrCat("offset ", offset, " of ", manifest.total_bytes(), " bytes"));
   }
   std::string data;
   data.reserve(std::min(max_bytes, manifest.total_bytes() - offset));
   // The first tensor that ends after `offset`.
-  auto tensor = std::partition_point(manifest.tensors().begin(), manifest.tensors().end(), [&](const WeightTensor& t) {
-    return t.offset() + t.num_bytes() <= offset;
-  });
+  auto tensor = std::partition_point(
+      manifest.tensors().begin(), manifest.tensors().end(),
+      [&](const WeightTensor& t) { return t.offset() + t.num_bytes() <= offset; });
   for (; tensor != manifest.tensors().end() && data.size() < max_bytes; ++tensor) {
     const std::string_view bytes = Bytes(*version->weights->Find(tensor->name()));
     const uint64_t begin = offset + data.size() - tensor->offset();

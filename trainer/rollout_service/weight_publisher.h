@@ -1,6 +1,6 @@
-// The weight wire's source: the newest policy version (and the one before it, for fetches under way) as one stream of
-// bytes behind a manifest: the tensors one after the other in the order of their names, f32 little-endian.
-// Thread-safe.
+// The weight wire's source: the newest policy version (and the one before it, for fetches under
+// way) as one stream of bytes behind a manifest: the tensors one after the other in the order of
+// their names, f32 little-endian. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -20,25 +20,29 @@ namespace switchyard {
 class WeightPublisher {
  public:
   // Versions only grow; the same version again replaces it.
-  void Publish(int64_t policy_version, std::shared_ptr<const PolicyWeights> weights) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Publish(int64_t policy_version, std::shared_ptr<const PolicyWeights> weights)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // 0 before the first Publish.
   int64_t newest_version() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Fails: kNotFound if the version is not (or no longer) there; 0 asks for the newest.
   absl::StatusOr<WeightManifest> Manifest(int64_t policy_version) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // The bytes from `offset`, at most `max_bytes`; empty at the stream's end. Fails: kNotFound, kOutOfRange.
-  absl::StatusOr<WeightChunk> ReadChunk(int64_t policy_version, uint64_t offset, uint64_t max_bytes) const
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The bytes from `offset`, at most `max_bytes`; empty at the stream's end. Fails: kNotFound,
+  // kOutOfRange.
+  absl::StatusOr<WeightChunk> ReadChunk(int64_t policy_version, uint64_t offset,
+                                        uint64_t max_bytes) const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Version {
     WeightManifest manifest;
-    std::shared_ptr<const PolicyWeights> weights;   // with the learner, until it makes the next version
+    std::shared_ptr<const PolicyWeights>
+        weights;  // with the learner, until it makes the next version
   };
   std::shared_ptr<const Version> Find(int64_t policy_version) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   mutable absl::Mutex mutex_;
-  std::vector<std::shared_ptr<const Version>> versions_ ABSL_GUARDED_BY(mutex_);   // oldest first, at most 2
+  std::vector<std::shared_ptr<const Version>> versions_
+      ABSL_GUARDED_BY(mutex_);  // oldest first, at most 2
 };
 
 }  // namespace switchyard

@@ -1,12 +1,12 @@
 // Runs as several MPI ranks: every rank makes the same checks.
 #include "trainer/comm/communicator.h"
 
+#include <gtest/gtest.h>
+
 #include <cstring>
 #include <ctime>
 #include <thread>
 #include <vector>
-
-#include <gtest/gtest.h>
 
 namespace switchyard {
 namespace {
@@ -24,7 +24,8 @@ TEST(CommunicatorTest, AllReduceEqualsTheRankOrderedSumBitwise) {
       expected[i] = Term(0, i);
       for (int r = 1; r < communicator->size(); ++r) expected[i] += Term(r, i);
     }
-    ASSERT_TRUE(communicator->AllReduceSum("sum", {.data = values.data(), .num_elements = n})->Wait().ok());
+    ASSERT_TRUE(
+        communicator->AllReduceSum("sum", {.data = values.data(), .num_elements = n})->Wait().ok());
     EXPECT_EQ(values, expected) << n << " elements";
   }
 }
@@ -35,23 +36,32 @@ TEST(CommunicatorTest, ReduceScatterThenGatherEqualsAllReduceBitwise) {
   std::vector<float> all(n), reduced(n), mine(kEach), gathered(n);
   for (int i = 0; i < n; ++i) all[i] = reduced[i] = Term(communicator->rank(), i);
   const CommBuffer piece{.data = mine.data(), .num_elements = kEach};
-  ASSERT_TRUE(communicator->ReduceScatterSum("scatter", {.data = all.data(), .num_elements = n}, piece)->Wait().ok());
-  ASSERT_TRUE(communicator->AllGather("gather", piece, {.data = gathered.data(), .num_elements = n})->Wait().ok());
-  ASSERT_TRUE(communicator->AllReduceSum("sum", {.data = reduced.data(), .num_elements = n})->Wait().ok());
+  ASSERT_TRUE(
+      communicator->ReduceScatterSum("scatter", {.data = all.data(), .num_elements = n}, piece)
+          ->Wait()
+          .ok());
+  ASSERT_TRUE(communicator->AllGather("gather", piece, {.data = gathered.data(), .num_elements = n})
+                  ->Wait()
+                  .ok());
+  ASSERT_TRUE(
+      communicator->AllReduceSum("sum", {.data = reduced.data(), .num_elements = n})->Wait().ok());
   EXPECT_EQ(gathered, reduced);
 }
 
 TEST(CommunicatorTest, GatherInPlaceKeepsOwnPiece) {
   std::vector<int64_t> all(communicator->size(), -1);
   all[communicator->rank()] = communicator->rank() * 10;
-  const CommBuffer mine{.data = &all[communicator->rank()], .num_elements = 1, .type = CommType::kInt64};
-  const CommBuffer whole{.data = all.data(), .num_elements = communicator->size(), .type = CommType::kInt64};
+  const CommBuffer mine{
+      .data = &all[communicator->rank()], .num_elements = 1, .type = CommType::kInt64};
+  const CommBuffer whole{
+      .data = all.data(), .num_elements = communicator->size(), .type = CommType::kInt64};
   ASSERT_TRUE(communicator->AllGather("in place", mine, whole)->Wait().ok());
   for (int r = 0; r < communicator->size(); ++r) EXPECT_EQ(all[r], r * 10);
 }
 
 TEST(CommunicatorTest, StringsReachEveryRank) {
-  for (const std::string& text : {std::string(), std::string("a\0b", 3), std::string(100000, 'x')}) {
+  for (const std::string& text :
+       {std::string(), std::string("a\0b", 3), std::string(100000, 'x')}) {
     std::string value = communicator->rank() == 0 ? text : "something else";
     ASSERT_TRUE(BroadcastString(*communicator, "string", value, 0).ok());
     EXPECT_EQ(value, text);
@@ -79,7 +89,7 @@ TEST(CommunicatorTest, AWaitingRankDoesNotSpin) {
   const absl::Time before = absl::Now();
   if (communicator->rank() == 0) {
     const absl::Time until = absl::Now() + absl::Seconds(1);
-    while (absl::Now() < until) std::this_thread::yield();   // a late peer
+    while (absl::Now() < until) std::this_thread::yield();  // a late peer
   }
   ASSERT_TRUE(communicator->Barrier("late")->Wait().ok());
   if (communicator->rank() != 0) {

@@ -1,8 +1,8 @@
 #include "trainer/comm/local_communicator.h"
 
-#include <vector>
-
 #include <gtest/gtest.h>
+
+#include <vector>
 
 namespace switchyard {
 namespace {
@@ -14,7 +14,8 @@ TEST(LocalCommunicatorTest, EveryCollectiveIsTheIdentity) {
   EXPECT_TRUE(communicator->AllReduceSum("sum", in)->Wait().ok());
   EXPECT_TRUE(communicator->Broadcast("broadcast", in, 0)->Wait().ok());
   EXPECT_EQ(values, (std::vector<float>{1, 2, 3}));
-  EXPECT_TRUE(communicator->AllGather("gather", in, {.data = out.data(), .num_elements = 3})->Wait().ok());
+  EXPECT_TRUE(
+      communicator->AllGather("gather", in, {.data = out.data(), .num_elements = 3})->Wait().ok());
   EXPECT_EQ(out, values);
   EXPECT_TRUE(communicator->Barrier("barrier")->Wait().ok());
 }

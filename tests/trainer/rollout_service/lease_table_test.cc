@@ -65,10 +65,11 @@ TEST_F(LeaseTableTest, ASilentWorkersLeasesAreGivenOutAgain) {
   table_.Renew(Worker("w1"), {"a"}, now_ + absl::Seconds(9));
   table_.Expire(now_ + absl::Seconds(11));
   const auto again = table_.Lease(Worker("w2"), 5, now_ + absl::Seconds(11));
-  ASSERT_EQ(again.size(), 2u);   // "a" was renewed
+  ASSERT_EQ(again.size(), 2u);  // "a" was renewed
   EXPECT_EQ(again[0].attempt(), 2);
   // The silent worker comes back: it may keep a, must drop b.
-  EXPECT_EQ(table_.Renew(Worker("w1"), {"a", "b"}, now_ + absl::Seconds(12)), std::vector<std::string>{"b"});
+  EXPECT_EQ(table_.Renew(Worker("w1"), {"a", "b"}, now_ + absl::Seconds(12)),
+            std::vector<std::string>{"b"});
 }
 
 TEST_F(LeaseTableTest, LateWorkOfAnExpiredLeaseIsWelcomeOnce) {
@@ -92,7 +93,8 @@ TEST_F(LeaseTableTest, APoolFailureIsTriedAgainThenReturnedAsIs) {
   Trajectory failed = Of(0, 1);
   failed.set_status(EPISODE_STATUS_POOL_FAILED);
   EXPECT_EQ(table_.Commit(failed), CommitResult::kTryAgain);
-  EXPECT_EQ(table_.Commit(failed), CommitResult::kTryAgain);   // sent again: one failure all the same
+  EXPECT_EQ(table_.Commit(failed),
+            CommitResult::kTryAgain);  // sent again: one failure all the same
   ASSERT_EQ(table_.Lease(Worker("w1"), 1, now_)[0].attempt(), 2);
   failed.set_attempt(2);
   EXPECT_EQ(table_.Commit(failed), CommitResult::kCommitted);

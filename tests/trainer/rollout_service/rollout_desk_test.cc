@@ -1,11 +1,10 @@
 #include "trainer/rollout_service/rollout_desk.h"
 
-#include <thread>
-
 #include <gtest/gtest.h>
 
-#include "absl/synchronization/notification.h"
+#include <thread>
 
+#include "absl/synchronization/notification.h"
 #include "tests/trainer/trajectories.h"
 
 namespace switchyard {
@@ -40,10 +39,12 @@ class RolloutDeskTest : public ::testing::Test {
     for (const std::string& episode : active) request.add_active_episode_ids(episode);
     LeaseResponse result;
     absl::Notification done;
-    desk_.Lease(request, [] { return false; }, [&](LeaseResponse response) {
-      result = std::move(response);
-      done.Notify();
-    });
+    desk_.Lease(
+        request, [] { return false; },
+        [&](LeaseResponse response) {
+          result = std::move(response);
+          done.Notify();
+        });
     done.WaitForNotification();
     return result;
   }
@@ -99,8 +100,10 @@ TEST_F(RolloutDeskTest, AWaitingRequestIsAnsweredWhenAStepBegins) {
 TEST_F(RolloutDeskTest, TheFirstWorkerLeavesAFairShare) {
   Lease("w1", 0);
   Lease("w2", 0);
-  std::jthread learner([&] { (void)desk_.CollectStep(Plan(10), [&](const CollectProgress& p) {
-    return p.num_committed < 1; }); });
+  std::jthread learner([&] {
+    (void)desk_.CollectStep(Plan(10),
+                            [&](const CollectProgress& p) { return p.num_committed < 1; });
+  });
   LeaseResponse first;
   while (first.leases_size() == 0) first = Lease("w1", 10, /*wait_ms=*/30000);
   EXPECT_EQ(first.leases_size(), 5);
@@ -109,7 +112,8 @@ TEST_F(RolloutDeskTest, TheFirstWorkerLeavesAFairShare) {
 }
 
 TEST_F(RolloutDeskTest, ForgedTrajectoriesAreDroppedAndTheirEpisodesRunAgain) {
-  std::jthread learner([&] { (void)desk_.CollectStep(Plan(1), [](const CollectProgress&) { return true; }); });
+  std::jthread learner(
+      [&] { (void)desk_.CollectStep(Plan(1), [](const CollectProgress&) { return true; }); });
   LeaseResponse lease;
   while (lease.leases_size() == 0) lease = Lease("w1", 1, 30000);
   Trajectory forged = MakeTrajectory(lease.leases(0).spec());

@@ -1,9 +1,9 @@
 #include "trainer/rollout_service/trajectory_check.h"
 
+#include <gtest/gtest.h>
+
 #include <cmath>
 #include <functional>
-
-#include <gtest/gtest.h>
 
 #include "tests/trainer/trajectories.h"
 
@@ -19,7 +19,9 @@ absl::Status CheckAfter(const std::function<void(Trajectory&)>& change) {
   return CheckTrajectory(t, spec, kVocabulary);
 }
 
-TEST(TrajectoryCheckTest, AWellFormedTrajectoryPasses) { EXPECT_TRUE(CheckAfter([](Trajectory&) {}).ok()); }
+TEST(TrajectoryCheckTest, AWellFormedTrajectoryPasses) {
+  EXPECT_TRUE(CheckAfter([](Trajectory&) {}).ok());
+}
 
 TEST(TrajectoryCheckTest, ForgedOrStaleOnesAreRefused) {
   const std::vector<std::function<void(Trajectory&)>> faults = {

@@ -31,7 +31,8 @@ TEST(WeightPublisherTest, ChunksMakeUpTheTensorsOfTheManifest) {
     }
     ASSERT_EQ(stream.size(), manifest.total_bytes());
     for (const WeightTensor& t : manifest.tensors()) {
-      EXPECT_EQ(Crc32c(std::string_view(stream).substr(t.offset(), t.num_bytes())), t.crc32c()) << t.name();
+      EXPECT_EQ(Crc32c(std::string_view(stream).substr(t.offset(), t.num_bytes())), t.crc32c())
+          << t.name();
     }
   }
 }
