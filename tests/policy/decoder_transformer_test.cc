@@ -7,10 +7,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
 #include <vector>
 
 #include "policy/decoder.h"
+#include "policy/policy_folder.h"
 #include "policy/sampler.h"
+#include "policy/tokenizer.h"
 #include "policy/transformer.h"
 #include "tests/policy/test_weights.h"
 #include "tests/policy/tiny_policy.h"
@@ -18,9 +24,11 @@
 namespace switchyard {
 namespace {
 
-std::vector<float> DecoderLogprobs(const ModelConfig& config, const std::vector<uint32_t>& ids,
-                                   double temperature) {
-  const auto decoder = NewCpuDecoder(config, RandomPolicyWeights(config, 1), 1).value();
+using Weights = std::shared_ptr<const PolicyWeights>;
+
+std::vector<float> DecoderLogprobs(const ModelConfig& config, const Weights& weights,
+                                   const std::vector<uint32_t>& ids, double temperature) {
+  const auto decoder = NewCpuDecoder(config, weights, 1).value();
   const auto cache = decoder->NewCache();
   const DecodeRow row = {cache.get(), ids, true};
   const std::vector<float> logits = decoder->Decode({&row, 1}).value()[0];
@@ -34,11 +42,11 @@ std::vector<float> DecoderLogprobs(const ModelConfig& config, const std::vector<
 }
 
 // All sequences in one pack.
-std::vector<float> TransformerLogprobs(const ModelConfig& config,
+std::vector<float> TransformerLogprobs(const ModelConfig& config, const Weights& initial,
                                        const std::vector<std::vector<uint32_t>>& sequences,
                                        double temperature) {
   const ParameterLayout layout(config, HeadKind::kLanguageModel);
-  ReplicatedTestWeights weights(layout, at::kFloat, *RandomPolicyWeights(config, 1));
+  ReplicatedTestWeights weights(layout, at::kFloat, *initial);
   Transformer model(config, HeadKind::kLanguageModel, &weights);
   std::vector<int64_t> ids, positions, offsets = {0}, rows, targets;
   for (const std::vector<uint32_t>& sequence : sequences) {
@@ -62,17 +70,64 @@ std::vector<float> TransformerLogprobs(const ModelConfig& config,
   return std::vector<float>(scores.data_ptr<float>(), scores.data_ptr<float>() + scores.numel());
 }
 
+// An episode, piece by piece: given, then what the policy writes, and so on.
+constexpr const char* kEpisode[] = {
+    "Question: Which currency is used in the country whose capital is Lima?\n",
+    "<think> I need a country.</think><search> Atlas: Which country has the capital Lima?</search>",
+    "\n\n<information>The country with the capital Lima is Peru.</information>\n\n",
+    "<think> I need a currency.</think><search> Ledger: What is the currency of Peru?</search>",
+    "\n\n<information>The currency of Peru is Sol.</information>\n\n",
+    "<think> I know it.</think><answer> Sol</answer>"};
+
+// The largest difference over the tokens that the policy writes.
+double LargestGapInTheEpisode(const std::string& folder) {
+  const ModelConfig config = LoadModelConfig(folder).value();
+  const Weights weights = LoadPolicyWeights(folder, config).value();
+  const auto tokenizer = Tokenizer::Load(folder).value();
+  std::vector<uint32_t> ids;
+  std::vector<bool> is_sampled;
+  for (size_t i = 0; i < std::size(kEpisode); ++i) {
+    for (uint32_t id : tokenizer->Encode(kEpisode[i])) {
+      ids.push_back(id);
+      is_sampled.push_back(i % 2 == 1);
+    }
+  }
+  const std::vector<float> expected = DecoderLogprobs(config, weights, ids, 1.0);
+  const std::vector<float> actual = TransformerLogprobs(config, weights, {ids}, 1.0);
+  double largest = 0;
+  for (size_t t = 0; t + 1 < ids.size(); ++t) {
+    const double gap = std::abs(static_cast<double>(actual[t]) - expected[t]);
+    if (is_sampled[t + 1]) largest = std::max(largest, gap);
+  }
+  std::printf("%s: %zu tokens, largest difference %.2g\n", folder.c_str(), ids.size(), largest);
+  return largest;
+}
+
+TEST(DecoderTransformerTest, LogprobsOfAnEpisodeAgreeForTheQuickstartsPolicy) {
+  EXPECT_LE(LargestGapInTheEpisode("data/quickstart/policy"), 1e-5);
+}
+
+// Another policy's folder, such as SmolLM2's, can be named: it is too large for the tree.
+TEST(DecoderTransformerTest, LogprobsOfAnEpisodeAgreeForThePolicyThatIsNamed) {
+  const char* folder = std::getenv("SWITCHYARD_TEST_POLICY");
+  if (folder == nullptr) GTEST_SKIP() << "set SWITCHYARD_TEST_POLICY to a policy folder";
+  EXPECT_LE(LargestGapInTheEpisode(folder), 1e-4);
+}
+
 TEST(DecoderTransformerTest, LogprobsAgreeForBothFamilies) {
   for (const ModelConfig& config : {TinyLlamaConfig(), TinyQwenConfig()}) {
+    const Weights weights = RandomPolicyWeights(config, 1);
     for (double temperature : {1.0, 0.7}) {
       std::vector<std::vector<uint32_t>> sequences;
       std::vector<float> expected;
       for (int64_t length : {2, 33, 150, 71}) {
         sequences.push_back(RandomTokens(config, length, length));
-        const std::vector<float> logprobs = DecoderLogprobs(config, sequences.back(), temperature);
+        const std::vector<float> logprobs =
+            DecoderLogprobs(config, weights, sequences.back(), temperature);
         expected.insert(expected.end(), logprobs.begin(), logprobs.end());
       }
-      const std::vector<float> actual = TransformerLogprobs(config, sequences, temperature);
+      const std::vector<float> actual =
+          TransformerLogprobs(config, weights, sequences, temperature);
       ASSERT_EQ(actual.size(), expected.size());
       for (size_t i = 0; i < actual.size(); ++i)
         ASSERT_NEAR(actual[i], expected[i], 1e-5) << "token " << i;
