@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Starts the pool emulator of a config, runs a command against it, and ends the emulator.
+# Starts a pool on this machine, runs a command against it, and ends the pool.
 #
-#   launch/with_pool.sh --config FILE [--log FILE] -- COMMAND…
+#   launch/with_pool.sh --config FILE [--log FILE] -- COMMAND…             the pool emulator of a config
+#   launch/with_pool.sh --gguf FILE --name NAME [--log FILE] -- COMMAND…   a real model, by llama.cpp's server
 #   launch/with_pool.sh --config configs/quickstart.yaml -- build/bin/switchyard ask --config configs/quickstart.yaml \
 #     --policy data/quickstart/policy "What is the capital of Peru?"
 #
-# The command finds the emulator's address in $SWITCHYARD_POOL_URL ("http://127.0.0.1:41234"), which configs use as
+# The command finds the pool's address in $SWITCHYARD_POOL_URL ("http://127.0.0.1:41234"), which configs use as
 # base_url: "${SWITCHYARD_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it.
 set -euo pipefail
 set -m
@@ -14,16 +15,19 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/with_pool.sh
 source launch/supervise.sh
 
-config='' log=''
+config='' gguf='' name='' log=''
 while (($#)); do
   case "$1" in
-    --config | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --config | --gguf | --name | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done
-[[ -n $config ]] || usage_error "--config is missing"
+[[ -n $config || -n $gguf ]] || usage_error "--config or --gguf is missing"
+[[ -z $config || -z $gguf ]] || usage_error "--config and --gguf name two pools; give one"
+[[ -z $gguf || -n $name ]] || usage_error "--name is missing: what the model of --gguf is called"
+[[ $gguf == /* || -e $gguf || ! -e $caller/$gguf ]] || gguf=$caller/$gguf
 [[ $config == /* || -e $config || ! -e $caller/$config ]] || config=$caller/$config
 (($#)) || usage_error "the command is missing"
 
@@ -39,18 +43,20 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-"${dies_with_us[@]}" build/bin/switchyard pool --config "$config" --port 0 </dev/null >"$scratch/address" 2>"$log" &
+program=(build/bin/switchyard pool --config "$config" --port 0)
+[[ -z $gguf ]] || program=(.venv/bin/python launch/llama_server.py --gguf "$gguf" --name "$name")
+"${dies_with_us[@]}" "${program[@]}" </dev/null >"$scratch/address" 2>"$log" &
 pool=$!
 for ((i = 0; i < 300; i++)); do
-  url=$(grep -aoEm1 'http://[^ ]+:[0-9]+' "$scratch/address" || true)
+  url=$(grep -aoEm1 'http://[^ ]+:[0-9]+' "$scratch/address" 2>/dev/null || true)
   [[ -z $url ]] || break
-  kill -0 "$pool" 2>/dev/null || { cat "$log" >&2; fail "the pool emulator did not start"; }
+  kill -0 "$pool" 2>/dev/null || { cat "$log" >&2; fail "the pool did not start"; }
   sleep 0.1
 done
-[[ -n $url ]] || fail "the pool emulator said no address within 30 s (its log: $log)"
+[[ -n $url ]] || fail "the pool said no address within 30 s (its log: $log)"
 export SWITCHYARD_POOL_URL=$url
 
 status=0
 run_forwarding "$@" || status=$?
-kill -0 "$pool" 2>/dev/null || say "the pool emulator ended before the command did (its log: $log)"
+kill -0 "$pool" 2>/dev/null || say "the pool ended before the command did (its log: $log)"
 exit "$status"

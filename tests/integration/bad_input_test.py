@@ -94,6 +94,14 @@ class BadInputTest(unittest.TestCase):
         self.assertEqual(result.returncode, 1, result.stdout)
         self.assertIn("127.0.0.1:9", result.stdout + result.stderr)
 
+    def test_a_real_pool_without_its_model(self):
+        def with_pool(*flags):
+            return subprocess.run([ROOT / "launch/with_pool.sh", *flags, "--", "true"], capture_output=True, text=True)
+
+        self.assert_fails(with_pool("--gguf", "/nowhere/m.gguf", "--name", "m"), 1, "there is no file /nowhere/m.gguf")
+        self.assert_fails(with_pool("--gguf", "/nowhere/m.gguf"), 2, "--name is missing")
+        self.assert_fails(with_pool("--gguf", "m.gguf", "--name", "m", "--config", CONFIG), 2, "give one")
+
     def test_an_unreachable_learner(self):
         result = run_command("worker", "--config", CONFIG, "--learner", "127.0.0.1:9", "--set",
                              "worker.reconnect_timeout_s=1", environment=self.environment)
