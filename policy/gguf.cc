@@ -9,39 +9,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "policy/float_bits.h"
+#include "policy/gguf_types.h"
 
 namespace switchyard {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "weight files are read in place");
-
-// ggml_type: `block_elements` elements are stored in `block_bytes` bytes.
-struct TypeInfo {
-  uint32_t type;
-  const char* name;
-  int64_t block_elements;
-  int64_t block_bytes;
-};
-constexpr uint32_t kF32 = 0, kF16 = 1, kQ4_1 = 3, kQ8_0 = 8, kBf16 = 30;
-constexpr TypeInfo kTypes[] = {
-    {kF32, "F32", 1, 4},      {kF16, "F16", 1, 2},      {2, "Q4_0", 32, 18},
-    {kQ4_1, "Q4_1", 32, 20},  {6, "Q5_0", 32, 22},      {7, "Q5_1", 32, 24},
-    {kQ8_0, "Q8_0", 32, 34},  {9, "Q8_1", 32, 36},      {10, "Q2_K", 256, 84},
-    {11, "Q3_K", 256, 110},   {12, "Q4_K", 256, 144},   {13, "Q5_K", 256, 176},
-    {14, "Q6_K", 256, 210},   {15, "Q8_K", 256, 292},   {16, "IQ2_XXS", 256, 66},
-    {17, "IQ2_XS", 256, 74},  {18, "IQ3_XXS", 256, 98}, {19, "IQ1_S", 256, 50},
-    {20, "IQ4_NL", 32, 18},   {21, "IQ3_S", 256, 110},  {22, "IQ2_S", 256, 82},
-    {23, "IQ4_XS", 256, 136}, {24, "I8", 1, 1},         {25, "I16", 1, 2},
-    {26, "I32", 1, 4},        {27, "I64", 1, 8},        {28, "F64", 1, 8},
-    {29, "IQ1_M", 256, 56},   {kBf16, "BF16", 1, 2}};
-
-const TypeInfo* FindType(uint32_t type) {
-  for (const TypeInfo& info : kTypes) {
-    if (info.type == type) return &info;
-  }
-  return nullptr;
-}
 
 // Metadata value types.
 enum class ValueType : uint32_t {
@@ -244,7 +217,7 @@ absl::Status PlaceTensor(const TensorInfo& info, uint64_t alignment, std::string
   const auto fail = [&](const auto&... what) {
     return absl::DataLossError(absl::StrCat("tensor ", tensor->name, ": ", what...));
   };
-  const TypeInfo* type = FindType(tensor->type);
+  const GgufType* type = FindGgufType(tensor->type);
   if (type == nullptr) return fail("unknown type ", tensor->type);
   const int64_t row = tensor->shape.empty() ? 1 : tensor->shape.back();
   if (row % type->block_elements != 0) {
@@ -340,38 +313,7 @@ absl::Status Parse(std::string_view bytes, std::map<std::string, GgufFile::Value
   return CheckNoOverlaps(*tensors);
 }
 
-template <typename T>
-T Load(const char* bytes) {
-  T value;
-  std::memcpy(&value, bytes, sizeof(T));
-  return value;
-}
-
-// f16 scale, 32 × i8: scale · q.
-void DequantizeQ8(const char* block, float* out) {
-  const float scale = FloatFromF16(Load<uint16_t>(block));
-  for (int i = 0; i < 32; ++i)
-    out[i] = scale * static_cast<float>(static_cast<int8_t>(block[2 + i]));
-}
-
-// f16 scale, f16 minimum, 16 bytes of two 4-bit numbers (low half: elements 0…15): scale · q +
-// minimum.
-void DequantizeQ4(const char* block, float* out) {
-  const float scale = FloatFromF16(Load<uint16_t>(block));
-  const float minimum = FloatFromF16(Load<uint16_t>(block + 2));
-  for (int i = 0; i < 16; ++i) {
-    const uint8_t pair = static_cast<uint8_t>(block[4 + i]);
-    out[i] = scale * static_cast<float>(pair & 15) + minimum;
-    out[i + 16] = scale * static_cast<float>(pair >> 4) + minimum;
-  }
-}
-
 }  // namespace
-
-const char* GgufTypeName(uint32_t type) {
-  const TypeInfo* info = FindType(type);
-  return info == nullptr ? "unknown" : info->name;
-}
 
 absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(const std::string& path) {
   auto result = std::unique_ptr<GgufFile>(new GgufFile());
@@ -393,24 +335,13 @@ const GgufTensor* GgufFile::Find(const std::string& name) const {
 }
 
 absl::StatusOr<HostTensor> GgufFile::Read(const GgufTensor& tensor) const {
-  HostTensor result{tensor.shape, {}};
-  const char* bytes = tensor.bytes.data();
-  const int64_t n = tensor.num_elements;
-  const uint32_t type = tensor.type;
-  if (type != kF32 && type != kF16 && type != kBf16 && type != kQ8_0 && type != kQ4_1) {
+  if (!CanReadGgufType(tensor.type)) {
     return absl::InvalidArgumentError(absl::StrCat(
-        path(), ": tensor ", tensor.name, " is ", GgufTypeName(type),
+        path(), ": tensor ", tensor.name, " is ", GgufTypeName(tensor.type),
         "; F32, F16, BF16, Q8_0 and Q4_1 are read: convert the file to one of them first"));
   }
-  result.values.resize(n);
-  float* out = result.values.data();
-  if (type == kF32 && n > 0) std::memcpy(out, bytes, tensor.bytes.size());
-  for (int64_t i = 0; type == kF16 && i < n; ++i)
-    out[i] = FloatFromF16(Load<uint16_t>(bytes + 2 * i));
-  for (int64_t i = 0; type == kBf16 && i < n; ++i)
-    out[i] = FloatFromBf16(Load<uint16_t>(bytes + 2 * i));
-  for (int64_t i = 0; type == kQ8_0 && i < n; i += 32) DequantizeQ8(bytes + i / 32 * 34, out + i);
-  for (int64_t i = 0; type == kQ4_1 && i < n; i += 32) DequantizeQ4(bytes + i / 32 * 20, out + i);
+  HostTensor result{tensor.shape, std::vector<float>(tensor.num_elements)};
+  FloatsFromGguf(tensor.type, tensor.bytes, result.values);
   return result;
 }
 

@@ -27,9 +27,6 @@ struct GgufTensor {
   std::string_view bytes;
 };
 
-// "Q4_1" of ggml_type 3, …
-const char* GgufTypeName(uint32_t type);
-
 // A file open for reading, memory-mapped. Immutable; any thread.
 class GgufFile {
  public:

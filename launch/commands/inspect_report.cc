@@ -13,6 +13,7 @@
 #include "common/status_macros.h"
 #include "policy/gguf.h"
 #include "policy/gguf_policy.h"
+#include "policy/gguf_types.h"
 #include "policy/policy_folder.h"
 #include "policy/safetensors.h"
 #include "trainer/checkpoint.h"
