@@ -29,7 +29,7 @@ while (($#)); do
   esac
 done
 [[ -n $config ]] || usage_error "--config is missing"
-[[ $config == /* || -e $config || ! -e $caller/$config ]] || config=$caller/$config
+config=$(from_caller "$config")
 [[ $ranks =~ ^[1-9][0-9]*$ ]] || usage_error "--ranks must be a number from 1, not '$ranks'"
 [[ $workers =~ ^[0-9]+$ ]] || usage_error "--workers must be a number from 0, not '$workers'"
 switchyard=build/bin/switchyard

@@ -1,6 +1,11 @@
 # Functions for the launchers of this folder (sourced by them): start programs in process groups of their own, pass
 # signals on once, and leave nothing behind. The sourcing script has `set -m`, so that Ctrl-C at a terminal reaches it
-# alone, and names itself in $me.
+# alone, names itself in $me, and the folder that it was called from in $caller.
+
+# A path as the caller meant it: one that is not here, but where the launcher was called from ($caller).
+from_caller() {
+  if [[ -n $1 && $1 != /* && ! -e $1 && -e $caller/$1 ]]; then echo "$caller/$1"; else echo "$1"; fi
+}
 
 # Runs a command and waits for it, passing INT, TERM and USR1 on to it; returns its status.
 run_forwarding() {

@@ -27,8 +27,8 @@ done
 [[ -n $config || -n $gguf ]] || usage_error "--config or --gguf is missing"
 [[ -z $config || -z $gguf ]] || usage_error "--config and --gguf name two pools; give one"
 [[ -z $gguf || -n $name ]] || usage_error "--name is missing: what the model of --gguf is called"
-[[ $gguf == /* || -e $gguf || ! -e $caller/$gguf ]] || gguf=$caller/$gguf
-[[ $config == /* || -e $config || ! -e $caller/$config ]] || config=$caller/$config
+gguf=$(from_caller "$gguf")
+config=$(from_caller "$config")
 (($#)) || usage_error "the command is missing"
 
 scratch=$(mktemp -d)
