@@ -141,8 +141,10 @@ class Evaluation {
                    arm.name.c_str(), progress.num_done, progress.num_questions, progress.em,
                    progress.num_done < progress.num_questions ? "" : "\n");
     };
-    SY_ASSIGN_OR_RETURN(ArmScores scores, RunArm(arm, questions_, options_, runner));
-    arms_.push_back(std::move(scores));
+    absl::StatusOr<ArmScores> scores = RunArm(arm, questions_, options_, runner);
+    if (!scores.ok() && is_terminal) std::fputc('\n', stderr);  // off the line of the progress
+    SY_RETURN_IF_ERROR(scores.status());
+    arms_.push_back(*std::move(scores));
     return absl::OkStatus();
   }
 
