@@ -86,6 +86,10 @@ class CpuDecoder final : public Decoder {
   void Linear(const std::vector<float>& x, const PackedMatrix& weight,
               const std::vector<float>& bias, std::vector<float>& y) const;
   void Norm(const std::vector<float>& weight);
+  // Each of `num_heads` heads [D] in place.
+  void NormHeads(float* heads, int64_t num_heads, const std::vector<float>& weight) const {
+    RmsNorm(heads, num_heads, shape_.head_width, weight.data(), config_.norm_epsilon, heads);
+  }
   std::vector<std::vector<float>> SplitLogits(std::span<const DecodeRow> rows) const;
 
   // Constant after construction.
@@ -170,6 +174,10 @@ void CpuDecoder::Attend(int64_t layer) {
     const Token& token = tokens_[n];
     float* queries = &qkv_[n * qkv_width()];
     float* keys = queries + query_width();
+    if (config_.is_qk_normed) {
+      NormHeads(queries, shape_.num_heads, weights.query_norm);
+      NormHeads(keys, shape_.num_kv_heads, weights.key_norm);
+    }
     RotateHeads(queries, shape_.num_heads + shape_.num_kv_heads, shape_.head_width,
                 rope_.cosines(token.position), rope_.sines(token.position));
     token.cache->Store(layer, token.position, keys, keys + kv_width());

@@ -96,9 +96,18 @@ absl::Status ReadArchitecture(const KeyReader& reader, ModelConfig* config) {
     config->is_qkv_biased = true;
     SY_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
     if (is_sliding) return reader.Fail("'use_sliding_window' is not supported");
+  } else if (type == "qwen3") {
+    config->architecture = Architecture::kQwen3;
+    config->is_qk_normed = true;
+    SY_ASSIGN_OR_RETURN(const bool is_biased, reader.Bool("attention_bias", false));
+    SY_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
+    if (is_biased || is_sliding) {
+      return reader.Fail(
+          "'attention_bias' and 'use_sliding_window' are not supported for model_type qwen3");
+    }
   } else {
     return reader.Fail(
-        absl::StrCat("model_type '", type, "' is not supported (llama and qwen2 are)"));
+        absl::StrCat("model_type '", type, "' is not supported (llama, qwen2 and qwen3 are)"));
   }
   SY_ASSIGN_OR_RETURN(const std::string activation, reader.String("hidden_act", "silu"));
   if (activation != "silu") {
@@ -118,8 +127,10 @@ absl::Status ReadShape(const KeyReader& reader, ModelConfig* config) {
                       reader.Integer("num_hidden_layers", std::nullopt, 1, kMaxLayers));
   SY_ASSIGN_OR_RETURN(config->num_heads, size("num_attention_heads", std::nullopt));
   SY_ASSIGN_OR_RETURN(config->num_kv_heads, size("num_key_value_heads", config->num_heads));
-  SY_ASSIGN_OR_RETURN(config->head_width, size("head_dim", config->width / config->num_heads));
-  const bool is_qwen = config->architecture == Architecture::kQwen2;
+  const bool is_qwen3 = config->architecture == Architecture::kQwen3;
+  SY_ASSIGN_OR_RETURN(config->head_width,
+                      size("head_dim", is_qwen3 ? 128 : config->width / config->num_heads));
+  const bool is_qwen = config->architecture != Architecture::kLlama;
   SY_ASSIGN_OR_RETURN(config->max_positions,
                       size("max_position_embeddings", is_qwen ? 32768 : 2048));
   if (config->num_heads % config->num_kv_heads != 0) {
@@ -128,7 +139,7 @@ absl::Status ReadShape(const KeyReader& reader, ModelConfig* config) {
                                     ")"));
   }
   if (config->head_width % 2 != 0) return reader.Fail("'head_dim' must be even");
-  if (!reader.Has("head_dim") && config->width % config->num_heads != 0) {
+  if (!reader.Has("head_dim") && !is_qwen3 && config->width % config->num_heads != 0) {
     return reader.Fail("'num_attention_heads' must divide 'hidden_size'");
   }
   if (config->num_heads * config->head_width > kMaxDimension) {
@@ -185,7 +196,31 @@ absl::Status ReadEndTokens(const KeyReader& reader, ModelConfig* config) {
   return absl::OkStatus();
 }
 
+const char* TransformersClass(Architecture architecture) {
+  switch (architecture) {
+    case Architecture::kLlama:
+      return "LlamaForCausalLM";
+    case Architecture::kQwen2:
+      return "Qwen2ForCausalLM";
+    case Architecture::kQwen3:
+      return "Qwen3ForCausalLM";
+  }
+  return "";
+}
+
 }  // namespace
+
+const char* ArchitectureName(Architecture architecture) {
+  switch (architecture) {
+    case Architecture::kLlama:
+      return "llama";
+    case Architecture::kQwen2:
+      return "qwen2";
+    case Architecture::kQwen3:
+      return "qwen3";
+  }
+  return "";
+}
 
 std::vector<double> ModelConfig::RopeFrequencies() const {
   std::vector<double> frequencies(head_width / 2);
@@ -239,10 +274,10 @@ absl::Status AddEndTokens(const std::string& generation_config_json, const std::
 }
 
 std::string ModelConfigToJson(const ModelConfig& config, const std::string& torch_dtype) {
-  const bool is_qwen = config.architecture == Architecture::kQwen2;
+  const bool is_qwen = config.architecture != Architecture::kLlama;
   nlohmann::ordered_json json;
-  json["architectures"] = {is_qwen ? "Qwen2ForCausalLM" : "LlamaForCausalLM"};
-  json["model_type"] = is_qwen ? "qwen2" : "llama";
+  json["architectures"] = {TransformersClass(config.architecture)};
+  json["model_type"] = ArchitectureName(config.architecture);
   json["hidden_act"] = "silu";
   json["vocab_size"] = config.vocabulary_size;
   json["hidden_size"] = config.width;
@@ -265,7 +300,7 @@ std::string ModelConfigToJson(const ModelConfig& config, const std::string& torc
   json["initializer_range"] = config.initializer_range;
   json["tie_word_embeddings"] = config.is_tied;
   if (is_qwen) json["use_sliding_window"] = false;
-  if (!is_qwen) json["attention_bias"] = false;
+  if (config.architecture != Architecture::kQwen2) json["attention_bias"] = false;
   json["bos_token_id"] = nullptr;
   json["eos_token_id"] = nullptr;
   if (config.end_token_ids.size() == 1) json["eos_token_id"] = config.end_token_ids[0];

@@ -10,7 +10,10 @@
 
 namespace switchyard {
 
-enum class Architecture { kLlama, kQwen2 };
+enum class Architecture { kLlama, kQwen2, kQwen3 };
+
+// model_type of config.json: "llama", "qwen2", "qwen3".
+const char* ArchitectureName(Architecture architecture);
 
 // RoPE scaling "llama3" (Llama 3.1+); factor 1 means none.
 struct RopeScaling {
@@ -35,6 +38,7 @@ struct ModelConfig {
   double norm_epsilon = 1e-5;
   double initializer_range = 0.02;      // standard deviation of random weights
   bool is_qkv_biased = false;           // Qwen2
+  bool is_qk_normed = false;            // Qwen3: RMSNorm of each query and key head
   bool is_tied = false;                 // the head's weight is the embedding's
   std::vector<uint32_t> end_token_ids;  // eos_token_id of config.json and generation_config.json
 

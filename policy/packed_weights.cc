@@ -45,6 +45,10 @@ PackedLayer PackLayer(const ModelConfig& config, const PolicyWeights& weights, i
       packed.qkv_bias.insert(packed.qkv_bias.end(), bias.begin(), bias.end());
     }
   }
+  if (config.is_qk_normed) {
+    packed.query_norm = weights.Find(prefix + "self_attn.q_norm.weight")->values;
+    packed.key_norm = weights.Find(prefix + "self_attn.k_norm.weight")->values;
+  }
   packed.attention_output = PackStacked(weights, prefix, {"self_attn.o_proj.weight"});
   packed.mlp_norm = weights.Find(prefix + "post_attention_layernorm.weight")->values;
   packed.gate_up = PackStacked(weights, prefix, {"mlp.gate_proj.weight", "mlp.up_proj.weight"});

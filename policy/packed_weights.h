@@ -15,6 +15,8 @@ struct PackedLayer {
   std::vector<float> attention_norm;  // [C]
   PackedMatrix qkv;                   // [(H + 2 num_kv_heads) D, C]: queries, keys, values
   std::vector<float> qkv_bias;        // the same outputs; empty if the policy has none
+  std::vector<float> query_norm;      // [D]; empty if the policy has none
+  std::vector<float> key_norm;        // [D]
   PackedMatrix attention_output;      // [C, H D]
   std::vector<float> mlp_norm;        // [C]
   PackedMatrix gate_up;               // [2 intermediate_width, C]: gates, then ups

@@ -38,6 +38,10 @@ BlockLayout TransformerBlock(const ModelConfig& config, int64_t layer) {
     add("self_attn.k_proj.bias", {kv_rows});
     add("self_attn.v_proj.bias", {kv_rows});
   }
+  if (config.is_qk_normed) {
+    add("self_attn.q_norm.weight", {config.head_width});
+    add("self_attn.k_norm.weight", {config.head_width});
+  }
   add("self_attn.o_proj.weight", {config.width, query_rows});
   add("post_attention_layernorm.weight", {config.width});
   add("mlp.gate_proj.weight", {config.intermediate_width, config.width});

@@ -11,6 +11,21 @@
 namespace switchyard {
 namespace {
 
+// RMSNorm of each query and key head over its own elements; values pass through. Source: Qwen3.
+at::Tensor NormHeads(const at::Tensor& qkv, const at::Tensor& query_norm,
+                     const at::Tensor& key_norm, const ModelConfig& config) {
+  const at::Tensor heads = qkv.view({qkv.size(0), -1, config.head_width});  // [T, H + 2K, D]
+  const auto normed = [&](int64_t first, int64_t count, const at::Tensor& weight) {
+    return at::rms_norm(heads.narrow(1, first, count), {config.head_width}, weight,
+                        config.norm_epsilon);
+  };
+  return at::cat({normed(0, config.num_heads, query_norm),
+                  normed(config.num_heads, config.num_kv_heads, key_norm),
+                  heads.narrow(1, config.num_heads + config.num_kv_heads, config.num_kv_heads)},
+                 /*dim=*/1)
+      .view(qkv.sizes());
+}
+
 // Rotates query and key heads, x = (x₁, x₂) by halves → (x₁ cos − x₂ sin, x₂ cos + x₁ sin); values
 // pass through. Source: Su et al. 2021, in Hugging Face's half-split order.
 at::Tensor Rotate(const at::Tensor& qkv, const BlockContext& context) {
@@ -42,6 +57,10 @@ std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& co
   take({width});
   take({qkv_rows, width});
   if (config.is_qkv_biased) take({qkv_rows});
+  if (config.is_qk_normed) {
+    take({config.head_width});
+    take({config.head_width});
+  }
   take({width, query_rows});
   take({width});
   take({2 * config.intermediate_width, width});
@@ -58,16 +77,18 @@ at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weig
   const at::Tensor& input_norm = weights[next++];
   const at::Tensor& qkv_weight = weights[next++];
   const at::Tensor qkv_bias = config.is_qkv_biased ? weights[next++] : at::Tensor();
+  const at::Tensor query_norm = config.is_qk_normed ? weights[next++] : at::Tensor();
+  const at::Tensor key_norm = config.is_qk_normed ? weights[next++] : at::Tensor();
   const at::Tensor& output_weight = weights[next++];
   const at::Tensor& post_norm = weights[next++];
   const at::Tensor& gate_up_weight = weights[next++];
   const at::Tensor& down_weight = weights[next++];
 
   const at::Tensor normed = at::rms_norm(x, {config.width}, input_norm, config.norm_epsilon);
-  const at::Tensor qkv =
-      Rotate(at::linear(normed, qkv_weight, qkv_bias), context);  // [T, (H + 2K) · D]
-  const at::Tensor attended =
-      PackedAttention(qkv, context.attention, config.num_heads, config.num_kv_heads);
+  at::Tensor qkv = at::linear(normed, qkv_weight, qkv_bias);  // [T, (H + 2K) · D]
+  if (config.is_qk_normed) qkv = NormHeads(qkv, query_norm, key_norm, config);
+  const at::Tensor attended = PackedAttention(Rotate(qkv, context), context.attention,
+                                              config.num_heads, config.num_kv_heads);
   const at::Tensor y = x + at::linear(attended, output_weight);  // [T, C]
   const at::Tensor gate_up = at::linear(
       at::rms_norm(y, {config.width}, post_norm, config.norm_epsilon), gate_up_weight);  // [T, 2I]

@@ -20,8 +20,9 @@ struct BlockContext {
 };
 
 // A block's flat buffer [P] as the tensors that BlockForward uses, fused where they are adjacent:
-// input norm [C], qkv [(H+2K)·D, C], its bias [(H+2K)·D] if biased, output [C, H·D], post-attention
-// norm [C], gate and up [2I, C], down [C, I]. Works for weights and gradients alike.
+// input norm [C], qkv [(H+2K)·D, C], its bias [(H+2K)·D] if biased, query and key head norms [D]
+// each if normed, output [C, H·D], post-attention norm [C], gate and up [2I, C], down [C, I]. Works
+// for weights and gradients alike.
 std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config);
 
 // x [T, C] → [T, C]: x + attention(norm(x)), then + SwiGLU(norm(·)). `weights` as SplitBlock gives

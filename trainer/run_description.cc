@@ -29,8 +29,8 @@ std::string DescribePolicy(const RunConfig& config, const ModelConfig& model) {
   return absl::StrFormat(
       "# policy: %s, %d layers, width %d, vocabulary %d: %d parameters%s%s\n"
       "# memory: %.1f MiB per rank for weights, gradients and optimizer, beside activations\n",
-      model.architecture == Architecture::kLlama ? "llama" : "qwen2", model.num_layers, model.width,
-      model.vocabulary_size, policy, has_critic ? ", and a critic of the same size" : "",
+      ArchitectureName(model.architecture), model.num_layers, model.width, model.vocabulary_size,
+      policy, has_critic ? ", and a critic of the same size" : "",
       has_reference ? ", and a reference policy" : "", bytes / kMiB);
 }
 

@@ -124,7 +124,7 @@ absl::Status Convert(const ConvertFlags& flags) {
       SavePolicyFolder(flags.to, policy.config, *policy.weights, format, tokenizer, policy.texts));
   const ParameterLayout layout(policy.config, HeadKind::kLanguageModel);
   std::printf("wrote %s: %s, %lld layers, %.1f M parameters, %s\n", flags.to.c_str(),
-              policy.config.architecture == Architecture::kQwen2 ? "qwen2" : "llama",
+              ArchitectureName(policy.config.architecture),
               static_cast<long long>(policy.config.num_layers), layout.num_parameters() / 1e6,
               flags.format.c_str());
   if (!std::filesystem::exists(flags.to + "/tokenizer.json", error)) {

@@ -40,7 +40,7 @@ Json TensorRow(const std::string& name, const std::string& dtype, const std::vec
 }
 
 void AddShape(const ModelConfig& config, Json* report) {
-  (*report)["architecture"] = config.architecture == Architecture::kQwen2 ? "qwen2" : "llama";
+  (*report)["architecture"] = ArchitectureName(config.architecture);
   (*report)["parameters"] = ParameterLayout(config, HeadKind::kLanguageModel).num_parameters();
   (*report)["vocabulary_tokens"] = config.vocabulary_size;
   (*report)["layers"] = config.num_layers;

@@ -114,8 +114,8 @@ TEST(DecoderTransformerTest, LogprobsOfAnEpisodeAgreeForThePolicyThatIsNamed) {
   EXPECT_LE(LargestGapInTheEpisode(folder), 1e-4);
 }
 
-TEST(DecoderTransformerTest, LogprobsAgreeForBothFamilies) {
-  for (const ModelConfig& config : {TinyLlamaConfig(), TinyQwenConfig()}) {
+TEST(DecoderTransformerTest, LogprobsAgreeForEveryFamily) {
+  for (const ModelConfig& config : {TinyLlamaConfig(), TinyQwenConfig(), TinyQwen3Config()}) {
     const Weights weights = RandomPolicyWeights(config, 1);
     for (double temperature : {1.0, 0.7}) {
       std::vector<std::vector<uint32_t>> sequences;

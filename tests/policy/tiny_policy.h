@@ -45,6 +45,16 @@ inline ModelConfig TinyQwenConfig() {
   return config;
 }
 
+// Query and key heads normed, no bias, heads wider than the width's share.
+inline ModelConfig TinyQwen3Config() {
+  ModelConfig config = TinyLlamaConfig();
+  config.architecture = Architecture::kQwen3;
+  config.head_width = 10;
+  config.norm_epsilon = 1e-6;
+  config.is_qk_normed = true;
+  return config;
+}
+
 // Weights of a scale that keeps activations near 1, so that logits differ clearly.
 inline std::shared_ptr<const PolicyWeights> RandomPolicyWeights(const ModelConfig& config,
                                                                 uint64_t seed) {

@@ -120,6 +120,9 @@ TEST(TransformerTest, GradientsOfScoresEqualFiniteDifferences) {
                  ScoreLoss);
   CheckGradients(SmallConfig(/*is_biased=*/true, /*is_tied=*/false), HeadKind::kLanguageModel,
                  ScoreLoss);
+  ModelConfig normed = SmallConfig(/*is_biased=*/false, /*is_tied=*/true);
+  normed.is_qk_normed = true;
+  CheckGradients(normed, HeadKind::kLanguageModel, ScoreLoss);
 }
 
 TEST(TransformerTest, GradientsOfValuesEqualFiniteDifferences) {

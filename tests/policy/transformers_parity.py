@@ -46,6 +46,12 @@ RANDOM_QWEN2 = {
     "tie_word_embeddings": False,
     "initializer_range": 0.08,
 }
+RANDOM_QWEN3 = RANDOM_QWEN2 | {
+    "model_type": "qwen3",
+    "head_dim": 64,
+    "attention_bias": False,
+    "tie_word_embeddings": True,
+}
 # Heads wider than hidden_size / num_attention_heads, and a scaling that shows within some hundred tokens.
 RANDOM_LLAMA3 = RANDOM_QWEN2 | {
     "model_type": "llama",
@@ -198,6 +204,7 @@ def main():
         smollm2 = (scratch / "smollm2", tokenizer, sequences)
         model, theirs = check_random("qwen2", RANDOM_QWEN2, scratch / "qwen2", smollm2, arguments, failures)
         check_that_biases_matter(model, theirs, sequences, failures)
+        check_random("qwen3", RANDOM_QWEN3, scratch / "qwen3", smollm2, arguments, failures)
         check_random("llama3", RANDOM_LLAMA3, scratch / "llama3", smollm2, arguments, failures)
     sys.exit(1 if failures.count else 0)
 
