@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "common/check.h"
@@ -70,13 +71,19 @@ at::Tensor SequenceCosines(const at::Tensor& table, const at::Tensor& positions,
 }  // namespace
 
 struct Transformer::Impl {
-  Impl(const ModelConfig& model_config, HeadKind head_kind, WeightProvider* provider)
-      : config(model_config), head(head_kind), layout(model_config, head_kind), weights(provider) {}
+  Impl(const ModelConfig& model_config, HeadKind head_kind, WeightProvider* provider,
+       TransformerOptions transformer_options)
+      : config(model_config),
+        options(transformer_options),
+        head(head_kind),
+        layout(model_config, head_kind),
+        weights(provider) {}
 
   // Makes the tables reach the largest position.
   void GrowRotationTables(const at::Tensor& positions);
 
   const ModelConfig config;
+  const TransformerOptions options;
   const HeadKind head;
   const ParameterLayout layout;
   WeightProvider* const weights;
@@ -85,6 +92,7 @@ struct Transformer::Impl {
 
 // Angles are made in f64, so that no type or device gives other tables.
 void Transformer::Impl::GrowRotationTables(const at::Tensor& positions) {
+  if (positions.size(0) == 0) return;
   const int64_t needed = positions.max().item<int64_t>() + 1;
   SY_CHECK(needed <= config.max_positions)
       << "position " << needed - 1 << " of at most " << config.max_positions;
@@ -112,17 +120,18 @@ namespace {
 
 class ForwardPassImpl final : public ForwardPass {
  public:
-  ForwardPassImpl(const ModelConfig& config, const ParameterLayout& layout, WeightProvider* weights,
+  ForwardPassImpl(const ModelConfig& config, const TransformerOptions& options,
+                  const ParameterLayout& layout, WeightProvider* weights,
                   const PackedTokens& tokens, bool is_tied, bool with_gradient)
       : config_(config),
+        options_(options),
         layout_(layout),
         weights_(weights),
         token_ids_(tokens.token_ids),
         is_tied_(is_tied),
         with_gradient_(with_gradient) {}
 
-  // Embedding and transformer blocks. `context` is needed here only: each graph keeps what its
-  // backward uses.
+  // Embedding and transformer blocks.
   void Run(BlockContext context, const at::Tensor& cosines, const at::Tensor& sines,
            const at::Tensor& positions);
 
@@ -133,6 +142,14 @@ class ForwardPassImpl final : public ForwardPass {
   void BackwardValues(const at::Tensor& d_values) override;
 
  private:
+  // What the head uses, acquired as long as this lives.
+  struct HeadWeights {
+    HeadWeights(WeightProvider* provider, int head_block, int output_block)
+        : head(provider, head_block), output(provider, output_block) {}
+    AcquiredWeights head, output;
+  };
+
+  bool is_empty() const { return token_ids_.size(0) == 0; }
   int head_block() const { return static_cast<int>(layout_.blocks().size()) - 1; }
   // The block that holds the output weight [V, C], at the end of its buffer.
   int output_block() const { return is_tied_ ? 0 : head_block(); }
@@ -140,42 +157,74 @@ class ForwardPassImpl final : public ForwardPass {
     const int64_t n = config_.vocabulary_size * config_.width;
     return flat.narrow(0, flat.size(0) - n, n).view({config_.vocabulary_size, config_.width});
   }
+  // A block's graph from `input` on, or its output alone without gradient.
+  BlockGraph RunBlock(const at::Tensor& input, const at::Tensor& flat) const;
+  void PrefetchAfter(int block);
   at::Tensor NormedRows(const at::Tensor& rows, const at::Tensor& norm_weight, BlockGraph* graph);
   at::Tensor BackwardHead(const std::vector<at::Tensor>& gradients, const at::Tensor& d_output);
   void BackwardBlocks(at::Tensor d_hidden);
+  at::Tensor BackwardBlock(int block, const at::Tensor& flat, const at::Tensor& d_output);
 
   const ModelConfig& config_;
+  const TransformerOptions& options_;
   const ParameterLayout& layout_;
   WeightProvider* const weights_;
   const at::Tensor token_ids_;
   const bool is_tied_;
   const bool with_gradient_;
+  BlockContext context_;
   at::Tensor hidden_;               // [T, C] after the last block
-  std::vector<BlockGraph> blocks_;  // with gradient only
+  std::vector<BlockGraph> blocks_;  // with gradient only; inputs alone if they are recomputed
   BlockGraph head_;                 // its output: normed rows [N, C], or values [N]
+  // From ScoreTokens until its backward has left the head, which uses the largest weights of all.
+  std::optional<HeadWeights> head_weights_;
   at::Tensor target_ids_;
   double temperature_ = 1.0;
   TokenLogprobs scores_;
 };
 
+void ForwardPassImpl::PrefetchAfter(int block) {
+  weights_->PrefetchWeights(block + 1);
+  if (block + 1 == head_block() && output_block() != head_block()) {
+    weights_->PrefetchWeights(output_block());
+  }
+}
+
+BlockGraph ForwardPassImpl::RunBlock(const at::Tensor& input, const at::Tensor& flat) const {
+  BlockGraph graph;
+  graph.weights = MakeLeaves(SplitBlock(flat, config_), with_gradient_);
+  graph.input = MakeLeaves({input}, with_gradient_)[0];
+  graph.output = BlockForward(graph.input, graph.weights, context_);
+  return graph;
+}
+
 void ForwardPassImpl::Run(BlockContext context, const at::Tensor& cosines, const at::Tensor& sines,
                           const at::Tensor& positions) {
-  const c10::AutoGradMode grad_mode(with_gradient_);
+  context_ = std::move(context);
   {
     const AcquiredWeights embedding(weights_, 0);
+    PrefetchAfter(0);
     const c10::NoGradGuard no_grad;
     hidden_ = at::embedding(embedding.flat().view({config_.vocabulary_size, config_.width}),
                             token_ids_);  // [T, C]
   }
-  context.cosines = SequenceCosines(cosines, positions, hidden_.scalar_type());
-  context.sines = SequenceCosines(sines, positions, hidden_.scalar_type());
+  if (!is_empty()) {
+    context_.cosines = SequenceCosines(cosines, positions, hidden_.scalar_type());
+    context_.sines = SequenceCosines(sines, positions, hidden_.scalar_type());
+  }
+  const c10::AutoGradMode grad_mode(with_gradient_ && !options_.recompute_activations);
   for (int block = 1; block < head_block(); ++block) {
     const AcquiredWeights acquired(weights_, block);
+    PrefetchAfter(block);
+    if (is_empty()) continue;
     BlockGraph graph;
-    graph.weights = MakeLeaves(SplitBlock(acquired.flat(), config_), with_gradient_);
-    graph.input = MakeLeaves({hidden_}, with_gradient_)[0];
-    graph.output = BlockForward(graph.input, graph.weights, context);
-    hidden_ = graph.output.detach();
+    if (options_.recompute_activations) {
+      graph.input = hidden_;
+      hidden_ = BlockForward(hidden_, SplitBlock(acquired.flat(), config_), context_);
+    } else {
+      graph = RunBlock(hidden_, acquired.flat());
+      hidden_ = graph.output.detach();
+    }
     if (with_gradient_) blocks_.push_back(std::move(graph));
   }
 }
@@ -192,32 +241,37 @@ at::Tensor ForwardPassImpl::NormedRows(const at::Tensor& rows, const at::Tensor&
 TokenScores ForwardPassImpl::ScoreTokens(const at::Tensor& rows, const at::Tensor& target_ids,
                                          double temperature) {
   const c10::AutoGradMode grad_mode(with_gradient_);
-  const AcquiredWeights head(weights_, head_block());
-  const AcquiredWeights output(weights_, output_block());
+  SY_CHECK(!head_weights_) << "a pass with gradient scores once";
+  head_weights_.emplace(weights_, head_block(), output_block());
+  if (with_gradient_) weights_->PrefetchWeights(head_block() - 1);
   BlockGraph graph;
-  graph.output = NormedRows(rows, head.flat().narrow(0, 0, config_.width), &graph);
-  TokenLogprobs scores = TokenLogprobForward(graph.output.detach(), OutputWeight(output.flat()),
-                                             target_ids, temperature);
+  graph.output =
+      NormedRows(rows, head_weights_->head.flat().narrow(0, 0, config_.width), &graph);  // [N, C]
+  TokenLogprobs scores = TokenLogprobForward(
+      graph.output.detach(), OutputWeight(head_weights_->output.flat()), target_ids, temperature);
   const TokenScores result = {scores.logprobs, scores.entropies};
   if (with_gradient_) {
-    SY_CHECK(!head_.output.defined()) << "a pass with gradient scores once";
     head_ = std::move(graph);
     scores_ = std::move(scores);
     target_ids_ = target_ids;
     temperature_ = temperature;
+  } else {
+    head_weights_.reset();
   }
   return result;
 }
 
 at::Tensor ForwardPassImpl::Values(const at::Tensor& rows) {
   const c10::AutoGradMode grad_mode(with_gradient_);
-  const AcquiredWeights head(weights_, head_block());
+  SY_CHECK(!head_weights_) << "a pass with gradient gives values once";
+  head_weights_.emplace(weights_, head_block(), output_block());
+  if (with_gradient_) weights_->PrefetchWeights(head_block() - 1);
+  const at::Tensor flat = head_weights_->head.flat();
   BlockGraph graph;
-  const at::Tensor normed =
-      NormedRows(rows, head.flat().narrow(0, 0, config_.width), &graph);  // [N, C]
+  const at::Tensor normed = NormedRows(rows, flat.narrow(0, 0, config_.width), &graph);  // [N, C]
   const auto leaves =
-      MakeLeaves({head.flat().narrow(0, config_.width, config_.width).view({1, config_.width}),
-                  head.flat().narrow(0, 2 * config_.width, 1)},
+      MakeLeaves({flat.narrow(0, config_.width, config_.width).view({1, config_.width}),
+                  flat.narrow(0, 2 * config_.width, 1)},
                  with_gradient_);
   graph.weights.insert(graph.weights.end(), leaves.begin(), leaves.end());
   const at::ScalarType type = normed.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
@@ -225,17 +279,19 @@ at::Tensor ForwardPassImpl::Values(const at::Tensor& rows) {
       at::linear(normed.to(type), leaves[0].to(type), leaves[1].to(type)).squeeze(1);  // [N]
   const at::Tensor values = graph.output.detach();
   if (with_gradient_) {
-    SY_CHECK(!head_.output.defined()) << "a pass with gradient gives values once";
     head_ = std::move(graph);
+  } else {
+    head_weights_.reset();
   }
   return values;
 }
 
-// The head's own graph backward, the head's gradient ready. Returns d_hidden [T, C].
+// The head's own graph backward; the head is left for good. Returns d_hidden [T, C].
 at::Tensor ForwardPassImpl::BackwardHead(const std::vector<at::Tensor>& gradients,
                                          const at::Tensor& d_output) {
   hidden_.reset();
   const at::Tensor d_hidden = BackwardGraph(std::exchange(head_, {}), gradients, d_output);
+  head_weights_.reset();
   weights_->GradientReady(head_block());
   return d_hidden;
 }
@@ -243,45 +299,44 @@ at::Tensor ForwardPassImpl::BackwardHead(const std::vector<at::Tensor>& gradient
 void ForwardPassImpl::BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies) {
   SY_CHECK(with_gradient_ && scores_.logprobs.defined())
       << "BackwardScores follows one ScoreTokens with gradient";
-  at::Tensor d_hidden;
-  {
-    const AcquiredWeights head(weights_, head_block());
-    const AcquiredWeights output(weights_, output_block());
-    const at::Tensor d_normed =
-        TokenLogprobBackward(head_.output.detach(), OutputWeight(output.flat()), target_ids_,
-                             temperature_, std::exchange(scores_, {}), d_logprobs, d_entropies,
-                             OutputWeight(weights_->GradientBuffer(output_block())));  // [N, C]
-    d_hidden = BackwardHead({weights_->GradientBuffer(head_block()).narrow(0, 0, config_.width)},
-                            d_normed);
-  }
-  BackwardBlocks(std::move(d_hidden));
+  const at::Tensor d_normed = TokenLogprobBackward(
+      head_.output.detach(), OutputWeight(head_weights_->output.flat()), target_ids_, temperature_,
+      std::exchange(scores_, {}), d_logprobs, d_entropies,
+      OutputWeight(weights_->GradientBuffer(output_block())));  // [N, C]
+  BackwardBlocks(
+      BackwardHead({weights_->GradientBuffer(head_block()).narrow(0, 0, config_.width)}, d_normed));
 }
 
 void ForwardPassImpl::BackwardValues(const at::Tensor& d_values) {
   SY_CHECK(with_gradient_ && head_.output.defined())
       << "BackwardValues follows one Values with gradient";
-  at::Tensor d_hidden;
-  {
-    const AcquiredWeights head(weights_, head_block());
-    const at::Tensor flat = weights_->GradientBuffer(head_block());
-    d_hidden = BackwardHead({flat.narrow(0, 0, config_.width),
-                             flat.narrow(0, config_.width, config_.width).view({1, config_.width}),
-                             flat.narrow(0, 2 * config_.width, 1)},
-                            d_values.to(head_.output.scalar_type()));
+  const at::Tensor flat = weights_->GradientBuffer(head_block());
+  BackwardBlocks(
+      BackwardHead({flat.narrow(0, 0, config_.width),
+                    flat.narrow(0, config_.width, config_.width).view({1, config_.width}),
+                    flat.narrow(0, 2 * config_.width, 1)},
+                   d_values.to(head_.output.scalar_type())));
+}
+
+at::Tensor ForwardPassImpl::BackwardBlock(int block, const at::Tensor& flat,
+                                          const at::Tensor& d_output) {
+  BlockGraph graph = std::move(blocks_.back());
+  blocks_.pop_back();
+  if (options_.recompute_activations) {
+    const c10::AutoGradMode grad_mode(true);
+    graph = RunBlock(graph.input, flat);
   }
-  BackwardBlocks(std::move(d_hidden));
+  SY_CHECK(graph.weights[0].is_alias_of(flat)) << "block " << block << " came back in other memory";
+  return BackwardGraph(std::move(graph), SplitBlock(weights_->GradientBuffer(block), config_),
+                       d_output);
 }
 
 void ForwardPassImpl::BackwardBlocks(at::Tensor d_hidden) {
   for (int block = head_block() - 1; block >= 1; --block) {
     {
       const AcquiredWeights acquired(weights_, block);
-      BlockGraph graph = std::move(blocks_.back());
-      blocks_.pop_back();
-      SY_CHECK(graph.weights[0].is_alias_of(acquired.flat()))
-          << "block " << block << " came back in other memory";
-      d_hidden = BackwardGraph(std::move(graph),
-                               SplitBlock(weights_->GradientBuffer(block), config_), d_hidden);
+      if (block > 1) weights_->PrefetchWeights(block - 1);
+      if (!is_empty()) d_hidden = BackwardBlock(block, acquired.flat(), d_hidden);
     }
     weights_->GradientReady(block);
   }
@@ -294,8 +349,9 @@ void ForwardPassImpl::BackwardBlocks(at::Tensor d_hidden) {
 
 }  // namespace
 
-Transformer::Transformer(const ModelConfig& config, HeadKind head, WeightProvider* weights)
-    : impl_(std::make_unique<Impl>(config, head, weights)) {}
+Transformer::Transformer(const ModelConfig& config, HeadKind head, WeightProvider* weights,
+                         TransformerOptions options)
+    : impl_(std::make_unique<Impl>(config, head, weights, options)) {}
 
 Transformer::~Transformer() = default;
 
@@ -308,9 +364,11 @@ std::unique_ptr<ForwardPass> Transformer::Forward(const PackedTokens& tokens, bo
   impl_->GrowRotationTables(tokens.positions);
   BlockContext context;
   context.config = &impl_->config;
-  context.attention = PlanAttention(tokens.offsets, tokens.token_ids.device());
+  if (tokens.token_ids.size(0) > 0) {
+    context.attention = PlanAttention(tokens.offsets, tokens.token_ids.device());
+  }
   auto pass = std::make_unique<ForwardPassImpl>(
-      impl_->config, impl_->layout, impl_->weights, tokens,
+      impl_->config, impl_->options, impl_->layout, impl_->weights, tokens,
       impl_->config.is_tied && impl_->head == HeadKind::kLanguageModel, with_gradient);
   pass->Run(std::move(context), impl_->cosines, impl_->sines, tokens.positions);
   return pass;

@@ -15,7 +15,8 @@
 namespace switchyard {
 
 // Packed sequences: no padding. Sequence b is tokens [offsets[b], offsets[b+1]); it attends to
-// itself only.
+// itself only. T = 0 (offsets {0}) is a pass that computes nothing but asks its weight provider for
+// the same as any other: what a rank without tokens does while the others have some.
 struct PackedTokens {
   at::Tensor token_ids;          // [T] int64, on the compute device
   at::Tensor positions;          // [T] int64, from 0 in each sequence
@@ -49,10 +50,18 @@ class ForwardPass {
   virtual void BackwardValues(const at::Tensor& d_values) = 0;
 };
 
+struct TransformerOptions {
+  // A pass with gradient keeps only each transformer block's input [T, C] and computes the block
+  // again in the backward.
+  bool recompute_activations = false;
+  int64_t max_head_chunk_bytes = int64_t{40} << 20;  // of the head's [chunk, V] buffers
+};
+
 class Transformer {
  public:
   // `weights` must outlive this object, and this object every ForwardPass.
-  Transformer(const ModelConfig& config, HeadKind head, WeightProvider* weights);
+  Transformer(const ModelConfig& config, HeadKind head, WeightProvider* weights,
+              TransformerOptions options = {});
   ~Transformer();
 
   const ParameterLayout& layout() const;

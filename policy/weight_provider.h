@@ -18,6 +18,9 @@ class WeightProvider {
   // refers to it.
   virtual at::Tensor AcquireWeights(int block) = 0;
   virtual void ReleaseWeights(int block) = 0;
+  // `block` will be acquired next but one: a provider that fetches weights may begin to. Every call
+  // is followed by that AcquireWeights.
+  virtual void PrefetchWeights(int /*block*/) {}
 
   // The flat f32 [P] buffer (f64 where the weights are) into which the backward of `block` adds its
   // gradient; then GradientReady(block) once the backward has left it for good (the tied embedding:

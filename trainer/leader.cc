@@ -256,8 +256,10 @@ absl::Status Leader::CheckNotEmpty(const Collected& collected) const {
 }
 
 absl::Status Leader::Publish() {
-  return is_supervised() ? absl::OkStatus()
-                         : source_->PublishWeights(policy_version(), update_->ExportPolicy());
+  if (is_supervised()) return absl::OkStatus();
+  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
+  SY_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
+  return source_->PublishWeights(policy_version(), std::move(policy));
 }
 
 absl::Status Leader::SaveCheckpoint() {
@@ -268,7 +270,8 @@ absl::Status Leader::SaveCheckpoint() {
   contents.num_ranks = parts_.communicator->size();
   contents.code_version = parts_.code_version;
   contents.learner = state_;
-  contents.models = update_->Save();
+  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kSave, .step = step_, .batch = {}}));
+  SY_ASSIGN_OR_RETURN(contents.models, update_->Save());
   contents.config = model_;
   contents.policy_folder = config_.policy().path();
   contents.config_yaml = ConfigToYaml(config_);

@@ -13,6 +13,7 @@
 #include "trainer/device.h"
 #include "trainer/leader.h"
 #include "trainer/policy_update.h"
+#include "trainer/rank_groups.h"
 #include "trainer/run_folder.h"
 #include "trainer/step_message.h"
 
@@ -44,7 +45,8 @@ absl::StatusOr<ModelConfig> ShareModelConfig(const LearnerParts& parts) {
   return ParseModelConfig(json, "rank 0's config.json");
 }
 
-UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& model) {
+UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& model,
+                                const RankGroups& groups) {
   UpdateOptions options;
   options.config = parts.config->trainer();
   options.model = model;
@@ -55,7 +57,7 @@ UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& mo
   options.compute_type = parts.config->policy().compute_type() == PolicyConfig::ELEMENT_TYPE_BF16
                              ? at::kBFloat16
                              : at::kFloat;
-  options.communicator = parts.communicator;
+  options.groups = &groups;
   return options;
 }
 
@@ -73,23 +75,46 @@ absl::StatusOr<std::optional<LoadedCheckpoint>> FindCheckpoint(const LearnerPart
   return std::optional<LoadedCheckpoint>(std::move(loaded));
 }
 
+// Rank 0 alone knows whether there is a checkpoint to go on from.
+absl::StatusOr<bool> ShareWhetherToRestore(Communicator& communicator, bool mine) {
+  int64_t value = mine ? 1 : 0;
+  const CommBuffer buffer{.data = &value, .num_elements = 1, .type = CommType::kInt64};
+  SY_RETURN_IF_ERROR(communicator.Broadcast("is_resumed", buffer, /*root=*/0)->Wait());
+  return value != 0;
+}
+
+// Rank 0 reads the policy to start from, and a checkpoint if there is one: their whole copies are
+// freed before the run begins.
+absl::Status LoadModels(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate& update,
+                        std::optional<LoadedCheckpoint>& checkpoint) {
+  {
+    SY_ASSIGN_OR_RETURN(const auto initial,
+                        LoadPolicyWeights(parts.config->policy().path(), model));
+    SY_RETURN_IF_ERROR(update.Initialize(initial.get()));
+  }
+  SY_ASSIGN_OR_RETURN(checkpoint, FindCheckpoint(parts));
+  SY_RETURN_IF_ERROR(ShareWhetherToRestore(*parts.communicator, checkpoint.has_value()).status());
+  if (!checkpoint.has_value()) return absl::OkStatus();
+  SY_RETURN_IF_ERROR(update.Restore(&checkpoint->models));
+  checkpoint->models.clear();
+  LogInfo("step=", checkpoint->manifest.step(), " checkpoint=", checkpoint->folder, " | resumed");
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RunOutcome> Lead(const LearnerParts& parts, const ModelConfig& model,
                                 PolicyUpdate& update) {
-  SY_ASSIGN_OR_RETURN(const auto initial, LoadPolicyWeights(parts.config->policy().path(), model));
-  SY_RETURN_IF_ERROR(update.Initialize(*initial));
-  SY_ASSIGN_OR_RETURN(const std::optional<LoadedCheckpoint> checkpoint, FindCheckpoint(parts));
-  if (checkpoint.has_value()) {
-    SY_RETURN_IF_ERROR(update.Restore(checkpoint->models));
-    LogInfo("step=", checkpoint->manifest.step(), " checkpoint=", checkpoint->folder, " | resumed");
-  }
-  SY_RETURN_IF_ERROR(update.Synchronize());
+  std::optional<LoadedCheckpoint> checkpoint;
+  SY_RETURN_IF_ERROR(LoadModels(parts, model, update, checkpoint));
   Leader leader(parts, model, &update);
   SY_RETURN_IF_ERROR(leader.Start(checkpoint.has_value() ? &checkpoint->manifest : nullptr));
   return leader.Run();
 }
 
 absl::StatusOr<RunOutcome> Follow(const LearnerParts& parts, PolicyUpdate& update) {
-  SY_RETURN_IF_ERROR(update.Synchronize());
+  SY_RETURN_IF_ERROR(update.Initialize(nullptr));
+  SY_ASSIGN_OR_RETURN(const bool is_resumed,
+                      ShareWhetherToRestore(*parts.communicator, /*mine=*/false));
+  if (is_resumed) SY_RETURN_IF_ERROR(update.Restore(nullptr));
   while (true) {
     std::string bytes;
     SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "step_message", bytes, /*root=*/0));
@@ -101,6 +126,12 @@ absl::StatusOr<RunOutcome> Follow(const LearnerParts& parts, PolicyUpdate& updat
         SY_RETURN_IF_ERROR(
             update.Run(message.batch, message.step, message.kl_coefficient).status());
         break;
+      case StepMessage::Kind::kExport:
+        SY_RETURN_IF_ERROR(update.ExportPolicy().status());
+        break;
+      case StepMessage::Kind::kSave:
+        SY_RETURN_IF_ERROR(update.Save().status());
+        break;
       case StepMessage::Kind::kStop:
         return message.is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;
     }
@@ -111,7 +142,9 @@ absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
   SetThreads(*parts.config, parts.communicator->local_size());
   SY_RETURN_IF_ERROR(CheckSameConfig(parts));
   SY_ASSIGN_OR_RETURN(const ModelConfig model, ShareModelConfig(parts));
-  PolicyUpdate update(MakeUpdateOptions(parts, model));
+  SY_ASSIGN_OR_RETURN(const auto groups,
+                      RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));
+  PolicyUpdate update(MakeUpdateOptions(parts, model, *groups));
   SY_ASSIGN_OR_RETURN(const RunOutcome outcome, parts.communicator->rank() == 0
                                                     ? Lead(parts, model, update)
                                                     : Follow(parts, update));

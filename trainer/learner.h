@@ -7,7 +7,7 @@
 //   cost windows ─▶ rewards ◀─────────┘                 (kWait now and then)
 //                      │ batch ── kUpdate ──────────────────▶ batch
 //                      ▼                                       ▼
-//              PolicyUpdate.Run ◀──── all-reduced gradients ────▶ PolicyUpdate.Run
+//              PolicyUpdate.Run ◀─── blocks and gradients ────▶ PolicyUpdate.Run
 //                      │ weights, version + 1
 //                      ├─▶ TrajectorySource ─▶ workers
 //                      ├─▶ metrics.jsonl, trajectories/, progress

@@ -56,50 +56,51 @@ void Add(const ObjectiveSums& from, ObjectiveSums& to) {
 
 PolicyUpdate::PolicyUpdate(UpdateOptions options)
     : options_(std::move(options)),
-      policy_(options_.model, HeadKind::kLanguageModel,
-              MakeWeightOptions("policy", /*is_trainable=*/true), options_.communicator) {
+      policy_(options_.model, HeadKind::kLanguageModel, MakeTransformerOptions(),
+              MakeWeightOptions("policy", /*is_trainable=*/true), options_.groups) {
   if (options_.config.algorithm() == TrainerConfig::ALGORITHM_PPO) {
-    critic_ = std::make_unique<TrainableModel>(options_.model, HeadKind::kValue,
-                                               MakeWeightOptions("critic", /*is_trainable=*/true),
-                                               options_.communicator);
+    critic_ = std::make_unique<TrainableModel>(
+        options_.model, HeadKind::kValue, MakeTransformerOptions(),
+        MakeWeightOptions("critic", /*is_trainable=*/true), options_.groups);
   }
   if (NeedsReference(options_.config)) {
-    reference_weights_ = std::make_unique<ReplicatedWeights>(
+    reference_weights_ = std::make_unique<ShardedWeights>(
         ParameterLayout(options_.model, HeadKind::kLanguageModel),
-        MakeWeightOptions("reference", /*is_trainable=*/false), options_.communicator);
+        MakeWeightOptions("reference", /*is_trainable=*/false), options_.groups);
     reference_ = std::make_unique<Transformer>(options_.model, HeadKind::kLanguageModel,
-                                               reference_weights_.get());
+                                               reference_weights_.get(), MakeTransformerOptions());
   }
 }
 
-absl::Status PolicyUpdate::Initialize(const PolicyWeights& initial) {
+absl::Status PolicyUpdate::Initialize(const PolicyWeights* initial) {
   SY_RETURN_IF_ERROR(policy_.Load(initial));
-  if (critic_ != nullptr) SY_RETURN_IF_ERROR(critic_->Load(CriticFrom(initial, options_.model)));
   if (reference_weights_ != nullptr) SY_RETURN_IF_ERROR(reference_weights_->Load(initial));
-  return absl::OkStatus();
+  if (critic_ == nullptr) return absl::OkStatus();
+  if (initial == nullptr) return critic_->Load(nullptr);
+  const PolicyWeights critic = CriticFrom(*initial, options_.model);
+  return critic_->Load(&critic);
 }
 
-absl::Status PolicyUpdate::Synchronize() {
-  SY_RETURN_IF_ERROR(policy_.Synchronize());
-  if (critic_ != nullptr) SY_RETURN_IF_ERROR(critic_->Synchronize());
-  if (reference_weights_ != nullptr) SY_RETURN_IF_ERROR(reference_weights_->Synchronize());
-  return absl::OkStatus();
+TransformerOptions PolicyUpdate::MakeTransformerOptions() const {
+  return {.recompute_activations = options_.config.recompute_activations(),
+          .max_head_chunk_bytes = int64_t{options_.config.max_head_chunk_mib()} << 20};
 }
 
 WeightOptions PolicyUpdate::MakeWeightOptions(const std::string& name, bool is_trainable) const {
   return {.name = name,
           .device = options_.device,
           .compute_type = options_.compute_type,
-          .is_trainable = is_trainable};
+          .is_trainable = is_trainable,
+          .sharding = options_.config.sharding()};
 }
 
 absl::StatusOr<MicroBatches> PolicyUpdate::PackMine(const Batch& batch, int64_t first,
                                                     int64_t end) const {
   std::vector<int64_t> lengths;
   for (int64_t b = first; b < end; ++b) lengths.push_back(batch.length(b));
-  SY_ASSIGN_OR_RETURN(PackingPlan plan, PackTrajectories(lengths, options_.communicator->size(),
+  SY_ASSIGN_OR_RETURN(PackingPlan plan, PackTrajectories(lengths, options_.groups->world().size(),
                                                          options_.config.max_micro_batch_tokens()));
-  MicroBatches mine = std::move(plan[options_.communicator->rank()]);
+  MicroBatches mine = std::move(plan[options_.groups->world().rank()]);
   for (std::vector<int>& places : mine) {
     for (int& place : places) place += static_cast<int>(first);
   }
@@ -112,12 +113,13 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
   SY_ASSIGN_OR_RETURN(const MicroBatches mine, PackMine(batch, 0, batch.num_trajectories()));
   const auto score = [&](Transformer& model, const char* name) {
     return ScoreLogprobs(model, batch, mine, options_.temperature, options_.device,
-                         *options_.communicator, name);
+                         options_.groups->world(), name);
   };
   BatchScores scores;
   scores.sampler_logprobs.assign(batch.sampler_logprobs.begin(), batch.sampler_logprobs.end());
   if (reference_ != nullptr) {
     SY_ASSIGN_OR_RETURN(scores.reference_logprobs, score(*reference_, "reference_logprobs"));
+    reference_weights_->FreeSpares();
   }
   // With one mini-batch the policy's own log-probabilities at the update are the old ones.
   if (config.loss().importance_cap() > 0.0 && config.mini_batches() > 1) {
@@ -125,7 +127,7 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
   }
   if (critic_ != nullptr) {
     SY_ASSIGN_OR_RETURN(scores.values, ScoreValues(critic_->transformer(), batch, mine,
-                                                   options_.device, *options_.communicator));
+                                                   options_.device, options_.groups->world()));
   }
   scores.credit = AssignCredit(config, batch,
                                {.old_logprobs = scores.sampler_logprobs,
@@ -175,11 +177,10 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
 
 absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const BatchScores& scores,
                                                   const MiniBatch& mini, ObjectiveSums& sums) {
-  ReplicatedWeights& weights = policy_.weights();
-  weights.ZeroGradients();
+  ShardedWeights& weights = policy_.weights();
+  weights.gradients().Zero();
   for (size_t i = 0; i < mini.mine.size(); ++i) {
-    if (i + 1 == mini.mine.size()) weights.ReduceFromNowOn();
-    if (mini.mine[i].empty()) continue;
+    if (i + 1 == mini.mine.size()) weights.gradients().ReduceFromNowOn();
     const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
     const auto forward = policy_.transformer().Forward(on_device.tokens, /*with_gradient=*/true);
@@ -190,7 +191,7 @@ absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const Batc
     forward->BackwardScores(ToDevice(objective.d_logprobs, options_.device),
                             ToDevice(objective.d_entropies, options_.device));
   }
-  SY_RETURN_IF_ERROR(weights.FinishReduction());
+  SY_RETURN_IF_ERROR(weights.gradients().Finish());
   const OptimizerConfig& optimizer = options_.config.optimizer();
   return policy_.OptimizerStep(
       optimizer, ScheduledLearningRate(optimizer, optimizer.learning_rate(), mini.step,
@@ -221,11 +222,10 @@ Objective PolicyUpdate::ComputeObjective(const MicroBatch& micro, const BatchSco
 absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const BatchScores& scores,
                                                   const MiniBatch& mini, ValueSums& sums) {
   const CriticConfig& config = options_.config.critic();
-  ReplicatedWeights& weights = critic_->weights();
-  weights.ZeroGradients();
+  ShardedWeights& weights = critic_->weights();
+  weights.gradients().Zero();
   for (size_t i = 0; i < mini.mine.size(); ++i) {
-    if (i + 1 == mini.mine.size()) weights.ReduceFromNowOn();
-    if (mini.mine[i].empty()) continue;
+    if (i + 1 == mini.mine.size()) weights.gradients().ReduceFromNowOn();
     const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
     const auto forward = critic_->transformer().Forward(on_device.tokens, /*with_gradient=*/true);
@@ -240,7 +240,7 @@ absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const Batc
     sums.clipped_tokens += static_cast<double>(loss.clipped_tokens);
     forward->BackwardValues(ToDevice(loss.d_values, options_.device));
   }
-  SY_RETURN_IF_ERROR(weights.FinishReduction());
+  SY_RETURN_IF_ERROR(weights.gradients().Finish());
   const OptimizerConfig& optimizer = options_.config.optimizer();
   return critic_->OptimizerStep(
       optimizer,
@@ -261,28 +261,33 @@ absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
                           &metrics.value_clipped_tokens};
   std::vector<double> values;
   for (const double* sum : sums) values.push_back(*sum);
-  SY_RETURN_IF_ERROR(SumOverRanks(*options_.communicator, "update_metrics", values));
+  SY_RETURN_IF_ERROR(SumOverRanks(options_.groups->world(), "update_metrics", values));
   for (size_t i = 0; i < values.size(); ++i) *sums[i] = values[i];
   return absl::OkStatus();
 }
 
-UpdateState PolicyUpdate::Save() const {
-  UpdateState state = {{"policy", policy_.Save()}};
-  if (critic_ != nullptr) state["critic"] = critic_->Save();
+absl::StatusOr<UpdateState> PolicyUpdate::Save() const {
+  UpdateState state;
+  SY_ASSIGN_OR_RETURN(state["policy"], policy_.Save());
+  if (critic_ == nullptr) return state;
+  SY_ASSIGN_OR_RETURN(state["critic"], critic_->Save());
   return state;
 }
 
-absl::Status PolicyUpdate::Restore(const UpdateState& state) {
-  const auto policy = state.find("policy");
-  SY_CHECK(policy != state.end()) << "a state without a policy";
-  SY_RETURN_IF_ERROR(policy_.Restore(policy->second));
-  if (critic_ == nullptr) return absl::OkStatus();
-  const auto critic = state.find("critic");
-  if (critic == state.end()) {
+absl::Status PolicyUpdate::Restore(const UpdateState* state) {
+  if (state == nullptr) {
+    SY_RETURN_IF_ERROR(policy_.Restore(nullptr));
+    return critic_ == nullptr ? absl::OkStatus() : critic_->Restore(nullptr);
+  }
+  const auto policy = state->find("policy");
+  SY_CHECK(policy != state->end()) << "a state without a policy";
+  const auto critic = state->find("critic");
+  if (critic_ != nullptr && critic == state->end()) {
     return absl::FailedPreconditionError(
         "the checkpoint has no critic: it was not written by trainer.algorithm ppo");
   }
-  return critic_->Restore(critic->second);
+  SY_RETURN_IF_ERROR(policy_.Restore(&policy->second));
+  return critic_ == nullptr ? absl::OkStatus() : critic_->Restore(&critic->second);
 }
 
 }  // namespace switchyard

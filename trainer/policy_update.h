@@ -3,8 +3,8 @@
 // and the reference policy (KL).
 //
 //   batch ─▶ reference log-probabilities, values ─▶ advantages ─▶ per mini-batch:
-//     pack over ranks ─▶ per micro-batch: forward ─▶ loss on [n] vectors ─▶ backward ─▶ all-reduce
-//     ─▶ clip ─▶ AdamW
+//     pack over ranks ─▶ per micro-batch: forward ─▶ loss on [n] vectors ─▶ backward
+//     ─▶ gradients summed over ranks ─▶ clip ─▶ AdamW
 //
 // Every rank calls the same methods with the same arguments in the same order. One thread.
 #pragma once
@@ -18,11 +18,12 @@
 #include "policy/model_config.h"
 #include "proto/config.pb.h"
 #include "trainer/batch.h"
-#include "trainer/comm/communicator.h"
 #include "trainer/credit.h"
 #include "trainer/losses/policy_objective.h"
 #include "trainer/model_state.h"
 #include "trainer/packing.h"
+#include "trainer/rank_groups.h"
+#include "trainer/sharded_weights.h"
 #include "trainer/trainable_model.h"
 
 namespace switchyard {
@@ -33,7 +34,7 @@ struct UpdateOptions {
   double temperature = 1.0;  // that the trajectories were sampled at, > 0
   at::Device device = at::kCPU;
   at::ScalarType compute_type = at::kFloat;
-  Communicator* communicator = nullptr;  // outlives the update
+  const RankGroups* groups = nullptr;  // made for config.sharding; outlive the update
 };
 
 // The figures of one batch, the same on every rank.
@@ -49,26 +50,27 @@ struct UpdateMetrics {
 
 class PolicyUpdate {
  public:
-  // Weights are zero until one of Initialize, Restore or Synchronize.
+  // Weights are zero until Initialize.
   explicit PolicyUpdate(UpdateOptions options);
 
+  // What moves whole models is collective; only rank 0 has them: it gives a pointer and gets the
+  // result, the others give and get nullptr or nothing. They fail as the collectives do.
+  //
   // `initial` is the policy to start from, and the reference policy when the KL coefficient or
-  // target is above 0. The critic starts as the policy with a value head of zeros. Fails:
+  // target is above 0. The critic starts as the policy with a value head of zeros. Fails also:
   // kFailedPrecondition naming a missing tensor.
-  absl::Status Initialize(const PolicyWeights& initial);
+  absl::Status Initialize(const PolicyWeights* initial);
   // A checkpoint's state, after Initialize, which gave the reference policy. Fails as Initialize.
-  absl::Status Restore(const UpdateState& state);
-  UpdateState Save() const;
-  // Every rank takes over everything from rank 0, so that only rank 0 needs to read files. Fails as
-  // the collectives do.
-  absl::Status Synchronize();
+  absl::Status Restore(const UpdateState* state);
+  absl::StatusOr<UpdateState> Save() const;
+  absl::StatusOr<std::shared_ptr<const PolicyWeights>> ExportPolicy() const {
+    return policy_.weights().Export();
+  }
 
   // Learns from one batch as step `step` (0, 1, …). An empty batch changes nothing.
   // Fails: kInvalidArgument (a trajectory longer than a micro-batch), kInternal (a gradient that is
   // not finite), or as the collectives do.
   absl::StatusOr<UpdateMetrics> Run(const Batch& batch, int64_t step, double kl_coefficient);
-
-  std::shared_ptr<const PolicyWeights> ExportPolicy() const { return policy_.weights().Export(); }
 
  private:
   // What all mini-batches of a batch share, [N] each; empty where the algorithm has no use for it.
@@ -90,6 +92,7 @@ class PolicyUpdate {
     double clipped_tokens = 0.0;
   };
 
+  TransformerOptions MakeTransformerOptions() const;
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
   absl::StatusOr<MicroBatches> PackMine(const Batch& batch, int64_t first, int64_t end) const;
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
@@ -103,8 +106,8 @@ class PolicyUpdate {
 
   const UpdateOptions options_;
   TrainableModel policy_;
-  std::unique_ptr<TrainableModel> critic_;                // PPO
-  std::unique_ptr<ReplicatedWeights> reference_weights_;  // with a KL penalty
+  std::unique_ptr<TrainableModel> critic_;             // PPO
+  std::unique_ptr<ShardedWeights> reference_weights_;  // with a KL penalty
   std::unique_ptr<Transformer> reference_;
 };
 

@@ -20,7 +20,6 @@ std::vector<double> ScoreMine(const Batch& batch, const MicroBatches& mine, at::
                               const Score& score) {
   std::vector<double> all(batch.num_scored(), 0.0);
   for (const std::vector<int>& places : mine) {
-    if (places.empty()) continue;
     const MicroBatch micro = BuildMicroBatch(batch, places);
     const std::vector<double> values = ToHost(score(ToDevice(micro, device)));
     for (size_t i = 0; i < values.size(); ++i) all[micro.scored[i]] = values[i];

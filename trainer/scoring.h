@@ -1,7 +1,7 @@
 // Runs a batch's micro-batches through a model without learning from them: log-probabilities under
 // the reference policy or the policy before its update, values of the critic. Each rank runs its
-// share; a sum over ranks (everyone else's places are 0) puts the whole [N] array on every rank.
-// One thread.
+// share (an empty micro-batch is a pass too: its gathers need every rank); a sum over ranks
+// (everyone else's places are 0) puts the whole [N] array on every rank. One thread.
 #pragma once
 
 #include <span>

@@ -2,76 +2,77 @@
 
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
-#include "policy/flat_weights.h"
-#include "trainer/adamw.h"
+#include "trainer/scoring.h"
 
 namespace switchyard {
 
-TrainableModel::TrainableModel(const ModelConfig& config, HeadKind head, WeightOptions options,
-                               Communicator* communicator)
-    : weights_(ParameterLayout(config, head), std::move(options), communicator),
-      transformer_(config, head, &weights_),
-      communicator_(communicator) {
+TrainableModel::TrainableModel(const ModelConfig& config, HeadKind head,
+                               TransformerOptions transformer_options, WeightOptions options,
+                               const RankGroups* groups)
+    : weights_(ParameterLayout(config, head), std::move(options), groups),
+      transformer_(config, head, &weights_, transformer_options) {
   for (int b = 0; b < weights_.num_blocks(); ++b) {
-    first_moments_.push_back(at::zeros_like(weights_.parameters(b)));
-    second_moments_.push_back(at::zeros_like(weights_.parameters(b)));
+    first_moments_.push_back(at::zeros_like(weights_.masters(b)));
+    second_moments_.push_back(at::zeros_like(weights_.masters(b)));
   }
 }
 
-absl::Status TrainableModel::Load(const PolicyWeights& weights) {
-  for (at::Tensor& moments : first_moments_) moments.zero_();
-  for (at::Tensor& moments : second_moments_) moments.zero_();
+absl::Status TrainableModel::Load(const PolicyWeights* weights) {
+  for (const at::Tensor& moments : first_moments_) moments.zero_();
+  for (const at::Tensor& moments : second_moments_) moments.zero_();
   optimizer_steps_ = 0;
   return weights_.Load(weights);
 }
 
-absl::Status TrainableModel::Restore(const ModelState& state) {
-  SY_RETURN_IF_ERROR(weights_.Load(*state.weights));
-  SY_RETURN_IF_ERROR(LoadMoments(*state.first_moments, first_moments_));
-  SY_RETURN_IF_ERROR(LoadMoments(*state.second_moments, second_moments_));
-  optimizer_steps_ = state.optimizer_steps;
-  return absl::OkStatus();
-}
-
-absl::Status TrainableModel::LoadMoments(const PolicyWeights& values,
-                                         std::vector<at::Tensor>& moments) {
-  SY_ASSIGN_OR_RETURN(const auto blocks, FlattenWeights(values, weights_.layout()));
-  moments = BlocksToDevice(blocks, weights_.options().device);
-  return absl::OkStatus();
-}
-
-ModelState TrainableModel::Save() const {
-  return {.weights = weights_.Export(),
-          .first_moments = BlocksToWeights(first_moments_, weights_.layout()),
-          .second_moments = BlocksToWeights(second_moments_, weights_.layout()),
-          .optimizer_steps = optimizer_steps_};
-}
-
-absl::Status TrainableModel::Synchronize() {
-  SY_RETURN_IF_ERROR(weights_.Synchronize());
-  const std::string& name = weights_.options().name;
-  for (int b = 0; b < weights_.num_blocks(); ++b) {
-    const std::string& block = weights_.layout().blocks()[b].name;
-    SY_RETURN_IF_ERROR(BroadcastTensor(
-        *communicator_, absl::StrCat("first_moments/", name, "/", block), first_moments_[b]));
-    SY_RETURN_IF_ERROR(BroadcastTensor(
-        *communicator_, absl::StrCat("second_moments/", name, "/", block), second_moments_[b]));
-  }
+absl::Status TrainableModel::Restore(const ModelState* state) {
+  const auto scatter = [&](const char* what, const PolicyWeights* values,
+                           const std::vector<at::Tensor>& moments) {
+    return ScatterWeights(absl::StrCat(what, "/", weights_.options().name), values,
+                          weights_.layout(), weights_.groups(), moments);
+  };
+  const bool is_root = state != nullptr;
+  SY_RETURN_IF_ERROR(weights_.Load(is_root ? state->weights.get() : nullptr));
+  SY_RETURN_IF_ERROR(
+      scatter("first_moments", is_root ? state->first_moments.get() : nullptr, first_moments_));
+  SY_RETURN_IF_ERROR(
+      scatter("second_moments", is_root ? state->second_moments.get() : nullptr, second_moments_));
+  if (is_root) optimizer_steps_ = state->optimizer_steps;
   const CommBuffer clock{.data = &optimizer_steps_, .num_elements = 1, .type = CommType::kInt64};
-  return communicator_->Broadcast(absl::StrCat("optimizer_steps/", name), clock, /*root=*/0)
+  return weights_.groups()
+      .world()
+      .Broadcast(absl::StrCat("optimizer_steps/", weights_.options().name), clock, /*root=*/0)
       ->Wait();
+}
+
+absl::StatusOr<ModelState> TrainableModel::Save() const {
+  const auto gather = [&](const char* what, const std::vector<at::Tensor>& moments) {
+    return GatherWeights(absl::StrCat(what, "/", weights_.options().name), weights_.layout(),
+                         weights_.groups(), moments);
+  };
+  ModelState state;
+  SY_ASSIGN_OR_RETURN(state.weights, weights_.Export());
+  SY_ASSIGN_OR_RETURN(state.first_moments, gather("first_moments", first_moments_));
+  SY_ASSIGN_OR_RETURN(state.second_moments, gather("second_moments", second_moments_));
+  state.optimizer_steps = optimizer_steps_;
+  return state;
+}
+
+absl::StatusOr<double> TrainableModel::GradientNorm() {
+  double squared = weights_.gradients().SquaredNormOfPiece();
+  SY_RETURN_IF_ERROR(SumOverRanks(weights_.groups().world(),
+                                  absl::StrCat("gradient_norm/", weights_.options().name),
+                                  {&squared, 1}));
+  return std::sqrt(squared);
 }
 
 absl::StatusOr<double> TrainableModel::OptimizerStep(const OptimizerConfig& config,
                                                      double learning_rate) {
-  double squared_norm = 0.0;
-  for (int b = 0; b < weights_.num_blocks(); ++b)
-    squared_norm += SquaredNorm(weights_.gradients(b));
-  const double norm = std::sqrt(squared_norm);
+  SY_ASSIGN_OR_RETURN(const double norm, GradientNorm());
   if (!std::isfinite(norm)) {
     return absl::InternalError(absl::StrCat(
         "the gradient norm of the ", weights_.options().name, " is ", norm,
@@ -83,16 +84,27 @@ absl::StatusOr<double> TrainableModel::OptimizerStep(const OptimizerConfig& conf
   const AdamWSettings settings =
       MakeAdamWSettings(config, learning_rate, ++optimizer_steps_, scale);
   for (int b = 0; b < weights_.num_blocks(); ++b) {
-    for (const DecayRange& range : DecayRanges(weights_.layout().blocks()[b])) {
-      const auto part = [&](const at::Tensor& block) {
-        return block.narrow(/*dim=*/0, range.first, range.count);
-      };
-      UpdateAdamW(settings, range.is_decayed, part(weights_.gradients(b)),
-                  part(weights_.parameters(b)), part(first_moments_[b]), part(second_moments_[b]));
-    }
+    UpdateBlock(b, settings);
+    weights_.MasterChanged(b);
   }
-  weights_.WeightsChanged();
+  SY_RETURN_IF_ERROR(weights_.FinishChanges());
   return norm;
+}
+
+// The share's part of every range that decays alike; the padding stays zero.
+void TrainableModel::UpdateBlock(int block, const AdamWSettings& settings) {
+  const BlockShard& shard = weights_.shards()[block];
+  const at::Tensor gradients = weights_.gradients().gradients(block).to(weights_.master_device());
+  for (const DecayRange& range : DecayRanges(weights_.layout().blocks()[block])) {
+    const int64_t first = std::max(range.first, shard.begin);
+    const int64_t end = std::min(range.first + range.count, shard.begin + shard.count);
+    if (first >= end) continue;
+    const auto part = [&](const at::Tensor& share) {
+      return share.narrow(/*dim=*/0, first - shard.begin, end - first);
+    };
+    UpdateAdamW(settings, range.is_decayed, part(gradients), part(weights_.masters(block)),
+                part(first_moments_[block]), part(second_moments_[block]));
+  }
 }
 
 }  // namespace switchyard

@@ -1,4 +1,5 @@
-// A model that learns: the transformer, its weights and its optimizer's state, as one unit. The
+// A model that learns: the transformer, its weights and its optimizer's state, as one unit, each
+// rank with its share. The
 // policy is one, PPO's critic another. One thread.
 #pragma once
 
@@ -11,41 +12,41 @@
 #include "policy/policy_weights.h"
 #include "policy/transformer.h"
 #include "proto/config.pb.h"
-#include "trainer/comm/communicator.h"
+#include "trainer/adamw.h"
 #include "trainer/model_state.h"
-#include "trainer/replicated_weights.h"
+#include "trainer/sharded_weights.h"
 
 namespace switchyard {
 
 class TrainableModel {
  public:
-  // `communicator` must outlive this object. Weights are zero until Load or Restore.
-  TrainableModel(const ModelConfig& config, HeadKind head, WeightOptions options,
-                 Communicator* communicator);
+  // `groups` must outlive this object. Weights are zero until Load or Restore.
+  TrainableModel(const ModelConfig& config, HeadKind head, TransformerOptions transformer_options,
+                 WeightOptions options, const RankGroups* groups);
 
-  // Takes `weights` and starts the optimizer anew.
-  absl::Status Load(const PolicyWeights& weights);
-  absl::Status Restore(const ModelState& state);
-  ModelState Save() const;
-  // Every rank takes over rank 0's weights, moments and clock. Fails as the collectives do.
-  absl::Status Synchronize();
+  // Collective. Rank 0 gives weights or a state, the others nullptr. Load starts the optimizer
+  // anew. Fail: kFailedPrecondition naming a tensor that is missing; as the collectives do.
+  absl::Status Load(const PolicyWeights* weights);
+  absl::Status Restore(const ModelState* state);
+  // Collective; rank 0's is the state, the others' is empty.
+  absl::StatusOr<ModelState> Save() const;
 
   Transformer& transformer() { return transformer_; }
-  ReplicatedWeights& weights() { return weights_; }
-  const ReplicatedWeights& weights() const { return weights_; }
+  ShardedWeights& weights() { return weights_; }
+  const ShardedWeights& weights() const { return weights_; }
 
-  // The gradients are complete on every rank: clips them by their global norm and updates the
+  // Collective. The gradients are finished: clips them by their global norm and updates the
   // weights. Returns the norm before clipping. Fails: kInternal if it is not finite; the weights
-  // are then as before.
+  // are then as before. As the collectives do.
   absl::StatusOr<double> OptimizerStep(const OptimizerConfig& config, double learning_rate);
 
  private:
-  absl::Status LoadMoments(const PolicyWeights& values, std::vector<at::Tensor>& moments);
+  absl::StatusOr<double> GradientNorm();
+  void UpdateBlock(int block, const AdamWSettings& settings);
 
-  ReplicatedWeights weights_;
+  ShardedWeights weights_;
   Transformer transformer_;
-  Communicator* const communicator_;
-  std::vector<at::Tensor> first_moments_;  // f32 [P] per block
+  std::vector<at::Tensor> first_moments_;  // f32 [count] per block, this rank's share
   std::vector<at::Tensor> second_moments_;
   int64_t optimizer_steps_ = 0;
 };

@@ -35,6 +35,9 @@ class ForwardingCommunicator : public Communicator {
   std::unique_ptr<Collective> Barrier(std::string_view name) override {
     return target_->Barrier(name);
   }
+  absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) override {
+    return target_->Split(name, color);
+  }
   [[noreturn]] void Abort(const absl::Status& why) override {
     target_->Abort(why);
     std::abort();

@@ -29,9 +29,9 @@ class PolicyUpdateTest : public ::testing::Test {
     UpdateOptions options;
     options.config = config;
     options.model = model_;
-    options.communicator = communicator_.get();
+    options.groups = groups_.get();
     auto update = std::make_unique<PolicyUpdate>(options);
-    EXPECT_TRUE(update->Initialize(*TinyModelWeights(model_, 1)).ok());
+    EXPECT_TRUE(update->Initialize(TinyModelWeights(model_, 1).get()).ok());
     return update;
   }
   Batch MakeBatch(uint64_t seed) const { return RecordBatch(24, seed, model_.vocabulary_size); }
@@ -46,6 +46,7 @@ class PolicyUpdateTest : public ::testing::Test {
 
   const ModelConfig model_ = TinyModelConfig();
   const std::unique_ptr<Communicator> communicator_ = NewLocalCommunicator();
+  const std::unique_ptr<RankGroups> groups_ = RankGroups::Make(communicator_.get(), {}).value();
 };
 
 void ExpectSameBits(const PolicyWeights& a, const PolicyWeights& b) {
@@ -90,7 +91,7 @@ TEST_F(PolicyUpdateTest, PackedEqualsUnpacked) {
   TrainerConfig unpacked = packed;
   unpacked.set_max_micro_batch_tokens(57);  // the longest trajectory: one or two to a micro-batch
   const auto a = Make(packed), b = Make(unpacked);
-  const auto start = a->ExportPolicy();
+  const auto start = a->ExportPolicy().value();
   for (int step = 0; step < 5; ++step) {
     const UpdateMetrics one = a->Run(MakeBatch(step), step, 0.05).value();
     const UpdateMetrics many = b->Run(MakeBatch(step), step, 0.05).value();
@@ -99,15 +100,15 @@ TEST_F(PolicyUpdateTest, PackedEqualsUnpacked) {
     EXPECT_NEAR(one.policy.loss, many.policy.loss, 1e-5 * std::abs(one.policy.loss) + 1e-8);
     EXPECT_NEAR(one.value_loss, many.value_loss, 1e-5 * one.value_loss);
   }
-  EXPECT_LT(Distance(*a->ExportPolicy(), *b->ExportPolicy()),
-            1e-2 * Distance(*a->ExportPolicy(), *start));
+  EXPECT_LT(Distance(*a->ExportPolicy().value(), *b->ExportPolicy().value()),
+            1e-2 * Distance(*a->ExportPolicy().value(), *start));
 }
 
 TEST_F(PolicyUpdateTest, TheSameRunTwiceHasTheSameBits) {
   const TrainerConfig config = Config(TrainerConfig::ALGORITHM_PPO);
   const auto a = Make(config), b = Make(config);
   EXPECT_EQ(Losses(*a, 0, 3), Losses(*b, 0, 3));
-  ExpectSameBits(*a->ExportPolicy(), *b->ExportPolicy());
+  ExpectSameBits(*a->ExportPolicy().value(), *b->ExportPolicy().value());
 }
 
 TEST_F(PolicyUpdateTest, SavedAndRestoredGoesOnWithTheSameBits) {
@@ -116,9 +117,10 @@ TEST_F(PolicyUpdateTest, SavedAndRestoredGoesOnWithTheSameBits) {
   const auto uninterrupted = Make(config), first_half = Make(config), second_half = Make(config);
   Losses(*uninterrupted, 0, 2);
   Losses(*first_half, 0, 2);
-  ASSERT_TRUE(second_half->Restore(first_half->Save()).ok());
+  const UpdateState state = first_half->Save().value();
+  ASSERT_TRUE(second_half->Restore(&state).ok());
   EXPECT_EQ(Losses(*second_half, 2, 3), Losses(*uninterrupted, 2, 3));
-  ExpectSameBits(*uninterrupted->ExportPolicy(), *second_half->ExportPolicy());
+  ExpectSameBits(*uninterrupted->ExportPolicy().value(), *second_half->ExportPolicy().value());
 }
 
 TEST_F(PolicyUpdateTest, DemonstrationsBecomeLikelier) {
@@ -146,11 +148,11 @@ TEST_F(PolicyUpdateTest, OnlyTheCriticLearnsDuringItsWarmUp) {
   TrainerConfig config = Config(TrainerConfig::ALGORITHM_PPO);
   config.mutable_critic()->set_warmup_steps(2);
   const auto update = Make(config);
-  const auto start = update->ExportPolicy();
+  const auto start = update->ExportPolicy().value();
   Losses(*update, 0, 2);
-  ExpectSameBits(*update->ExportPolicy(), *start);
+  ExpectSameBits(*update->ExportPolicy().value(), *start);
   Losses(*update, 2, 1);
-  EXPECT_GT(Distance(*update->ExportPolicy(), *start), 0.0);
+  EXPECT_GT(Distance(*update->ExportPolicy().value(), *start), 0.0);
 }
 
 TEST_F(PolicyUpdateTest, EachMiniBatchIsAnOptimizerStep) {
@@ -160,26 +162,26 @@ TEST_F(PolicyUpdateTest, EachMiniBatchIsAnOptimizerStep) {
   const auto update = Make(config);
   const Batch batch = MakeBatch(1);
   const UpdateMetrics metrics = update->Run(batch, 0, 0.0).value();
-  EXPECT_EQ(update->Save().at("policy").optimizer_steps, 3);
+  EXPECT_EQ(update->Save().value().at("policy").optimizer_steps, 3);
   EXPECT_EQ(metrics.policy.tokens, static_cast<double>(batch.num_scored()));
 }
 
 TEST_F(PolicyUpdateTest, AnEmptyBatchChangesNothing) {
   const auto update = Make(Config(TrainerConfig::ALGORITHM_GRPO));
-  const auto start = update->ExportPolicy();
+  const auto start = update->ExportPolicy().value();
   ASSERT_TRUE(update->Run(Batch(), 0, 0.0).ok());
-  ExpectSameBits(*update->ExportPolicy(), *start);
+  ExpectSameBits(*update->ExportPolicy().value(), *start);
 }
 
 TEST_F(PolicyUpdateTest, AnInfiniteGradientIsAnErrorAndLeavesTheWeights) {
   const auto update = Make(Config(TrainerConfig::ALGORITHM_GRPO));
-  const auto start = update->ExportPolicy();
+  const auto start = update->ExportPolicy().value();
   Batch batch = MakeBatch(1);
   for (float& logprob : batch.sampler_logprobs) logprob = -1e4f;  // a ratio of e^10000
   const absl::Status status = update->Run(batch, 0, 0.0).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("gradient norm of the policy"));
-  ExpectSameBits(*update->ExportPolicy(), *start);
+  ExpectSameBits(*update->ExportPolicy().value(), *start);
 }
 
 TEST_F(PolicyUpdateTest, ATrajectoryThatFitsNoMicroBatchIsRefused) {

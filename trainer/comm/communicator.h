@@ -37,6 +37,9 @@ class Collective {
   // Blocks until done. Fails: kDeadlineExceeded or kUnavailable, naming collective, rank and what
   // is known of peers; the communicator is then unusable: Abort and leave.
   virtual absl::Status Wait() = 0;
+  // What the caller computes from now on sees the result. On the CPU the same as Wait; over NCCL
+  // the compute stream waits, and the caller goes on.
+  virtual absl::Status WaitBeforeCompute() { return Wait(); }
 };
 
 class Communicator {
@@ -59,6 +62,10 @@ class Communicator {
   virtual std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
                                                        CommBuffer mine) = 0;
   virtual std::unique_ptr<Collective> Barrier(std::string_view name) = 0;
+
+  // The ranks that give the same color, in their order here, as a communicator of their own, which
+  // this one must outlive. Every rank calls it. Fails as the collectives do.
+  virtual absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) = 0;
 
   // Ends every rank of the job. Does not return.
   [[noreturn]] virtual void Abort(const absl::Status& why) = 0;

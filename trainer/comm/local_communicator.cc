@@ -38,6 +38,10 @@ class LocalCommunicator final : public Communicator {
   }
   std::unique_ptr<Collective> Barrier(std::string_view) override { return Done(); }
 
+  absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view, int) override {
+    return NewLocalCommunicator();
+  }
+
   [[noreturn]] void Abort(const absl::Status& why) override {
     std::fprintf(stderr, "%s: aborting: %s\n", ProcessName(), std::string(why.message()).c_str());
     std::_Exit(1);
@@ -47,10 +51,10 @@ class LocalCommunicator final : public Communicator {
   static std::unique_ptr<Collective> Done() { return std::make_unique<DoneCollective>(); }
   static void Copy(const CommBuffer& from, const CommBuffer& to) {
     SY_CHECK(from.num_elements == to.num_elements && from.type == to.type) << "buffers differ";
+    if (from.data == to.data) return;
     SY_CHECK(!from.is_on_gpu && !to.is_on_gpu)
         << "the one-process communicator copies host buffers only";
-    if (from.data != to.data)
-      std::memmove(to.data, from.data, from.num_elements * CommTypeBytes(from.type));
+    std::memmove(to.data, from.data, from.num_elements * CommTypeBytes(from.type));
   }
 };
 

@@ -68,11 +68,13 @@ class MpiCollective final : public Collective {
 
 class MpiCommunicator final : public Communicator {
  public:
-  explicit MpiCommunicator(std::unique_ptr<MpiThread> thread) : mpi_(std::move(thread)) {}
-  int rank() const override { return mpi_->rank(); }
-  int size() const override { return mpi_->size(); }
-  int local_rank() const override { return mpi_->local_rank(); }
-  int local_size() const override { return mpi_->local_size(); }
+  // Shared by the communicator of the world and the groups split off it.
+  MpiCommunicator(std::shared_ptr<MpiThread> thread, MpiGroup group)
+      : mpi_(std::move(thread)), group_(group) {}
+  int rank() const override { return group_.rank; }
+  int size() const override { return group_.size; }
+  int local_rank() const override { return group_.local_rank; }
+  int local_size() const override { return group_.local_size; }
 
   std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) override;
   std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
@@ -82,9 +84,10 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
                                                CommBuffer mine) override;
   std::unique_ptr<Collective> Barrier(std::string_view name) override;
+  absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) override;
 
   [[noreturn]] void Abort(const absl::Status& why) override {
-    std::fprintf(stderr, "%s: rank %d aborts the job: %s\n", ProcessName(), rank(),
+    std::fprintf(stderr, "%s: rank %d aborts the job: %s\n", ProcessName(), mpi_->world().rank,
                  std::string(why.message()).c_str());
     std::fflush(stderr);
     mpi_->Abort();
@@ -119,7 +122,8 @@ class MpiCommunicator final : public Communicator {
         << buffer.num_elements << " elements: cut the buffer";
   }
 
-  std::unique_ptr<MpiThread> mpi_;
+  const std::shared_ptr<MpiThread> mpi_;
+  const MpiGroup group_;
 };
 
 void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces,
@@ -137,13 +141,13 @@ void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<P
       SY_RETURN_IF_ERROR(
           MpiStatus(MPI_Irecv(/*buf=*/received->data() + r * own.size * width,
                               /*count=*/static_cast<int>(own.size), MpiType(all.type), /*source=*/r,
-                              kTag, mpi_->comm(), &requests.back()),
+                              kTag, group_.comm, &requests.back()),
                     "MPI_Irecv"));
       requests.push_back(MPI_REQUEST_NULL);
       SY_RETURN_IF_ERROR(
           MpiStatus(MPI_Isend(/*buf=*/static_cast<char*>(all.data) + pieces[r].begin * width,
                               /*count=*/static_cast<int>(pieces[r].size), MpiType(all.type),
-                              /*dest=*/r, kTag, mpi_->comm(), &requests.back()),
+                              /*dest=*/r, kTag, group_.comm, &requests.back()),
                     "MPI_Isend"));
     }
     return absl::OkStatus();
@@ -180,7 +184,7 @@ std::unique_ptr<Collective> MpiCommunicator::AllReduceSum(std::string_view name,
     return MpiStatus(
         MPI_Iallgatherv(/*sendbuf=*/MPI_IN_PLACE, /*sendcount=*/0, MPI_DATATYPE_NULL,
                         /*recvbuf=*/buffer.data, layout->first.data(), layout->second.data(),
-                        MpiType(buffer.type), mpi_->comm(), &requests.back()),
+                        MpiType(buffer.type), group_.comm, &requests.back()),
         "MPI_Iallgatherv");
   });
   return Start(std::move(job));
@@ -193,7 +197,7 @@ std::unique_ptr<Collective> MpiCommunicator::Broadcast(std::string_view name, Co
   job->phases.push_back([this, buffer, root](std::vector<MPI_Request>& requests) {
     requests.push_back(MPI_REQUEST_NULL);
     return MpiStatus(MPI_Ibcast(buffer.data, static_cast<int>(buffer.num_elements),
-                                MpiType(buffer.type), root, mpi_->comm(), &requests.back()),
+                                MpiType(buffer.type), root, group_.comm, &requests.back()),
                      "MPI_Ibcast");
   });
   return Start(std::move(job));
@@ -215,7 +219,7 @@ std::unique_ptr<Collective> MpiCommunicator::AllGather(std::string_view name, Co
         MPI_Iallgather(/*sendbuf=*/is_in_place ? MPI_IN_PLACE : mine.data,
                        /*sendcount=*/static_cast<int>(mine.num_elements), MpiType(mine.type),
                        /*recvbuf=*/all.data, /*recvcount=*/static_cast<int>(mine.num_elements),
-                       MpiType(all.type), mpi_->comm(), &requests.back()),
+                       MpiType(all.type), group_.comm, &requests.back()),
         "MPI_Iallgather");
   });
   return Start(std::move(job));
@@ -238,17 +242,34 @@ std::unique_ptr<Collective> MpiCommunicator::Barrier(std::string_view name) {
   auto job = NewJob(name);
   job->phases.push_back([this](std::vector<MPI_Request>& requests) {
     requests.push_back(MPI_REQUEST_NULL);
-    return MpiStatus(MPI_Ibarrier(mpi_->comm(), &requests.back()), "MPI_Ibarrier");
+    return MpiStatus(MPI_Ibarrier(group_.comm, &requests.back()), "MPI_Ibarrier");
   });
   return Start(std::move(job));
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::Split(std::string_view name,
+                                                                     int color) {
+  // MPI_Comm_split blocks: it is called when every rank is known to be there.
+  SY_RETURN_IF_ERROR(Barrier(name)->Wait());
+  MpiGroup group;
+  auto job = NewJob(name);
+  job->phases.push_back([this, color, &group](std::vector<MPI_Request>&) -> absl::Status {
+    MPI_Comm comm = MPI_COMM_NULL;  // freed by MPI_Finalize
+    SY_RETURN_IF_ERROR(
+        MpiStatus(MPI_Comm_split(group_.comm, color, /*key=*/rank(), &comm), "MPI_Comm_split"));
+    return DescribeGroup(comm, &group);
+  });
+  SY_RETURN_IF_ERROR(Start(std::move(job))->Wait());
+  return std::make_unique<MpiCommunicator>(mpi_, group);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline) {
-  auto thread = std::make_unique<MpiThread>(deadline);
+  auto thread = std::make_shared<MpiThread>(deadline);
   SY_RETURN_IF_ERROR(thread->init_status());
-  return std::make_unique<MpiCommunicator>(std::move(thread));
+  const MpiGroup world = thread->world();
+  return std::make_unique<MpiCommunicator>(std::move(thread), world);
 }
 
 }  // namespace switchyard

@@ -29,6 +29,21 @@ absl::Status MpiStatus(int code, const char* call) {
   return absl::UnavailableError(absl::StrCat(call, " failed: ", std::string(text, length)));
 }
 
+absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group) {
+  group->comm = comm;
+  SY_RETURN_IF_ERROR(
+      MpiStatus(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
+  MPI_Comm_rank(comm, &group->rank);
+  MPI_Comm_size(comm, &group->size);
+  MPI_Comm local = MPI_COMM_NULL;
+  SY_RETURN_IF_ERROR(MpiStatus(
+      MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, /*key=*/group->rank, MPI_INFO_NULL, &local),
+      "MPI_Comm_split_type"));
+  MPI_Comm_rank(local, &group->local_rank);
+  MPI_Comm_size(local, &group->local_size);
+  return MpiStatus(MPI_Comm_free(&local), "MPI_Comm_free");
+}
+
 MpiThread::MpiThread(absl::Duration deadline) : deadline_(deadline) {
   thread_ = std::jthread([this] { Run(); });
   initialised_.WaitForNotification();
@@ -54,18 +69,9 @@ absl::Status MpiThread::Init() {
   int provided = 0;
   SY_RETURN_IF_ERROR(MpiStatus(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided),
                                "MPI_Init_thread"));
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(MPI_COMM_WORLD, &comm_), "MPI_Comm_dup"));
-  SY_RETURN_IF_ERROR(
-      MpiStatus(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
-  MPI_Comm_rank(comm_, &rank_);
-  MPI_Comm_size(comm_, &size_);
-  MPI_Comm local = MPI_COMM_NULL;
-  SY_RETURN_IF_ERROR(MpiStatus(
-      MPI_Comm_split_type(comm_, MPI_COMM_TYPE_SHARED, /*key=*/rank_, MPI_INFO_NULL, &local),
-      "MPI_Comm_split_type"));
-  MPI_Comm_rank(local, &local_rank_);
-  MPI_Comm_size(local, &local_size_);
-  return MpiStatus(MPI_Comm_free(&local), "MPI_Comm_free");
+  MPI_Comm comm = MPI_COMM_NULL;
+  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup"));
+  return DescribeGroup(comm, &world_);
 }
 
 void MpiThread::Run() {
@@ -91,7 +97,7 @@ void MpiThread::Run() {
     job->done.Notify();
   }
   if (!init_status_.ok() || !failure_.ok()) return;
-  MPI_Comm_free(&comm_);
+  MPI_Comm_free(&world_.comm);
   MPI_Finalize();
 }
 
@@ -116,7 +122,7 @@ absl::Status MpiThread::WaitAll(const MpiJob& job, std::vector<MPI_Request>& req
                                  MPI_STATUSES_IGNORE);
     if (code != MPI_SUCCESS) {
       return absl::UnavailableError(absl::StrFormat("collective '%s' failed on rank %d of %d: %s",
-                                                    job.name, rank_, size_,
+                                                    job.name, world_.rank, world_.size,
                                                     MpiStatus(code, "MPI_Testall").message()));
     }
     if (is_done) break;
@@ -127,7 +133,7 @@ absl::Status MpiThread::WaitAll(const MpiJob& job, std::vector<MPI_Request>& req
           absl::StrFormat("collective '%s' on rank %d of %d was not complete after %s: a peer is "
                           "dead, stopped or has "
                           "not entered it",
-                          job.name, rank_, size_, absl::FormatDuration(deadline_)));
+                          job.name, world_.rank, world_.size, absl::FormatDuration(deadline_)));
     }
     if (now - start < kBusyPolling) continue;
     Nap(nap);

@@ -33,6 +33,15 @@ struct MpiJob {
   absl::Status result;  // set before `done`
 };
 
+// A communicator of MPI's and this process's place in it. `comm` is used inside phases only.
+struct MpiGroup {
+  MPI_Comm comm = MPI_COMM_NULL;
+  int rank = 0, size = 1, local_rank = 0, local_size = 1;
+};
+// Fills in the places of `comm`, which takes errors as return values from then on. On the MPI
+// thread, collective.
+absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group);
+
 class MpiThread {
  public:
   // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline` is
@@ -43,11 +52,7 @@ class MpiThread {
   ~MpiThread();
 
   absl::Status init_status() const { return init_status_; }
-  int rank() const { return rank_; }
-  int size() const { return size_; }
-  int local_rank() const { return local_rank_; }
-  int local_size() const { return local_size_; }
-  MPI_Comm comm() const { return comm_; }  // to be used inside phases only
+  const MpiGroup& world() const { return world_; }
 
   // Both owners: the caller's Collective and this queue, until the job is done. Any thread.
   void Enqueue(std::shared_ptr<MpiJob> job);
@@ -65,8 +70,7 @@ class MpiThread {
   // Constant after the constructor.
   const absl::Duration deadline_;
   absl::Status init_status_;
-  int rank_ = 0, size_ = 1, local_rank_ = 0, local_size_ = 1;
-  MPI_Comm comm_ = MPI_COMM_NULL;
+  MpiGroup world_;
 
   absl::Mutex mutex_;
   std::deque<std::shared_ptr<MpiJob>> queue_ ABSL_GUARDED_BY(mutex_);

@@ -109,6 +109,7 @@ class NcclCommunicator final : public Communicator {
   }
 
   absl::Status Init();
+  absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) override;
 
   int rank() const override { return host_->rank(); }
   int size() const override { return host_->size(); }
@@ -205,6 +206,22 @@ absl::Status NcclCommunicator::Init() {
   SY_RETURN_IF_ERROR(NcclStatus(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config),
                                 "ncclCommInitRankConfig"));
   return WaitUntilReady(comm_, absl::Now() + deadline_, "ncclCommInitRankConfig");
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> NcclCommunicator::Split(std::string_view name,
+                                                                      int color) {
+  SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> host, host_->Split(name, color));
+  auto group = std::make_unique<NcclCommunicator>(std::move(host), deadline_);
+  SY_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&group->stream_, cudaStreamNonBlocking),
+                                "cudaStreamCreateWithFlags"));
+  ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
+  config.blocking = 0;
+  SY_RETURN_IF_ERROR(NcclStatus(ncclCommSplit(comm_, color, /*key=*/rank(), &group->comm_, &config),
+                                "ncclCommSplit"));
+  const absl::Time deadline = absl::Now() + deadline_;
+  SY_RETURN_IF_ERROR(WaitUntilReady(comm_, deadline, "ncclCommSplit"));
+  SY_RETURN_IF_ERROR(WaitUntilReady(group->comm_, deadline, "ncclCommSplit"));
+  return group;
 }
 
 }  // namespace
