@@ -1,0 +1,186 @@
+// What sharding costs, under mpirun with 2 ranks or more; rank 0 prints JSON. A model of SmolLM2's
+// block shape, f32, one thread a rank, supervised steps of 4 trajectories a rank.
+//
+//   hidden_gather_share   over a link of 100 MB/s, stage full: 1 − Σ waits for gathers / Σ time
+//                         that the link was busy with them
+//   full_over_replicated  seconds of a step without throttle, both in turn, median of paired ratios
+//
+// With a file's name as its argument it also writes rank 0's throttled step there as a Chrome trace
+// (open it in chrome://tracing or Perfetto).
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "tests/trainer/recorded_trajectories.h"
+#include "tests/trainer/throttled_communicator.h"
+#include "tests/trainer/tiny_model.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/policy_update.h"
+
+namespace switchyard {
+namespace {
+
+using nlohmann::json;
+
+constexpr double kLinkBytesPerS = 100e6;
+constexpr int kTrajectoriesPerRank = 4;
+constexpr int kTokens = 256;  // of each
+constexpr int kPairs = 7;
+
+ModelConfig Model() {
+  ModelConfig config = TinyModelConfig();
+  config.vocabulary_size = 2048;
+  config.width = 576;
+  config.intermediate_width = 1536;
+  config.num_layers = 8;
+  config.num_heads = 9;
+  config.num_kv_heads = 3;
+  config.head_width = 64;
+  config.max_positions = 1024;
+  return config;
+}
+
+Batch MakeBatch(int ranks, int64_t vocabulary_size) {
+  Batch batch;
+  const TrajectoryRules rules = {
+      .vocabulary_size = vocabulary_size, .min_policy_version = 1, .max_policy_version = 1};
+  for (int i = 0; i < ranks * kTrajectoriesPerRank; ++i) {
+    Trajectory trajectory;
+    trajectory.set_episode_id("train/" + std::to_string(i));
+    trajectory.set_status(EPISODE_STATUS_ANSWERED);
+    for (int t = 0; t < kTokens; ++t) {
+      trajectory.add_token_ids(static_cast<uint32_t>(RandomBits(i, t) % vocabulary_size));
+      trajectory.add_provenance(t == 0 ? PROVENANCE_PROMPT : PROVENANCE_POLICY);
+      trajectory.add_logprobs(t == 0 ? 0.0f : -7.0f);
+      trajectory.add_policy_versions(t == 0 ? -1 : 1);
+    }
+    if (!AppendTrajectory(trajectory, rules, /*group=*/i, batch).ok()) std::abort();
+  }
+  return batch;
+}
+
+// One way to train, set up and ready for steps.
+class Trainer {
+ public:
+  Trainer(ShardingConfig::Stage stage, Communicator* communicator)
+      : batch_(MakeBatch(communicator->size(), Model().vocabulary_size)) {
+    UpdateOptions options;
+    options.model = Model();
+    options.config.set_algorithm(TrainerConfig::ALGORITHM_SUPERVISED);
+    options.config.set_steps(1000);
+    options.config.set_max_micro_batch_tokens(kTrajectoriesPerRank * kTokens);
+    options.config.mutable_sharding()->set_stage(stage);
+    groups_ = RankGroups::Make(communicator, options.config.sharding()).value();
+    options.groups = groups_.get();
+    update_ = std::make_unique<PolicyUpdate>(options);
+    const auto weights = TinyModelWeights(options.model, 1);
+    if (!update_->Initialize(communicator->rank() == 0 ? weights.get() : nullptr).ok())
+      std::abort();
+  }
+  double StepSeconds() {
+    if (!groups_->world().Barrier("step")->Wait().ok()) std::abort();
+    const absl::Time start = absl::Now();
+    if (!update_->Run(batch_, step_++, 0.0).ok()) std::abort();
+    return absl::ToDoubleSeconds(absl::Now() - start);
+  }
+
+ private:
+  const Batch batch_;
+  std::unique_ptr<RankGroups> groups_;
+  std::unique_ptr<PolicyUpdate> update_;
+  int64_t step_ = 0;
+};
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void WriteTrace(const char* path, const std::vector<LinkUse>& uses) {
+  json events = json::array();
+  const absl::Time origin = uses.front().begin;
+  const auto add = [&](const std::string& name, const char* track, absl::Time begin,
+                       absl::Time end) {
+    events.push_back({{"name", name},
+                      {"ph", "X"},
+                      {"pid", 0},
+                      {"tid", track},
+                      {"ts", absl::ToDoubleMicroseconds(begin - origin)},
+                      {"dur", absl::ToDoubleMicroseconds(end - begin)}});
+  };
+  for (const LinkUse& use : uses) {
+    add(use.name, "link", use.begin, use.end);
+    add("wait " + use.name, "computing thread", use.wait_begin, use.wait_end);
+  }
+  std::FILE* file = std::fopen(path, "w");
+  if (file == nullptr) {
+    std::perror(path);
+    return;
+  }
+  std::fputs(json({{"traceEvents", events}}).dump().c_str(), file);
+  std::fclose(file);
+}
+
+json MeasureHidden(Communicator* world, const char* trace_path) {
+  ThrottledCommunicator throttled(world, kLinkBytesPerS);
+  Trainer full(ShardingConfig::STAGE_FULL, &throttled);
+  full.StepSeconds();
+  throttled.uses().clear();
+  const double step_s = full.StepSeconds();
+  double busy_s = 0.0, waited_s = 0.0;
+  for (const LinkUse& use : throttled.uses()) {
+    if (!use.name.starts_with("gather/")) continue;
+    busy_s += absl::ToDoubleSeconds(use.end - use.begin);
+    waited_s += absl::ToDoubleSeconds(use.wait_end - use.wait_begin);
+  }
+  if (trace_path != nullptr && world->rank() == 0) WriteTrace(trace_path, throttled.uses());
+  return {{"link_MB_per_s", kLinkBytesPerS / 1e6},
+          {"step_s", step_s},
+          {"gather_link_s", busy_s},
+          {"gather_wait_s", waited_s},
+          {"hidden_gather_share", 1.0 - waited_s / busy_s}};
+}
+
+json MeasureRatio(Communicator* world) {
+  Trainer full(ShardingConfig::STAGE_FULL, world);
+  Trainer replicated(ShardingConfig::STAGE_REPLICATED, world);
+  full.StepSeconds();
+  replicated.StepSeconds();
+  std::vector<double> full_s, replicated_s, ratios;
+  for (int i = 0; i < kPairs; ++i) {
+    full_s.push_back(full.StepSeconds());
+    replicated_s.push_back(replicated.StepSeconds());
+    ratios.push_back(full_s.back() / replicated_s.back());
+  }
+  return {{"full_s", Median(full_s)},
+          {"replicated_s", Median(replicated_s)},
+          {"full_over_replicated", Median(ratios)},
+          {"least", *std::min_element(ratios.begin(), ratios.end())},
+          {"most", *std::max_element(ratios.begin(), ratios.end())},
+          {"pairs", kPairs}};
+}
+
+}  // namespace
+}  // namespace switchyard
+
+int main(int argc, char** argv) {
+  using namespace switchyard;
+  at::set_num_threads(1);
+  auto world = NewCommunicator({}, /*is_on_gpu=*/false);
+  if (!world.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(world.status().message()).c_str());
+    return 1;
+  }
+  const json hidden = MeasureHidden(world->get(), argc > 1 ? argv[1] : nullptr);
+  const json ratio = MeasureRatio(world->get());
+  if ((*world)->rank() != 0) return 0;
+  const json report = {{"ranks", (*world)->size()},
+                       {"tokens_per_rank", kTrajectoriesPerRank * kTokens},
+                       {"throttled", hidden},
+                       {"unthrottled", ratio}};
+  std::puts(report.dump(2).c_str());
+  return 0;
+}
