@@ -41,7 +41,8 @@ size_t CommTypeBytes(CommType type) {
 }
 
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
-                                                              bool is_on_gpu) {
+                                                              bool is_on_gpu,
+                                                              const std::string& report_path) {
   const int ranks = LauncherRanks();
   const absl::Duration deadline = absl::Seconds(config.deadline_s());
   CommunicatorConfig::Backend backend = config.backend();
@@ -61,7 +62,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const Communicator
     return absl::InvalidArgumentError(
         "trainer.communicator.backend is nccl but policy.device is the CPU: use auto");
   }
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> mpi, NewMpiCommunicator(deadline));
+  SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> mpi, NewMpiCommunicator(deadline, report_path));
   if (backend == CommunicatorConfig::BACKEND_MPI) return mpi;
   return NewNcclCommunicator(std::move(mpi), deadline);
 }

@@ -34,8 +34,9 @@ struct CommBuffer {
 class Collective {
  public:
   virtual ~Collective() = default;
-  // Blocks until done. Fails: kDeadlineExceeded or kUnavailable, naming collective, rank and what
-  // is known of peers; the communicator is then unusable: Abort and leave.
+  // Blocks until done. Over MPI a rank that waits for one that died, or longer than the deadline,
+  // ends (see NewCommunicator). Fails over NCCL: kDeadlineExceeded or kUnavailable; the
+  // communicator is then unusable: Abort and leave.
   virtual absl::Status Wait() = 0;
   // What the caller computes from now on sees the result. On the CPU the same as Wait; over NCCL
   // the compute stream waits, and the caller goes on.
@@ -73,8 +74,14 @@ class Communicator {
 
 // Decides by config, by what the launcher's environment says about ranks, and by the trainer's
 // device.
+//
+// A rank that dies, or does not come to a collective within the deadline, is the end of the job:
+// every other rank appends its part to one report, which names the missing rank and the operation
+// that it is missing from and lists the last operations, and ends with status 1. `report_path` is
+// that file; "": stderr.
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
-                                                              bool is_on_gpu);
+                                                              bool is_on_gpu,
+                                                              const std::string& report_path = "");
 
 // Conveniences over the interface, for host data.
 absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value,

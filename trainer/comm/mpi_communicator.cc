@@ -58,7 +58,7 @@ class MpiCollective final : public Collective {
   absl::Status Wait() override {
     is_waited_for_ = true;
     job_->done.WaitForNotification();
-    return job_->result;
+    return absl::OkStatus();
   }
 
  private:
@@ -111,9 +111,11 @@ class MpiCommunicator final : public Communicator {
     mpi_->Enqueue(job);
     return std::make_unique<MpiCollective>(std::move(job));
   }
-  static std::shared_ptr<MpiJob> NewJob(std::string_view name) {
+  std::shared_ptr<MpiJob> NewJob(std::string_view name, const CommBuffer& buffer = {}) {
     auto job = std::make_shared<MpiJob>();
     job->name = name;
+    const auto width = static_cast<int64_t>(CommTypeBytes(buffer.type));
+    job->sequence = mpi_->log().Ask(name, buffer.num_elements * width, size());
     return job;
   }
   static void Check(const CommBuffer& buffer) {
@@ -128,21 +130,18 @@ class MpiCommunicator final : public Communicator {
 
 void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces,
                                       void* out) {
-  // Both owners: the two phases below.
-  auto received = std::make_shared<std::vector<char>>();
   const size_t width = CommTypeBytes(all.type);
   const Piece own = pieces[rank()];
-  job.phases.push_back([this, all, pieces, received, own,
-                        width](std::vector<MPI_Request>& requests) -> absl::Status {
-    received->resize(static_cast<size_t>(size()) * own.size * width);
+  const size_t own_bytes = own.size * width;
+  job.phases.push_back([=, this](std::vector<MPI_Request>& requests) -> absl::Status {
+    char* received = mpi_->Scratch(size() * own_bytes);  // every rank's piece of this rank's shard
     for (int r = 0; r < size(); ++r) {
       if (r == rank()) continue;
       requests.push_back(MPI_REQUEST_NULL);
-      SY_RETURN_IF_ERROR(
-          MpiStatus(MPI_Irecv(/*buf=*/received->data() + r * own.size * width,
-                              /*count=*/static_cast<int>(own.size), MpiType(all.type), /*source=*/r,
-                              kTag, group_.comm, &requests.back()),
-                    "MPI_Irecv"));
+      SY_RETURN_IF_ERROR(MpiStatus(
+          MPI_Irecv(/*buf=*/received + r * own_bytes, /*count=*/static_cast<int>(own.size),
+                    MpiType(all.type), /*source=*/r, kTag, group_.comm, &requests.back()),
+          "MPI_Irecv"));
       requests.push_back(MPI_REQUEST_NULL);
       SY_RETURN_IF_ERROR(
           MpiStatus(MPI_Isend(/*buf=*/static_cast<char*>(all.data) + pieces[r].begin * width,
@@ -152,13 +151,14 @@ void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<P
     }
     return absl::OkStatus();
   });
-  job.phases.push_back([this, all, received, own, width, out](std::vector<MPI_Request>&) {
-    std::memcpy(received->data() + rank() * own.size * width,
-                static_cast<char*>(all.data) + own.begin * width, own.size * width);
+  job.phases.push_back([=, this](std::vector<MPI_Request>&) {
+    char* received = mpi_->Scratch(size() * own_bytes);
+    std::memcpy(received + rank() * own_bytes, static_cast<char*>(all.data) + own.begin * width,
+                own_bytes);
     for (int r = 1; r < size(); ++r) {
-      Add(all.type, received->data(), received->data() + r * own.size * width, own.size);
+      Add(all.type, received, received + r * own_bytes, own.size);
     }
-    std::memcpy(out, received->data(), own.size * width);
+    std::memcpy(out, received, own_bytes);
     return absl::OkStatus();
   });
 }
@@ -166,7 +166,7 @@ void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<P
 std::unique_ptr<Collective> MpiCommunicator::AllReduceSum(std::string_view name,
                                                           CommBuffer buffer) {
   Check(buffer);
-  auto job = NewJob(name);
+  auto job = NewJob(name, buffer);
   std::vector<Piece> pieces;
   for (int r = 0; r < size(); ++r) pieces.push_back(PieceOf(r, buffer.num_elements));
   const size_t width = CommTypeBytes(buffer.type);
@@ -193,7 +193,7 @@ std::unique_ptr<Collective> MpiCommunicator::AllReduceSum(std::string_view name,
 std::unique_ptr<Collective> MpiCommunicator::Broadcast(std::string_view name, CommBuffer buffer,
                                                        int root) {
   Check(buffer);
-  auto job = NewJob(name);
+  auto job = NewJob(name, buffer);
   job->phases.push_back([this, buffer, root](std::vector<MPI_Request>& requests) {
     requests.push_back(MPI_REQUEST_NULL);
     return MpiStatus(MPI_Ibcast(buffer.data, static_cast<int>(buffer.num_elements),
@@ -209,7 +209,7 @@ std::unique_ptr<Collective> MpiCommunicator::AllGather(std::string_view name, Co
   Check(all);
   SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
       << "all is not size() × mine";
-  auto job = NewJob(name);
+  auto job = NewJob(name, all);
   job->phases.push_back([this, mine, all](std::vector<MPI_Request>& requests) {
     const char* own =
         static_cast<char*>(all.data) + rank() * mine.num_elements * CommTypeBytes(all.type);
@@ -231,7 +231,7 @@ std::unique_ptr<Collective> MpiCommunicator::ReduceScatterSum(std::string_view n
   Check(mine);
   SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
       << "all is not size() × mine";
-  auto job = NewJob(name);
+  auto job = NewJob(name, all);
   std::vector<Piece> pieces;
   for (int r = 0; r < size(); ++r) pieces.push_back({r * mine.num_elements, mine.num_elements});
   AddReducePhases(*job, all, std::move(pieces), mine.data);
@@ -265,8 +265,9 @@ absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::Split(std::string
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline) {
-  auto thread = std::make_shared<MpiThread>(deadline);
+absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline,
+                                                                 const std::string& report_path) {
+  auto thread = std::make_shared<MpiThread>(deadline, report_path);
   SY_RETURN_IF_ERROR(thread->init_status());
   const MpiGroup world = thread->world();
   return std::make_unique<MpiCommunicator>(std::move(thread), world);

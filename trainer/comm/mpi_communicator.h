@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "trainer/comm/communicator.h"
@@ -11,6 +12,8 @@
 namespace switchyard {
 
 // Initialises MPI on a thread of the communicator's own; once a process. Fails: kUnavailable.
-absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline);
+// `report_path` as in NewCommunicator.
+absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline,
+                                                                 const std::string& report_path);
 
 }  // namespace switchyard

@@ -1,10 +1,15 @@
 #include "trainer/comm/mpi_thread.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/check.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
@@ -14,6 +19,15 @@ namespace {
 // growing naps.
 constexpr absl::Duration kBusyPolling = absl::Microseconds(200);
 constexpr absl::Duration kLongestNap = absl::Milliseconds(1);
+
+// The other ranks are looked after this often at most while a collective runs, and this often at
+// least while none does.
+constexpr absl::Duration kWatchEvery = absl::Milliseconds(2);
+constexpr absl::Duration kLongestSilence = absl::Milliseconds(20);
+
+// After a failure: for the others to say where they are, and to write their parts of the report.
+constexpr absl::Duration kPatience = absl::Milliseconds(700);
+constexpr absl::Duration kTimeToWrite = absl::Milliseconds(500);
 
 void Nap(absl::Duration duration) {
   std::this_thread::sleep_for(absl::ToChronoMicroseconds(duration));
@@ -44,7 +58,8 @@ absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group) {
   return MpiStatus(MPI_Comm_free(&local), "MPI_Comm_free");
 }
 
-MpiThread::MpiThread(absl::Duration deadline) : deadline_(deadline) {
+MpiThread::MpiThread(absl::Duration deadline, std::string report_path)
+    : deadline_(deadline), report_path_(std::move(report_path)) {
   thread_ = std::jthread([this] { Run(); });
   initialised_.WaitForNotification();
 }
@@ -59,6 +74,15 @@ void MpiThread::Enqueue(std::shared_ptr<MpiJob> job) {
   queue_.push_back(std::move(job));
 }
 
+char* MpiThread::Scratch(size_t num_bytes) {
+  if (num_bytes > scratch_bytes_) {
+    scratch_.reset();
+    scratch_ = std::make_unique_for_overwrite<char[]>(num_bytes);
+    scratch_bytes_ = num_bytes;
+  }
+  return scratch_.get();
+}
+
 void MpiThread::Abort() {
   is_aborting_ = true;
   Nap(absl::Seconds(3));  // MPI_Abort ends this process long before
@@ -71,12 +95,14 @@ absl::Status MpiThread::Init() {
                                "MPI_Init_thread"));
   MPI_Comm comm = MPI_COMM_NULL;
   SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup"));
-  return DescribeGroup(comm, &world_);
+  SY_RETURN_IF_ERROR(DescribeGroup(comm, &world_));
+  return watch_.Start(comm);
 }
 
 void MpiThread::Run() {
   init_status_ = Init();
   initialised_.Notify();
+  if (!init_status_.ok()) return;
   while (true) {
     std::shared_ptr<MpiJob> job;
     {
@@ -85,61 +111,110 @@ void MpiThread::Run() {
         mutex_.AssertHeld();
         return !queue_.empty() || is_stopping_ || is_aborting_;
       };
-      mutex_.AwaitWithTimeout(absl::Condition(&has_work), absl::Milliseconds(100));
-      if (is_aborting_) MPI_Abort(MPI_COMM_WORLD, 1);
-      if (queue_.empty() && is_stopping_) break;
-      if (queue_.empty()) continue;
-      job = std::move(queue_.front());
-      queue_.pop_front();
+      mutex_.AwaitWithTimeout(absl::Condition(&has_work), kLongestSilence);
+      if (queue_.empty() && is_stopping_ && !is_aborting_) break;
+      if (!queue_.empty()) {
+        job = std::move(queue_.front());
+        queue_.pop_front();
+      }
     }
-    job->result = failure_.ok() ? RunJob(*job) : failure_;
-    if (!job->result.ok()) failure_ = job->result;
+    Watch();
+    if (job == nullptr) continue;
+    if (const absl::Status status = RunJob(*job); !status.ok())
+      EndJob(absl::Status(status.code(), absl::StrCat("'", job->name, "' failed: ",
+                                                      std::string(status.message()))));
     job->done.Notify();
   }
-  if (!init_status_.ok() || !failure_.ok()) return;
+  watch_.Stop();
   MPI_Comm_free(&world_.comm);
   MPI_Finalize();
 }
 
 absl::Status MpiThread::RunJob(MpiJob& job) {
+  log_.Enter(job.sequence);
   const absl::Time deadline = absl::Now() + deadline_;
   std::vector<MPI_Request> requests;
   for (const MpiJob::Phase& phase : job.phases) {
     requests.clear();
     SY_RETURN_IF_ERROR(phase(requests));
-    SY_RETURN_IF_ERROR(WaitAll(job, requests, deadline));
+    SY_RETURN_IF_ERROR(WaitAll(requests, deadline));
   }
+  log_.Finish(job.sequence);
   return absl::OkStatus();
 }
 
-absl::Status MpiThread::WaitAll(const MpiJob& job, std::vector<MPI_Request>& requests,
-                                absl::Time deadline) {
+absl::Status MpiThread::WaitAll(std::vector<MPI_Request>& requests, absl::Time deadline) {
   const absl::Time start = absl::Now();
   absl::Duration nap = absl::Microseconds(20);
   while (!requests.empty()) {
     int is_done = 0;
     const int code = MPI_Testall(static_cast<int>(requests.size()), requests.data(), &is_done,
                                  MPI_STATUSES_IGNORE);
-    if (code != MPI_SUCCESS) {
-      return absl::UnavailableError(absl::StrFormat("collective '%s' failed on rank %d of %d: %s",
-                                                    job.name, world_.rank, world_.size,
-                                                    MpiStatus(code, "MPI_Testall").message()));
-    }
+    SY_RETURN_IF_ERROR(MpiStatus(code, "MPI_Testall"));
     if (is_done) break;
-    if (is_aborting_) MPI_Abort(MPI_COMM_WORLD, 1);
     const absl::Time now = absl::Now();
     if (now > deadline) {
       return absl::DeadlineExceededError(
-          absl::StrFormat("collective '%s' on rank %d of %d was not complete after %s: a peer is "
-                          "dead, stopped or has "
-                          "not entered it",
-                          job.name, world_.rank, world_.size, absl::FormatDuration(deadline_)));
+          absl::StrCat("it was not complete after ", absl::FormatDuration(deadline_)));
     }
     if (now - start < kBusyPolling) continue;
+    Watch();
     Nap(nap);
     nap = std::min(nap * 2, kLongestNap);
   }
   return absl::OkStatus();
+}
+
+void MpiThread::Watch() {
+  if (is_aborting_) {
+    watch_.SayAborting();
+    MPI_Abort(MPI_COMM_WORLD, 1);
+  }
+  const absl::Time now = absl::Now();
+  if (now - last_watched_ < kWatchEvery) return;
+  last_watched_ = now;
+  const absl::Status status = watch_.Poll();
+  if (absl::IsAborted(status)) {  // it ends us
+    Nap(absl::Seconds(3));
+    std::_Exit(1);
+  }
+  if (!status.ok()) EndJob(status);
+}
+
+void MpiThread::EndJob(const absl::Status& why) {
+  const Operation entered = log_.last_entered();
+  const bool is_in_it = entered.sequence > log_.last_finished().sequence;
+  const std::string others =
+      watch_.AskAround(entered.name, is_in_it ? entered.sequence : 0, kPatience);
+  WriteReport(why, others);
+  // The others write theirs: they heard of it from this rank, or found it themselves.
+  const absl::Time end = absl::Now() + kTimeToWrite;
+  while (absl::Now() < end) {
+    watch_.Poll().IgnoreError();
+    Nap(kLongestNap);
+  }
+  MPI_Abort(MPI_COMM_WORLD, 1);
+  std::_Exit(1);
+}
+
+void MpiThread::WriteReport(const absl::Status& why, const std::string& others) const {
+  const Operation entered = log_.last_entered();
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  const std::string headline =
+      absl::StrFormat("rank %d of %d on %s: %s; last operation '%s' (%d)", world_.rank, world_.size,
+                      host, std::string(why.message()), entered.name, entered.sequence);
+  std::fprintf(stderr, "%s: %s%s%s\n", ProcessName(), headline.c_str(),
+               report_path_.empty() ? "" : "; see ", report_path_.c_str());
+  const std::string text = absl::StrCat(
+      absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), " ", headline,
+      "\n", others, "  last operations (number, name, bytes received or sent, ranks):\n",
+      log_.Describe(), "\n");
+  const int file = report_path_.empty()
+                       ? STDERR_FILENO
+                       : open(report_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  // One write, so that the parts of several ranks do not mix.
+  if (write(file, text.data(), text.size()) < 0) std::perror(report_path_.c_str());
 }
 
 }  // namespace switchyard

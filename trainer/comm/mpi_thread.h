@@ -17,6 +17,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "trainer/comm/operation_log.h"
+#include "trainer/comm/rank_watch.h"
 
 namespace switchyard {
 
@@ -28,9 +30,9 @@ absl::Status MpiStatus(int code, const char* call);
 struct MpiJob {
   using Phase = std::function<absl::Status(std::vector<MPI_Request>&)>;
   std::string name;
+  int64_t sequence = 0;  // in the operation log
   std::vector<Phase> phases;
-  absl::Notification done;
-  absl::Status result;  // set before `done`
+  absl::Notification done;  // a job that fails ends the process
 };
 
 // A communicator of MPI's and this process's place in it. `comm` is used inside phases only.
@@ -45,8 +47,10 @@ absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group);
 class MpiThread {
  public:
   // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline` is
-  // each job's, from the moment it begins.
-  explicit MpiThread(absl::Duration deadline);
+  // each job's, from the moment it begins. When it passes, or a rank dies, this rank appends its
+  // part to the report ("": on stderr) and ends the process: nobody can go on, and the caller may
+  // be computing.
+  MpiThread(absl::Duration deadline, std::string report_path);
   // Runs what is queued, then finalises MPI (skipped after a failed job: it would wait for peers
   // for ever).
   ~MpiThread();
@@ -57,6 +61,10 @@ class MpiThread {
   // Both owners: the caller's Collective and this queue, until the job is done. Any thread.
   void Enqueue(std::shared_ptr<MpiJob> job);
 
+  OperationLog& log() { return log_; }
+  // At least `num_bytes`, uninitialised, for the job that runs. Inside phases only.
+  char* Scratch(size_t num_bytes);
+
   // MPI_Abort from the owning thread, at once, also between the polls of a running job. Does not
   // return.
   [[noreturn]] void Abort();
@@ -65,10 +73,15 @@ class MpiThread {
   void Run();
   absl::Status Init();
   absl::Status RunJob(MpiJob& job);
-  absl::Status WaitAll(const MpiJob& job, std::vector<MPI_Request>& requests, absl::Time deadline);
+  absl::Status WaitAll(std::vector<MPI_Request>& requests, absl::Time deadline);
+  // Looks after the other ranks, now and then; ends this one if one of them is lost.
+  void Watch();
+  [[noreturn]] void EndJob(const absl::Status& why);
+  void WriteReport(const absl::Status& why, const std::string& others) const;
 
   // Constant after the constructor.
   const absl::Duration deadline_;
+  const std::string report_path_;
   absl::Status init_status_;
   MpiGroup world_;
 
@@ -76,7 +89,12 @@ class MpiThread {
   std::deque<std::shared_ptr<MpiJob>> queue_ ABSL_GUARDED_BY(mutex_);
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::atomic<bool> is_aborting_ = false;
-  absl::Status failure_;  // the MPI thread's own: the first failed job's, given to all later ones
+  OperationLog log_;
+  // The MPI thread's own:
+  RankWatch watch_{&log_};
+  absl::Time last_watched_ = absl::InfinitePast();
+  std::unique_ptr<char[]> scratch_;
+  size_t scratch_bytes_ = 0;
 
   absl::Notification initialised_;
   std::jthread thread_;  // last: dies first

@@ -1,0 +1,71 @@
+// Watches the other ranks from the MPI thread: a small receive from each of them is always posted,
+// so that a rank's death shows at once where MPI reports it (`mpirun --with-ft ulfm`), also between
+// collectives; and the same messages ask the others where they are when a deadline has passed, and
+// tell them that this rank gives up. The MPI thread only.
+#pragma once
+
+#include <mpi.h>
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "trainer/comm/operation_log.h"
+
+namespace switchyard {
+
+class RankWatch {
+ public:
+  // `log` must outlive the watch.
+  explicit RankWatch(OperationLog* log) : log_(log) {}
+
+  // Collective: makes a communicator of its own from `world` and posts the receives.
+  absl::Status Start(MPI_Comm world);
+  // Takes what has come in and answers it. Fails: kUnavailable naming a rank that died or gave up;
+  // kAborted: a rank ends the job for reasons of its own, which it has told.
+  absl::Status Poll();
+  // Tells the others that this rank ends the job, so that they do not report it as lost.
+  void SayAborting();
+  // Withdraws the receives, before MPI is finalised.
+  void Stop();
+
+  // After a failure: tells the others, asks them where they are, and polls until all have answered
+  // or `patience` is over. Then describes who is missing from `name` (operation `sequence`; 0: from
+  // none): one line for each of the others.
+  std::string AskAround(const std::string& name, int64_t sequence, absl::Duration patience);
+
+ private:
+  enum class Kind : int64_t { kGivingUp = 1, kAnswer = 2, kAborting = 3 };
+  struct Message {
+    Kind kind;
+    int64_t entered;   // sequence of the sender's last operation that it entered
+    int64_t finished;  // … that it finished
+    char entered_name[104];
+  };
+  enum class State { kSilent, kAnswered, kDead };
+  struct Peer {
+    Message incoming;
+    MPI_Request request = MPI_REQUEST_NULL;
+    State state = State::kSilent;
+    Message answer;
+  };
+  struct Sending {
+    Message message;
+    MPI_Request request = MPI_REQUEST_NULL;
+  };
+
+  absl::Status Post(int rank);
+  absl::Status Handle(int rank);
+  void Send(int rank, Kind kind);
+  bool HasEverybodySpoken() const;
+
+  OperationLog* const log_;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0, size_ = 1;
+  std::vector<Peer> peers_;
+  std::deque<Sending> sending_;  // addresses stay while requests refer to them
+};
+
+}  // namespace switchyard
