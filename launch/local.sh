@@ -86,7 +86,12 @@ if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
 fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 rm -f "$folder/learner.address"
-"${dies_with_us[@]}" "$mpirun" -n "$ranks" --oversubscribe --bind-to none \
+# With ULFM the ranks that survive another's death hear of it and report it; older MPIs end them all without a word.
+fault_tolerance=()
+"$mpirun" --with-ft ulfm --version >/dev/null 2>&1 && fault_tolerance=(--with-ft ulfm)
+loss_report=$folder/logs/lost_rank.txt
+loss_report_bytes=$(stat -c %s "$loss_report" 2>/dev/null || echo 0)
+"${dies_with_us[@]}" "$mpirun" "${fault_tolerance[@]}" -n "$ranks" --oversubscribe --bind-to none \
   "$switchyard" train --config "$config" "$@" </dev/null 2> >(without_mpi_banner >&2) &
 trainer=$!
 
@@ -137,6 +142,12 @@ wait "$trainer" || status=$?
 
 # ---- the end: workers were told that the run has finished; those that linger are ended
 for pid in "${worker_pids[@]}"; do ((status == 0)) && ends_within "$pid" 5 || true; done
+if (($(stat -c %s "$loss_report" 2>/dev/null || echo 0) > loss_report_bytes)); then
+  say "a rank was lost: $loss_report says which one, and from what operation it is missing; start again to go on from the last checkpoint"
+  exit 1
+fi
+# mpirun can return 0 though a rank died: the learner's own record decides.
+((status == 0)) && [[ " $* " != *" --dry-run "* ]] && grep -q '"state":"running"' "$folder/learner.json" 2>/dev/null && status=1
 case "$status" in
   0 | 2) exit "$status" ;;
   75)

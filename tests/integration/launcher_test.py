@@ -121,6 +121,8 @@ class LauncherTest(unittest.TestCase):
                      if b"train" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:2]]
             os.kill(ranks[-1], signal.SIGKILL)
             self.assertEqual(launch.wait(), 1, launch.text())
+            self.assertIn("a rank was lost", launch.text())
+            self.assertIn(" is dead: ", (launch.folder / "logs" / "lost_rank.txt").read_text())
             self.assert_nothing_left(launch)
 
     def test_without_a_pool_the_last_worker_to_fail_ends_the_run_and_says_why(self):

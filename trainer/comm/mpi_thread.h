@@ -65,8 +65,8 @@ class MpiThread {
   // At least `num_bytes`, uninitialised, for the job that runs. Inside phases only.
   char* Scratch(size_t num_bytes);
 
-  // MPI_Abort from the owning thread, at once, also between the polls of a running job. Does not
-  // return.
+  // Tells the other ranks and ends them and this process, also between the polls of a running job.
+  // Does not return.
   [[noreturn]] void Abort();
 
  private:
