@@ -247,8 +247,9 @@ TokenScores ForwardPassImpl::ScoreTokens(const at::Tensor& rows, const at::Tenso
   BlockGraph graph;
   graph.output =
       NormedRows(rows, head_weights_->head.flat().narrow(0, 0, config_.width), &graph);  // [N, C]
-  TokenLogprobs scores = TokenLogprobForward(
-      graph.output.detach(), OutputWeight(head_weights_->output.flat()), target_ids, temperature);
+  TokenLogprobs scores =
+      TokenLogprobForward(graph.output.detach(), OutputWeight(head_weights_->output.flat()),
+                          target_ids, temperature, options_.max_head_chunk_bytes);
   const TokenScores result = {scores.logprobs, scores.entropies};
   if (with_gradient_) {
     head_ = std::move(graph);
@@ -299,10 +300,11 @@ at::Tensor ForwardPassImpl::BackwardHead(const std::vector<at::Tensor>& gradient
 void ForwardPassImpl::BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies) {
   SY_CHECK(with_gradient_ && scores_.logprobs.defined())
       << "BackwardScores follows one ScoreTokens with gradient";
-  const at::Tensor d_normed = TokenLogprobBackward(
-      head_.output.detach(), OutputWeight(head_weights_->output.flat()), target_ids_, temperature_,
-      std::exchange(scores_, {}), d_logprobs, d_entropies,
-      OutputWeight(weights_->GradientBuffer(output_block())));  // [N, C]
+  const at::Tensor d_normed =
+      TokenLogprobBackward(head_.output.detach(), OutputWeight(head_weights_->output.flat()),
+                           target_ids_, temperature_, std::exchange(scores_, {}), d_logprobs,
+                           d_entropies, OutputWeight(weights_->GradientBuffer(output_block())),
+                           options_.max_head_chunk_bytes);  // [N, C]
   BackwardBlocks(
       BackwardHead({weights_->GradientBuffer(head_block()).narrow(0, 0, config_.width)}, d_normed));
 }

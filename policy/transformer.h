@@ -9,6 +9,7 @@
 #include <memory>
 #include <vector>
 
+#include "kernels/token_logprob/token_logprob.h"
 #include "policy/parameter_layout.h"
 #include "policy/weight_provider.h"
 
@@ -54,7 +55,7 @@ struct TransformerOptions {
   // A pass with gradient keeps only each transformer block's input [T, C] and computes the block
   // again in the backward.
   bool recompute_activations = false;
-  int64_t max_head_chunk_bytes = int64_t{40} << 20;  // of the head's [chunk, V] buffers
+  int64_t max_head_chunk_bytes = kTokenLogprobChunkBytes;  // of the head's [chunk, V] buffers
 };
 
 class Transformer {

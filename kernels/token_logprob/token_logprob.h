@@ -1,6 +1,6 @@
 // The head of a language model without its logits: log-probability of one token per row and the
-// entropy of the row's distribution, softmax(hidden · weightᵀ / temperature). At most two [chunk,
-// V] buffers exist at a time, of TokenLogprobChunk(V) rows; the backward computes the logits again.
+// entropy of the row's distribution, softmax(hidden · weightᵀ / temperature). Two [chunk, V]
+// buffers exist at a time, of TokenLogprobChunk(V, …) rows; the backward computes the logits again.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -8,6 +8,8 @@
 #include <cstdint>
 
 namespace switchyard {
+
+inline constexpr int64_t kTokenLogprobChunkBytes = int64_t{40} << 20;
 
 // All [N], f32 (f64 if hidden is f64).
 struct TokenLogprobs {
@@ -18,10 +20,12 @@ struct TokenLogprobs {
 
 //   hidden [N, C], weight [V, C]  one floating type and device    targets [N] int64, in [0, V)
 //   temperature > 0
-// Sums are made in f32, logits too (bf16 weights are widened once a call). No autograd: pair it
-// with the backward.
+//   max_chunk_bytes  that the two buffers together may take; one row is the least
+// Sums are made in f32, logits too (bf16 weights are widened a slice of at most 8 MiB at a time).
+// No autograd: pair it with the backward.
 TokenLogprobs TokenLogprobForward(const at::Tensor& hidden, const at::Tensor& weight,
-                                  const at::Tensor& targets, double temperature);
+                                  const at::Tensor& targets, double temperature,
+                                  int64_t max_chunk_bytes = kTokenLogprobChunkBytes);
 
 // From d_logprobs, d_entropies [N]: returns d_hidden [N, C] in hidden's type and adds to
 // weight_gradient [V, C], which is f32 (f64 if hidden is f64). With p = softmax, H = entropy:
@@ -29,10 +33,11 @@ TokenLogprobs TokenLogprobForward(const at::Tensor& hidden, const at::Tensor& we
 at::Tensor TokenLogprobBackward(const at::Tensor& hidden, const at::Tensor& weight,
                                 const at::Tensor& targets, double temperature,
                                 const TokenLogprobs& forward, const at::Tensor& d_logprobs,
-                                const at::Tensor& d_entropies, at::Tensor weight_gradient);
+                                const at::Tensor& d_entropies, at::Tensor weight_gradient,
+                                int64_t max_chunk_bytes = kTokenLogprobChunkBytes);
 
-// Rows per chunk: both buffers together take ≤ 40 MiB (but one row is the least), and 4 MiB where V
-// is small, so that they stay in the cache.
-int64_t TokenLogprobChunk(int64_t vocabulary_size);
+// Rows per chunk: both buffers together take at most max_chunk_bytes (but one row is the least),
+// and 4 MiB where V is small, so that they stay in the cache.
+int64_t TokenLogprobChunk(int64_t vocabulary_size, int64_t max_chunk_bytes);
 
 }  // namespace switchyard

@@ -3,11 +3,17 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/log_softmax.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+#include <cstdlib>
+
 #include "common/random.h"
+#include "tests/counting_allocator.h"
 
 namespace switchyard {
 namespace {
@@ -88,17 +94,48 @@ TEST(TokenLogprobTest, StaysFiniteAtExtremeLogits) {
 
 TEST(TokenLogprobTest, RowsBeyondOneChunkAreTheSame) {
   const int64_t vocabulary_size = 200000;
-  EXPECT_LT(TokenLogprobChunk(vocabulary_size), 33);
+  EXPECT_LT(TokenLogprobChunk(vocabulary_size, kTokenLogprobChunkBytes), 33);
   Compare({33, vocabulary_size, 3, at::kFloat, 1.0, 1.0, 1e-5});
+  Compare({33, vocabulary_size, 17, at::kBFloat16, 1.0, 1.0, 1e-5});  // two slices of the weight
 }
 
 TEST(TokenLogprobTest, NoRowsGiveNoScores) { Compare({0, 31, 8, at::kFloat, 1.0, 1.0, 1e-6}); }
 
-TEST(TokenLogprobTest, BothBuffersStayBelowFortyMebibytes) {
-  for (const int64_t vocabulary_size : {1, 1024, 49152, 151936, 1000000}) {
-    const int64_t chunk = TokenLogprobChunk(vocabulary_size);
-    EXPECT_GE(chunk, 1);
-    EXPECT_LE(chunk * 2 * 4 * vocabulary_size, int64_t{40} << 20);
+TEST(TokenLogprobTest, BothBuffersStayBelowTheBound) {
+  for (const int64_t bound : {int64_t{8} << 20, int64_t{40} << 20, int64_t{1} << 30}) {
+    for (const int64_t vocabulary_size : {1, 1024, 49152, 151936, 1000000}) {
+      const int64_t chunk = TokenLogprobChunk(vocabulary_size, bound);
+      EXPECT_GE(chunk, 1);
+      EXPECT_LE(chunk * 2 * 4 * vocabulary_size, bound);
+    }
+  }
+}
+
+// Qwen2.5's vocabulary and 0.5B's width, forward and backward, beside operands and results. The
+// environment's SWITCHYARD_TEST_HEAD_TOKENS=16384 takes half an hour; what grows with tokens is
+// 20 bytes each.
+TEST(TokenLogprobTest, TheHeadTakesAtMost64MebibytesBesideItsOperands) {
+  const char* wanted = std::getenv("SWITCHYARD_TEST_HEAD_TOKENS");
+  const int64_t num_rows = wanted != nullptr ? std::atoll(wanted) : 96;
+  const int64_t vocabulary_size = 151936, width = 896;
+  for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor hidden = Random({num_rows, width}, 1, 1.0).to(at::kFloat).to(type);
+    const at::Tensor weight = at::zeros({vocabulary_size, width}, at::dtype(type));
+    const at::Tensor weight_gradient = at::zeros({vocabulary_size, width}, at::dtype(at::kFloat));
+    const at::Tensor targets = at::zeros({num_rows}, at::dtype(at::kLong));
+    const at::Tensor ones = at::ones({num_rows}, at::dtype(at::kFloat));
+    CountingAllocator& memory = CountingAllocator::Install();
+    const int64_t before = memory.current();
+    memory.ResetPeak();
+    const TokenLogprobs forward = TokenLogprobForward(hidden, weight, targets, 1.0);
+    const at::Tensor d_hidden =
+        TokenLogprobBackward(hidden, weight, targets, 1.0, forward, ones, ones, weight_gradient);
+    const int64_t extra = memory.peak() - before;
+    std::printf("%lld tokens x %lld, %s: %.1f MiB extra\n", static_cast<long long>(num_rows),
+                static_cast<long long>(vocabulary_size), at::toString(type),
+                static_cast<double>(extra) / (1 << 20));
+    EXPECT_LE(extra - static_cast<int64_t>(d_hidden.nbytes()), int64_t{64} << 20);
+    if (wanted != nullptr) break;
   }
 }
 
