@@ -138,7 +138,19 @@ absl::StatusOr<RunOutcome> Follow(const LearnerParts& parts, PolicyUpdate& updat
   }
 }
 
+// Known only once the machine is.
+absl::Status CheckOffload(const LearnerParts& parts) {
+  const ShardingConfig& sharding = parts.config->trainer().sharding();
+  if (parts.is_on_gpu || sharding.offload() == ShardingConfig::OFFLOAD_NONE) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "trainer.sharding.offload moves state off a GPU, and this run computes on the CPU: leave it "
+      "out");
+}
+
 absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
+  SY_RETURN_IF_ERROR(CheckOffload(parts));
   SetThreads(*parts.config, parts.communicator->local_size());
   SY_RETURN_IF_ERROR(CheckSameConfig(parts));
   SY_ASSIGN_OR_RETURN(const ModelConfig model, ShareModelConfig(parts));

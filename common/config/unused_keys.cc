@@ -42,6 +42,15 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
     unused["trainer.optimizer.final_learning_rate_ratio"] =
         "trainer.optimizer.schedule is constant";
   }
+  if (trainer.sharding().stage() == ShardingConfig::STAGE_REPLICATED) {
+    unused["trainer.sharding.within_host"] = "trainer.sharding.stage is replicated";
+  }
+  if (trainer.sharding().stage() != ShardingConfig::STAGE_FULL) {
+    unused["trainer.sharding.prefetch"] = "only trainer.sharding.stage: full gathers";
+  }
+  if (config.policy().device() == PolicyConfig::DEVICE_CPU) {
+    unused["trainer.sharding.offload"] = "policy.device is cpu, whose memory is the host's";
+  }
   if (trainer.evaluate_every() == 0)
     unused["trainer.evaluate_questions"] = "trainer.evaluate_every is 0";
 }

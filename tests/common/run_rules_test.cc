@@ -57,6 +57,8 @@ TEST(RunRulesTest, AKeyThatTheSetUpIgnoresMustNotBeSet) {
       {"trainer.loss.kl_horizon=100", "trainer.loss.kl_horizon: is set"},
       {"data.demonstrations=[x]", "data.demonstrations: is set"},
       {"trainer.optimizer.final_learning_rate_ratio=0.1", "trainer.optimizer.schedule is constant"},
+      {"trainer.sharding.within_host=true", "trainer.sharding.stage is replicated"},
+      {"trainer.sharding.prefetch=false", "only trainer.sharding.stage: full gathers"},
       {"trainer.evaluate_questions=5", "trainer.evaluate_every is 0"},
       {"episode.max_round_tokens=5000", "episode.max_round_tokens: is set"},
       {"episode.max_observation_tokens=5000", "episode.max_observation_tokens: is set"},

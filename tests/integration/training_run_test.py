@@ -80,6 +80,25 @@ class TrainingRunTest(unittest.TestCase):
             self.assertEqual(without_times(run.metrics()), expected[0])
             self.assertEqual(weights(run), expected[1])
 
+    def test_a_sharded_run_resumes_with_the_same_bits_and_goes_on_unsharded(self):
+        sharded = {"trainer.sharding.stage": "full", "trainer.recompute_activations": "true"}
+        with Run(name="same", ranks=2) as whole:
+            self.assertEqual(whole.train(extra=sharded), 0)
+            expected = (without_times(whole.metrics()), weights(whole))
+        with Run(name="same", ranks=2) as run:
+            run.start_pool()
+            trainer = run.start_trainer(extra=sharded)
+            worker = run.start_worker(run.address(trainer), "worker")
+            wait_until(lambda: len(run.checkpoints()) >= 2 or trainer.poll() is not None, "two checkpoints")
+            kill_session(trainer)
+            kill_session(worker)
+            self.assertEqual(run.train("--resume", "auto", extra=sharded), 0)
+            self.assertEqual(without_times(run.metrics()), expected[0])
+            self.assertEqual(weights(run), expected[1])
+            run.ranks = 1  # the checkpoint knows nothing of shards
+            self.assertEqual(run.train("--resume", "auto", extra={"trainer.steps": 5}), 0)
+            self.assertEqual([row["step"] for row in run.metrics()], [0, 1, 2, 3, 4])
+
     def test_a_killed_worker_costs_nothing_and_another_may_join(self):
         with Run(name="same") as whole:
             self.assertEqual(whole.train(), 0)
