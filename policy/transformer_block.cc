@@ -6,6 +6,8 @@
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/silu.h>
 
+#include <utility>
+
 #include "common/check.h"
 
 namespace switchyard {
@@ -27,8 +29,9 @@ at::Tensor NormHeads(const at::Tensor& qkv, const at::Tensor& query_norm,
 }
 
 // Rotates query and key heads, x = (x₁, x₂) by halves → (x₁ cos − x₂ sin, x₂ cos + x₁ sin); values
-// pass through. Source: Su et al. 2021, in Hugging Face's half-split order.
-at::Tensor Rotate(const at::Tensor& qkv, const BlockContext& context) {
+// pass through. The backward needs no qkv: it is freed here. Source: Su et al. 2021, in Hugging
+// Face's half-split order.
+at::Tensor Rotate(at::Tensor qkv, const BlockContext& context) {
   const ModelConfig& config = *context.config;
   const int64_t half = config.head_width / 2;
   const int64_t num_rotated = config.num_heads + config.num_kv_heads;
@@ -87,7 +90,7 @@ at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weig
   const at::Tensor normed = at::rms_norm(x, {config.width}, input_norm, config.norm_epsilon);
   at::Tensor qkv = at::linear(normed, qkv_weight, qkv_bias);  // [T, (H + 2K) · D]
   if (config.is_qk_normed) qkv = NormHeads(qkv, query_norm, key_norm, config);
-  const at::Tensor attended = PackedAttention(Rotate(qkv, context), context.attention,
+  const at::Tensor attended = PackedAttention(Rotate(std::move(qkv), context), context.attention,
                                               config.num_heads, config.num_kv_heads);
   const at::Tensor y = x + at::linear(attended, output_weight);  // [T, C]
   const at::Tensor gate_up = at::linear(
