@@ -7,9 +7,9 @@
 
 #include <cstdint>
 
-namespace switchyard {
+#include "kernels/token_logprob/head_chunk.h"
 
-inline constexpr int64_t kTokenLogprobChunkBytes = int64_t{40} << 20;
+namespace switchyard {
 
 // All [N], f32 (f64 if hidden is f64).
 struct TokenLogprobs {
@@ -35,9 +35,5 @@ at::Tensor TokenLogprobBackward(const at::Tensor& hidden, const at::Tensor& weig
                                 const TokenLogprobs& forward, const at::Tensor& d_logprobs,
                                 const at::Tensor& d_entropies, at::Tensor weight_gradient,
                                 int64_t max_chunk_bytes = kTokenLogprobChunkBytes);
-
-// Rows per chunk: both buffers together take at most max_chunk_bytes (but one row is the least),
-// and 4 MiB where V is small, so that they stay in the cache.
-int64_t TokenLogprobChunk(int64_t vocabulary_size, int64_t max_chunk_bytes);
 
 }  // namespace switchyard

@@ -1,0 +1,163 @@
+#include "trainer/memory_plan.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "kernels/token_logprob/head_chunk.h"
+#include "policy/activation_memory.h"
+#include "policy/parameter_layout.h"
+
+namespace switchyard {
+namespace {
+
+constexpr int64_t kF32 = 4;
+
+// One learning model's share of the plan.
+class ModelPlan {
+ public:
+  ModelPlan(const PlanInput& input, HeadKind head)
+      : input_(input),
+        sharding_(input.config.sharding()),
+        is_tied_(input.model.is_tied && head == HeadKind::kLanguageModel) {
+    const bool is_replicated = sharding_.stage() == ShardingConfig::STAGE_REPLICATED;
+    shards_ = is_replicated             ? 1
+              : sharding_.within_host() ? std::min(input.ranks, input.ranks_per_host)
+                                        : input.ranks;
+    const ParameterLayout layout(input.model, head);
+    for (const BlockLayout& block : layout.blocks()) {
+      sizes_.push_back((block.num_elements + input.ranks - 1) / input.ranks * input.ranks);
+      elements_ += sizes_.back();
+    }
+  }
+
+  // Adds the state of a model that learns.
+  void AddState(MemoryPlan& plan) const {
+    const bool is_shared = input_.bytes_per_element == kF32 && !is_offloaded();
+    if (!is_on_demand()) plan.weights += elements_ * input_.bytes_per_element;
+    if (is_on_demand() || !is_shared) {
+      (is_offloaded() ? plan.on_host : plan.weights) += share() * kF32;
+    }
+    const bool is_gradient_on_host = is_all_offloaded();
+    (is_gradient_on_host ? plan.on_host : plan.gradients) +=
+        (is_gradient_sharded() ? share() : elements_) * kF32;
+    (is_offloaded() ? plan.on_host : plan.optimizer) += 2 * share() * kF32;
+  }
+  void AddReference(MemoryPlan& plan) const {
+    if (!is_on_demand()) {
+      plan.reference += elements_ * input_.bytes_per_element;
+    } else {
+      (is_all_offloaded() ? plan.on_host : plan.reference) += share() * input_.bytes_per_element;
+    }
+  }
+
+  // Makes `plan`'s figures of a pass those of its most expensive moment.
+  void AddPass(int64_t tokens, MemoryPlan& plan) const {
+    const bool recompute = input_.config.recompute_activations();
+    const int64_t bytes = input_.bytes_per_element;
+    const int64_t chunk = HeadChunkBytes(input_.model.vocabulary_size,
+                                         int64_t{input_.config.max_head_chunk_mib()} << 20, tokens);
+    const ActivationPeak activations =
+        PeakActivationBytes(input_.model, recompute, tokens, bytes, chunk);
+    const ActivationElements elements = CountActivations(input_.model, recompute);
+    const int64_t block = largest_block(), output = is_tied_ ? sizes_.front() : 0;
+    const bool is_prefetched = sharding_.prefetch();
+    // Buffers of blocks that a pass goes through are reused: two to gather, two for gradients.
+    const int64_t gathers = is_on_demand() ? (is_prefetched ? 2 : 1) * block * bytes : 0;
+    const int64_t block_gradient = is_gradient_sharded() ? block * kF32 : 0;
+    const int64_t output_gradient = is_gradient_sharded() ? output * kF32 : 0;
+    const int64_t head_gradient = is_gradient_sharded() ? sizes_.back() * kF32 : 0;
+    const int64_t left_over = input_.has_several_micro_batches ? 2 * block_gradient : 0;
+    const int64_t head_weights = is_on_demand() ? (sizes_.back() + output) * bytes : 0;
+    Keep({.activations = activations.in_head,
+          .gathered_blocks = gathers + head_weights,
+          .gradient_buffers = output_gradient + head_gradient + left_over},
+         plan);
+    Keep(
+        {.activations = activations.in_block,
+         .gathered_blocks = gathers,
+         .gradient_buffers = output_gradient + head_gradient + std::max(block_gradient, left_over)},
+        plan);
+    if (input_.model.num_layers > 1) {  // one block on, its predecessor's gradient is in flight
+      Keep({.activations = activations.in_block - elements.kept_per_block * tokens * bytes,
+            .gathered_blocks = gathers,
+            .gradient_buffers = output_gradient + 2 * block_gradient},
+           plan);
+    }
+    const int64_t largest = *std::max_element(sizes_.begin(), sizes_.end());
+    if (input_.ranks > 1 && !input_.has_gpu) {
+      plan.communication = std::max(plan.communication, largest * kF32);
+    }
+  }
+
+ private:
+  struct Moment {
+    int64_t activations, gathered_blocks, gradient_buffers;
+  };
+  static void Keep(const Moment& moment, MemoryPlan& plan) {
+    const int64_t most = plan.activations + plan.gathered_blocks + plan.gradient_buffers;
+    if (moment.activations + moment.gathered_blocks + moment.gradient_buffers <= most) return;
+    plan.activations = moment.activations;
+    plan.gathered_blocks = moment.gathered_blocks;
+    plan.gradient_buffers = moment.gradient_buffers;
+  }
+
+  bool is_all_offloaded() const {
+    return input_.has_gpu && sharding_.offload() == ShardingConfig::OFFLOAD_ALL;
+  }
+  bool is_offloaded() const {
+    return is_all_offloaded() ||
+           (input_.has_gpu && sharding_.offload() == ShardingConfig::OFFLOAD_OPTIMIZER);
+  }
+  bool is_on_demand() const {
+    return is_all_offloaded() || (sharding_.stage() == ShardingConfig::STAGE_FULL && shards_ > 1);
+  }
+  bool is_gradient_sharded() const {
+    return is_all_offloaded() ||
+           (sharding_.stage() >= ShardingConfig::STAGE_GRADIENTS && shards_ > 1);
+  }
+  int64_t share() const { return elements_ / shards_; }
+  int64_t largest_block() const {
+    return sizes_.size() > 2 ? *std::max_element(sizes_.begin() + 1, sizes_.end() - 1) : 0;
+  }
+
+  const PlanInput& input_;
+  const ShardingConfig& sharding_;
+  const bool is_tied_;
+  int64_t shards_ = 1;
+  std::vector<int64_t> sizes_;  // of each block, padded
+  int64_t elements_ = 0;
+};
+
+}  // namespace
+
+MemoryPlan PlanMemory(const PlanInput& input) {
+  MemoryPlan plan;
+  const LossConfig& loss = input.config.loss();
+  const bool is_supervised = input.config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  const ModelPlan policy(input, HeadKind::kLanguageModel);
+  policy.AddState(plan);
+  policy.AddPass(input.config.max_micro_batch_tokens(), plan);
+  if (!is_supervised && (loss.kl_coefficient() > 0.0 || loss.kl_target() > 0.0)) {
+    policy.AddReference(plan);
+  }
+  if (input.config.algorithm() == TrainerConfig::ALGORITHM_PPO) {
+    const ModelPlan critic(input, HeadKind::kValue);
+    critic.AddState(plan);
+    critic.AddPass(input.config.max_micro_batch_tokens(), plan);
+  }
+  return plan;
+}
+
+int64_t LargestMicroBatch(PlanInput input, int64_t capacity_bytes) {
+  const auto fits = [&](int64_t tokens) {
+    input.config.set_max_micro_batch_tokens(static_cast<int32_t>(tokens));
+    return PlanMemory(input).peak() <= capacity_bytes;
+  };
+  int64_t most = 0;
+  for (int64_t step = int64_t{1} << 24; step > 0; step /= 2) {
+    if (fits(most + step)) most += step;
+  }
+  return most;
+}
+
+}  // namespace switchyard
