@@ -1,5 +1,6 @@
 #include "trainer/run_description.h"
 
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,28 +11,73 @@
 #include "policy/parameter_layout.h"
 #include "policy/policy_folder.h"
 #include "trainer/demonstrations.h"
+#include "trainer/memory_fit.h"
+#include "trainer/memory_plan.h"
 
 namespace switchyard {
 namespace {
 
-constexpr double kMiB = 1024.0 * 1024.0;
-
 std::string DescribePolicy(const RunConfig& config, const ModelConfig& model) {
-  const int64_t policy = ParameterLayout(model, HeadKind::kLanguageModel).num_parameters();
   const TrainerConfig& trainer = config.trainer();
   const bool has_critic = trainer.algorithm() == TrainerConfig::ALGORITHM_PPO;
-  const int64_t learning =
-      policy + (has_critic ? ParameterLayout(model, HeadKind::kValue).num_parameters() : 0);
-  // Weights, gradients and two moments in f32; the reference policy has weights only.
-  const bool has_reference = trainer.loss().kl_coefficient() > 0.0;
-  const double bytes = 16.0 * static_cast<double>(learning) +
-                       (has_reference ? 4.0 * static_cast<double>(policy) : 0.0);
-  return absl::StrFormat(
-      "# policy: %s, %d layers, width %d, vocabulary %d: %d parameters%s%s\n"
-      "# memory: %.1f MiB per rank for weights, gradients and optimizer, beside activations\n",
-      ArchitectureName(model.architecture), model.num_layers, model.width, model.vocabulary_size,
-      policy, has_critic ? ", and a critic of the same size" : "",
-      has_reference ? ", and a reference policy" : "", bytes / kMiB);
+  return absl::StrFormat("# policy: %s, %d layers, width %d, vocabulary %d: %d parameters%s\n",
+                         ArchitectureName(model.architecture), model.num_layers, model.width,
+                         model.vocabulary_size,
+                         ParameterLayout(model, HeadKind::kLanguageModel).num_parameters(),
+                         has_critic ? ", and a critic of the same size" : "");
+}
+
+std::string Size(int64_t bytes) {
+  const double mib = static_cast<double>(bytes) / 1048576.0;
+  return mib < 1024.0 ? absl::StrFormat("%.1f MiB", mib)
+                      : absl::StrFormat("%.2f GiB", mib / 1024.0);
+}
+
+std::string DescribeMemory(const MemoryPlan& plan, const PlanInput& input) {
+  const std::pair<const char*, int64_t> kinds[] = {{"weights", plan.weights},
+                                                   {"gradients", plan.gradients},
+                                                   {"optimizer", plan.optimizer},
+                                                   {"reference policy", plan.reference},
+                                                   {"activations", plan.activations},
+                                                   {"gathered blocks", plan.gathered_blocks},
+                                                   {"gradient buffers", plan.gradient_buffers}};
+  std::string text = absl::StrFormat(
+      "# memory of a rank, at most, with %d tokens at once%s:\n",
+      input.config.max_micro_batch_tokens(),
+      input.config.recompute_activations() ? " and activations computed again" : "");
+  for (const auto& [name, bytes] : kinds) {
+    if (bytes > 0) text += absl::StrFormat("#   %-17s %12s\n", name, Size(bytes));
+  }
+  text += absl::StrFormat("#   %-17s %12s\n", "together", Size(plan.peak()));
+  const int64_t beside = plan.on_host + plan.communication;
+  if (beside > 0) text += absl::StrFormat("#   %-17s %12s\n", "beside, on host", Size(beside));
+  return text;
+}
+
+absl::StatusOr<std::string> DescribeFit(const RunConfig& config, const PlanInput& input,
+                                        const DeviceMemory& device) {
+  const MemoryPlan plan = PlanMemory(input);
+  const int64_t usable = device.usable_bytes();
+  std::string text = DescribeMemory(plan, input);
+  const std::string where = absl::StrFormat(
+      "%s: %s, of which %s is left for context, libraries "
+      "and fragments",
+      device.name, Size(device.capacity_bytes), Size(device.reserved_bytes));
+  if (plan.peak() <= usable) {
+    absl::StrAppendFormat(&text, "# it fits (%s); at most %d tokens at once would\n", where,
+                          LargestMicroBatch(input, usable));
+    return text;
+  }
+  absl::StrAppendFormat(&text, "# it does not fit (%s)\n", where);
+  const auto advice = CheapestFit(input, usable, config.episode().max_sequence_tokens());
+  if (!advice.has_value()) {
+    return text + "# nothing that this config can change makes it fit: train a smaller policy\n";
+  }
+  absl::StrAppendFormat(&text, "# the cheapest change that fits:");
+  for (const std::string& change : advice->changes) text += " --set " + change;
+  if (advice->ranks > input.ranks) absl::StrAppend(&text, " on ", advice->ranks, " ranks");
+  absl::StrAppendFormat(&text, ", which takes %s\n", Size(advice->plan.peak()));
+  return text;
 }
 
 absl::StatusOr<std::string> DescribeData(const RunConfig& config, const ModelConfig& model) {
@@ -64,11 +110,26 @@ std::string DescribeBatch(const TrainerConfig& config, int num_ranks) {
 
 }  // namespace
 
-absl::StatusOr<std::string> DescribeRun(const RunConfig& config, int num_ranks) {
+absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMachine& machine) {
+  const bool is_on_gpu = config.policy().device() == PolicyConfig::DEVICE_CUDA;
+  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
+                      FindDeviceMemory(!machine.device.empty() ? machine.device
+                                       : is_on_gpu             ? "h100"
+                                                               : "cpu",
+                                       machine.ranks_per_host));
   SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
   SY_ASSIGN_OR_RETURN(const std::string data, DescribeData(config, model));
+  const PlanInput input{
+      .model = model,
+      .config = config.trainer(),
+      .bytes_per_element =
+          config.policy().compute_type() == PolicyConfig::ELEMENT_TYPE_BF16 ? 2 : 4,
+      .ranks = machine.ranks,
+      .ranks_per_host = machine.ranks_per_host,
+      .has_gpu = device.is_gpu};
+  SY_ASSIGN_OR_RETURN(const std::string fit, DescribeFit(config, input, device));
   return absl::StrCat(ConfigToYaml(config), DescribePolicy(config, model), data,
-                      DescribeBatch(config.trainer(), num_ranks));
+                      DescribeBatch(config.trainer(), machine.ranks), fit);
 }
 
 }  // namespace switchyard

@@ -1,7 +1,9 @@
 // switchyard train: one rank of the learner. Under mpirun or srun every rank runs this same
 // command.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -39,6 +41,14 @@ int LauncherSize() {
   return LauncherNumber({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}, 1);
 }
 
+bool HasWeights(const std::string& policy_folder) {
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(policy_folder, error)) {
+    if (entry.path().extension() == ".safetensors") return true;
+  }
+  return false;
+}
+
 absl::Status CheckWeights(const std::string& policy_folder) {
   SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(policy_folder));
   return LoadPolicyWeights(policy_folder, config).status();
@@ -56,14 +66,22 @@ absl::Status CheckEpisodeSetup(const RunConfig& config) {
   return EpisodeSetup::Load(config, config.policy().path()).status();
 }
 
-// Everything that a run reads is read.
-int DryRun(const RunConfig& config) {
+// Everything that a run reads is read; a plan can be had before the weights.
+int DryRun(const RunConfig& config, const PlannedMachine& machine) {
   if (const absl::Status setup = CheckEpisodeSetup(config); !setup.ok()) return Fail(setup);
-  if (const absl::Status weights = CheckWeights(config.policy().path()); !weights.ok())
-    return Fail(weights);
-  const auto description = DescribeRun(config, LauncherSize());
+  const bool has_weights = HasWeights(config.policy().path());
+  if (has_weights) {
+    const absl::Status weights = CheckWeights(config.policy().path());
+    if (!weights.ok()) return Fail(weights);
+  }
+  const auto description = DescribeRun(config, machine);
   if (!description.ok()) return Fail(description.status());
-  if (LauncherRank() == 0) std::fputs(description->c_str(), stdout);
+  if (LauncherRank() != 0) return kExitOk;
+  std::fputs(description->c_str(), stdout);
+  if (!has_weights) {
+    std::printf("# weights: %s has none yet; the plan is its config.json's\n",
+                config.policy().path().c_str());
+  }
   return kExitOk;
 }
 
@@ -116,6 +134,7 @@ int RunTrain(int argc, char** argv) {
   app.footer(
       "examples:\n"
       "  switchyard train --config configs/quickstart.yaml --dry-run\n"
+      "  switchyard train --config configs/quickstart.yaml --dry-run --ranks 8 --device h100\n"
       "  mpirun -n 2 switchyard train --config configs/quickstart.yaml --set trainer.steps=20");
   ConfigFlags flags;
   flags.AddTo(app);
@@ -126,12 +145,24 @@ int RunTrain(int argc, char** argv) {
       ->capture_default_str();
   bool is_dry_run = false;
   app.add_flag("--dry-run", is_dry_run, "check everything, print what the run would be, and exit");
+  PlannedMachine machine{.ranks = LauncherSize(), .ranks_per_host = 0, .device = ""};
+  auto* plan = app.add_option_group("with --dry-run");
+  plan->add_option("--ranks", machine.ranks, "plan for this many ranks")
+      ->check(CLI::Range(1, 65536));
+  plan->add_option("--ranks-per-host", machine.ranks_per_host, "… of which so many share a host")
+      ->check(CLI::Range(1, 65536));
+  plan->add_option("--device", machine.device, "… and each has this device")
+      ->check(CLI::IsMember({"h100", "h200", "a100", "cpu"}));
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
+  if (machine.ranks_per_host == 0) {
+    const bool has_gpus = !machine.device.empty() && machine.device != "cpu";
+    machine.ranks_per_host = has_gpus ? std::min(machine.ranks, 8) : machine.ranks;
+  }
 
   InstallStopSignals();
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return Fail(config.status());
-  return is_dry_run ? DryRun(*config) : Train(*config, resume);
+  return is_dry_run ? DryRun(*config, machine) : Train(*config, resume);
 }
 
 }  // namespace switchyard

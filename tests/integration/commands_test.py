@@ -1,6 +1,8 @@
 """The commands that people run by hand after a training: eval, ask, inspect, convert."""
 import json
 import pathlib
+import shutil
+import tempfile
 import unittest
 
 from harness import CONFIG, ROOT, Run, run_command
@@ -77,6 +79,34 @@ class CommandsTest(unittest.TestCase):
         missing = pathlib.Path("/nowhere/questions.jsonl")
         self.assertIn(str(missing), self.call(*arguments, "--data", missing, "--output", "/tmp/x.json", code=1).stderr)
         self.assertEqual(ledger.read_bytes() if ledger.exists() else None, before)
+
+
+class PlanTest(unittest.TestCase):
+    """train --dry-run, for ranks and devices that are not here, from a policy folder without weights."""
+
+    def plan(self, folder, *flags):
+        return run_command("train", "--config", CONFIG, "--set", f"policy.path={folder}", "--dry-run", *flags,
+                           environment={"SWITCHYARD_POOL_URL": "http://127.0.0.1:1/v1"})
+
+    def test_a_plan_needs_no_weights_and_names_what_makes_it_fit(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("config.json", "tokenizer.json"):
+                shutil.copy(ROOT / "data/quickstart/policy" / name, folder)
+            config = json.loads((pathlib.Path(folder) / "config.json").read_text())
+            config.update(hidden_size=4096, intermediate_size=14336, num_hidden_layers=32, num_attention_heads=32,
+                          num_key_value_heads=8, head_dim=128)
+            (pathlib.Path(folder) / "config.json").write_text(json.dumps(config))
+            alone = self.plan(folder, "--ranks", "1", "--device", "h100")
+            self.assertEqual(alone.returncode, 0, alone.stderr)
+            for part in ("optimizer", "it does not fit", "the cheapest change that fits", "has none yet"):
+                self.assertIn(part, alone.stdout)
+            many = self.plan(folder, "--ranks", "8", "--device", "h100")
+            self.assertIn("trainer.sharding.stage=", many.stdout)
+
+    def test_an_unknown_device_is_a_usage_error(self):
+        result = self.plan("data/quickstart/policy", "--device", "abacus")
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("abacus", result.stderr)
 
 
 if __name__ == "__main__":
