@@ -353,6 +353,51 @@ TEST(ShardingTest, WithoutTheGathersTheyDiffer) {
   expect_different(ShardingConfig::STAGE_FULL, "gather/");
 }
 
+// Spoils every second collective of one name: what a backward gathers, or what the second
+// micro-batch reduces.
+class EverySecondCommunicator final : public ForwardingCommunicator {
+ public:
+  EverySecondCommunicator(Communicator* target, std::string name)
+      : ForwardingCommunicator(target), name_(std::move(name)) {}
+  std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
+                                        CommBuffer all) override {
+    auto gather = ForwardingCommunicator::AllGather(name, mine, all);
+    if (!IsSpoilt(name)) return gather;
+    EXPECT_TRUE(gather->Wait().ok());
+    Zero(all);
+    return NewLocalCommunicator()->Barrier(name);
+  }
+  std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
+                                               CommBuffer mine) override {
+    if (IsSpoilt(name)) Zero(all);
+    return ForwardingCommunicator::ReduceScatterSum(name, all, mine);
+  }
+
+ private:
+  bool IsSpoilt(std::string_view name) { return name == name_ && ++calls_ % 2 == 0; }
+  static void Zero(const CommBuffer& buffer) {
+    std::memset(buffer.data, 0, buffer.num_elements * CommTypeBytes(buffer.type));
+  }
+  const std::string name_;
+  int calls_ = 0;
+};
+
+TEST(ShardingTest, WithoutTheBackwardsGatherRecomputationDiffers) {
+  if (world->size() == 1) return;
+  const Variant variant{.stage = ShardingConfig::STAGE_FULL, .recompute = true};
+  EverySecondCommunicator spoilt(world, "gather/policy/block.0");
+  ExpectDifferent(Learn(variant, &spoilt), LearnAlone(variant), variant);
+}
+
+TEST(ShardingTest, WithoutOneMicroBatchsGradientAccumulationDiffers) {
+  if (world->size() == 1) return;
+  for (const auto stage : {ShardingConfig::STAGE_GRADIENTS, ShardingConfig::STAGE_FULL}) {
+    const Variant variant{.stage = stage, .accumulation = 2};
+    EverySecondCommunicator spoilt(world, "reduce_gradient/policy/block.0");
+    ExpectDifferent(Learn(variant, &spoilt), LearnAlone(variant), variant);
+  }
+}
+
 }  // namespace
 }  // namespace switchyard
 
