@@ -99,7 +99,8 @@ absl::StatusOr<MicroBatches> PolicyUpdate::PackMine(const Batch& batch, int64_t 
   std::vector<int64_t> lengths;
   for (int64_t b = first; b < end; ++b) lengths.push_back(batch.length(b));
   SY_ASSIGN_OR_RETURN(PackingPlan plan, PackTrajectories(lengths, options_.groups->world().size(),
-                                                         options_.config.max_micro_batch_tokens()));
+                                                         options_.config.max_micro_batch_tokens(),
+                                                         WorkOf(options_.model)));
   MicroBatches mine = std::move(plan[options_.groups->world().rank()]);
   for (std::vector<int>& places : mine) {
     for (int& place : places) place += static_cast<int>(first);
