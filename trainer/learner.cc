@@ -1,10 +1,13 @@
 #include "trainer/learner.h"
 
+#include <algorithm>
 #include <exception>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -20,16 +23,24 @@
 namespace switchyard {
 namespace {
 
-// Ranks that were started with different configs would diverge or hang: found here.
-absl::Status CheckSameConfig(const LearnerParts& parts) {
-  const std::string mine = ConfigToYaml(*parts.config);
+// The first line in which two texts differ, of each.
+std::pair<std::string, std::string> FirstDifference(const std::string& a, const std::string& b) {
+  const std::vector<std::string> ours = absl::StrSplit(a, '\n'), theirs = absl::StrSplit(b, '\n');
+  const auto [mine, other] = std::mismatch(ours.begin(), ours.end(), theirs.begin(), theirs.end());
+  return {mine == ours.end() ? "" : *mine, other == theirs.end() ? "" : *other};
+}
+
+// Ranks that were started with different programs or configs would diverge or hang: found here.
+absl::Status CheckSameRun(const LearnerParts& parts) {
+  const std::string mine =
+      absl::StrCat("code version ", parts.code_version, "\n", ConfigToYaml(*parts.config));
   std::string of_rank_0 = mine;
   SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "config", of_rank_0, /*root=*/0));
   if (mine == of_rank_0) return absl::OkStatus();
+  const auto [ours, theirs] = FirstDifference(mine, of_rank_0);
   return absl::InvalidArgumentError(absl::StrCat(
-      "rank ", parts.communicator->rank(),
-      " was started with another config than rank 0; give every rank the same --config "
-      "and --set"));
+      "rank ", parts.communicator->rank(), " was started with '", ours, "' and rank 0 with '",
+      theirs, "': give every rank the same program, --config and --set"));
 }
 
 // Rank 0 reads the policy's shape; the others get it from there.
@@ -152,7 +163,7 @@ absl::Status CheckOffload(const LearnerParts& parts) {
 absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
   SY_RETURN_IF_ERROR(CheckOffload(parts));
   SetThreads(*parts.config, parts.communicator->local_size());
-  SY_RETURN_IF_ERROR(CheckSameConfig(parts));
+  SY_RETURN_IF_ERROR(CheckSameRun(parts));
   SY_ASSIGN_OR_RETURN(const ModelConfig model, ShareModelConfig(parts));
   SY_ASSIGN_OR_RETURN(const auto groups,
                       RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));

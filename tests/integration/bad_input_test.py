@@ -1,12 +1,13 @@
 """Each kind of bad input ends in one clear sentence that names the thing and the remedy, with the right exit code, and
 leaves nothing half-written. (A full disk and a missing system package are tested beside the file layer and build.sh.)"""
+import os
 import pathlib
 import shutil
 import socket
 import subprocess
 import unittest
 
-from harness import CONFIG, ROOT, Run, run_command, wait_for_exit
+from harness import BINARY, CONFIG, LIMIT_S, MPIRUN, ROOT, Run, run_command, wait_for_exit
 
 POLICY = ROOT / "data/quickstart/policy"
 
@@ -64,6 +65,17 @@ class BadInputTest(unittest.TestCase):
         for flags in ((), ("--dry-run",)):
             self.assert_fails(self.train(*flags, **{"prompt.template_path": "/nowhere/prompt.txt"}), 1,
                               "/nowhere/prompt.txt")
+
+    def test_ranks_that_were_started_differently_say_in_what(self):
+        sets = [word for key, value in self.run_.overrides.items() for word in ("--set", f"{key}={value}")]
+        rank = ["-n", "1", BINARY, "train", "--config", str(CONFIG), *map(str, sets)]
+        result = subprocess.run(
+            [MPIRUN, "--oversubscribe", "--bind-to", "none", *rank, ":", *rank, "--set", "trainer.steps=77"], cwd=ROOT,
+            capture_output=True, text=True, timeout=LIMIT_S,
+            env=dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", **self.environment))
+        self.assertNotEqual(result.returncode, 0)
+        for part in ("rank 1 was started with", "steps: 77", "rank 0 with", "--set"):
+            self.assertIn(part, result.stderr)
 
     def test_a_missing_config(self):
         self.assert_fails(run_command("train", "--config", "/nowhere.yaml"), 2, "/nowhere.yaml")
