@@ -2,13 +2,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/linear.h>
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/silu.h>
 
 #include <utility>
 
 #include "common/check.h"
+#include "kernels/matmul/matmul.h"
 
 namespace switchyard {
 namespace {
@@ -88,15 +88,15 @@ at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weig
   const at::Tensor& down_weight = weights[next++];
 
   const at::Tensor normed = at::rms_norm(x, {config.width}, input_norm, config.norm_epsilon);
-  at::Tensor qkv = at::linear(normed, qkv_weight, qkv_bias);  // [T, (H + 2K) · D]
+  at::Tensor qkv = Linear(normed, qkv_weight, qkv_bias);  // [T, (H + 2K) · D]
   if (config.is_qk_normed) qkv = NormHeads(qkv, query_norm, key_norm, config);
   const at::Tensor attended = PackedAttention(Rotate(std::move(qkv), context), context.attention,
                                               config.num_heads, config.num_kv_heads);
-  const at::Tensor y = x + at::linear(attended, output_weight);  // [T, C]
-  const at::Tensor gate_up = at::linear(
+  const at::Tensor y = x + Linear(attended, output_weight);  // [T, C]
+  const at::Tensor gate_up = Linear(
       at::rms_norm(y, {config.width}, post_norm, config.norm_epsilon), gate_up_weight);  // [T, 2I]
   const int64_t inner = config.intermediate_width;
-  return y + at::linear(at::silu(gate_up.narrow(1, 0, inner)) * gate_up.narrow(1, inner, inner),
+  return y + Linear(at::silu(gate_up.narrow(1, 0, inner)) * gate_up.narrow(1, inner, inner),
                         down_weight);
 }
 

@@ -8,13 +8,13 @@
 #include <ATen/ops/exp.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/log.h>
-#include <ATen/ops/mm.h>
 #include <ATen/ops/sum.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
 
 #include "common/check.h"
+#include "kernels/matmul/matmul.h"
 
 namespace switchyard {
 namespace {
@@ -57,7 +57,7 @@ class Head {
     at::Tensor logits = logits_.narrow(0, 0, n);
     ForEachSlice([&](int64_t first, const at::Tensor& slice) {  // [S, C]
       at::Tensor part = logits.narrow(1, first, slice.size(0));
-      at::mm_out(part, Hidden(begin, n), slice.t());
+      MatmulInto(Hidden(begin, n), slice.t(), part);
     });
     return logits.mul_(inverse_temperature_);
   }
@@ -67,9 +67,9 @@ class Head {
     ForEachSlice([&](int64_t first, const at::Tensor& slice) {
       const at::Tensor part = d_logits.narrow(1, first, slice.size(0));
       if (first == 0) {
-        at::mm_out(d_rows, part, slice);
+        MatmulInto(part, slice, d_rows);
       } else {
-        d_rows.addmm_(part, slice);
+        AddMatmul(part, slice, d_rows);
       }
     });
   }
@@ -156,7 +156,7 @@ at::Tensor TokenLogprobBackward(const at::Tensor& hidden, const at::Tensor& weig
     const at::Tensor d_wide = is_wide ? d_rows : at::empty({n, hidden.size(1)}, head.options());
     head.BackwardToHidden(d_logits, d_wide);
     if (!is_wide) d_rows.copy_(d_wide);
-    weight_gradient.addmm_(d_logits.t(), head.Hidden(begin, n));
+    AddMatmul(d_logits.t(), head.Hidden(begin, n), weight_gradient);
   }
   return d_hidden;
 }
