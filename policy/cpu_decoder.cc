@@ -14,6 +14,7 @@
 #include "policy/decoder.h"
 #include "policy/packed_weights.h"
 #include "policy/paged_kv_cache.h"
+#include "policy/parameter_layout.h"
 
 namespace switchyard {
 namespace {
@@ -68,6 +69,8 @@ class CpuDecoder final : public Decoder {
   }
   absl::StatusOr<std::vector<std::vector<float>>> Decode(std::span<const DecodeRow> rows) override;
   absl::Status SetWeights(std::shared_ptr<const PolicyWeights> weights) override {
+    SY_RETURN_IF_ERROR(weights->CheckAgainst(ParameterLayout(config_, HeadKind::kLanguageModel)));
+    weights_ = {};  // the old ones go first: two packed copies at once would be the worker's peak
     SY_ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(config_, *weights));
     return absl::OkStatus();
   }

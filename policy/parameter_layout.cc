@@ -50,6 +50,11 @@ BlockLayout TransformerBlock(const ModelConfig& config, int64_t layer) {
   return block;
 }
 
+void AddValueHead(const ModelConfig& config, BlockLayout* block) {
+  AddTensor(block, "value_head.weight", {1, config.width});
+  AddTensor(block, "value_head.bias", {1});
+}
+
 }  // namespace
 
 ParameterLayout::ParameterLayout(const ModelConfig& config, HeadKind head) {
@@ -64,13 +69,22 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, HeadKind head) {
   last.name = "head";
   AddTensor(&last, "model.norm.weight", {config.width});
   if (head == HeadKind::kValue) {
-    AddTensor(&last, "value_head.weight", {1, config.width});
-    AddTensor(&last, "value_head.bias", {1});
+    AddValueHead(config, &last);
   } else if (!config.is_tied) {
     AddTensor(&last, "lm_head.weight", {config.vocabulary_size, config.width});
   }
   blocks_.push_back(std::move(last));
   for (const BlockLayout& block : blocks_) num_parameters_ += block.num_elements;
+}
+
+ParameterLayout ParameterLayout::OfValueHead(const ModelConfig& config) {
+  BlockLayout block;
+  block.name = "value_head";
+  AddValueHead(config, &block);
+  ParameterLayout layout;
+  layout.num_parameters_ = block.num_elements;
+  layout.blocks_.push_back(std::move(block));
+  return layout;
 }
 
 const TensorSlot* ParameterLayout::Find(const std::string& name, int* block) const {

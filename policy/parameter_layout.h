@@ -33,12 +33,17 @@ struct BlockLayout {
 class ParameterLayout {
  public:
   ParameterLayout(const ModelConfig& config, HeadKind head);
+  // Of a value head alone, for a critic that shares the policy's trunk: one block, "value_head",
+  // with value_head.weight [1, C] and value_head.bias [1].
+  static ParameterLayout OfValueHead(const ModelConfig& config);
   const std::vector<BlockLayout>& blocks() const { return blocks_; }
   int64_t num_parameters() const { return num_parameters_; }
   // The tensor's slot and block, or nullptr.
   const TensorSlot* Find(const std::string& name, int* block) const;
 
  private:
+  ParameterLayout() = default;
+
   std::vector<BlockLayout> blocks_;
   int64_t num_parameters_ = 0;
 };

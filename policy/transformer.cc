@@ -137,8 +137,10 @@ class ForwardPassImpl final : public ForwardPass {
 
   TokenScores ScoreTokens(const at::Tensor& rows, const at::Tensor& target_ids,
                           double temperature) override;
+  at::Tensor Hidden(const at::Tensor& rows) override;
   at::Tensor Values(const at::Tensor& rows) override;
-  void BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies) override;
+  void BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies,
+                      const at::Tensor& d_hidden) override;
   void BackwardValues(const at::Tensor& d_values) override;
 
  private:
@@ -250,7 +252,7 @@ TokenScores ForwardPassImpl::ScoreTokens(const at::Tensor& rows, const at::Tenso
   TokenLogprobs scores =
       TokenLogprobForward(graph.output.detach(), OutputWeight(head_weights_->output.flat()),
                           target_ids, temperature, options_.max_head_chunk_bytes);
-  const TokenScores result = {scores.logprobs, scores.entropies};
+  const TokenScores result = {scores.logprobs, scores.entropies, graph.output.detach()};
   if (with_gradient_) {
     head_ = std::move(graph);
     scores_ = std::move(scores);
@@ -260,6 +262,14 @@ TokenScores ForwardPassImpl::ScoreTokens(const at::Tensor& rows, const at::Tenso
     head_weights_.reset();
   }
   return result;
+}
+
+at::Tensor ForwardPassImpl::Hidden(const at::Tensor& rows) {
+  SY_CHECK(!with_gradient_) << "a pass with gradient has its hidden states from ScoreTokens";
+  const c10::NoGradGuard no_grad;
+  const HeadWeights weights(weights_, head_block(), output_block());  // both were prefetched
+  BlockGraph graph;
+  return NormedRows(rows, weights.head.flat().narrow(0, 0, config_.width), &graph);
 }
 
 at::Tensor ForwardPassImpl::Values(const at::Tensor& rows) {
@@ -297,14 +307,16 @@ at::Tensor ForwardPassImpl::BackwardHead(const std::vector<at::Tensor>& gradient
   return d_hidden;
 }
 
-void ForwardPassImpl::BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies) {
+void ForwardPassImpl::BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies,
+                                     const at::Tensor& d_hidden) {
   SY_CHECK(with_gradient_ && scores_.logprobs.defined())
       << "BackwardScores follows one ScoreTokens with gradient";
-  const at::Tensor d_normed =
+  at::Tensor d_normed =
       TokenLogprobBackward(head_.output.detach(), OutputWeight(head_weights_->output.flat()),
                            target_ids_, temperature_, std::exchange(scores_, {}), d_logprobs,
                            d_entropies, OutputWeight(weights_->GradientBuffer(output_block())),
                            options_.max_head_chunk_bytes);  // [N, C]
+  if (d_hidden.defined()) d_normed += d_hidden;
   BackwardBlocks(
       BackwardHead({weights_->GradientBuffer(head_block()).narrow(0, 0, config_.width)}, d_normed));
 }

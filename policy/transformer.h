@@ -24,10 +24,11 @@ struct PackedTokens {
   std::vector<int64_t> offsets;  // [B+1]
 };
 
-// Log-probability and entropy of the tokens that were asked for, f32.
+// Of the tokens that were asked for.
 struct TokenScores {
-  at::Tensor logprobs;   // [N]
-  at::Tensor entropies;  // [N], nats
+  at::Tensor logprobs;   // [N] f32
+  at::Tensor entropies;  // [N] f32, nats
+  at::Tensor hidden;     // [N, C] compute type: what the logits were made from, without gradient
 };
 
 // One forward, kept for its backward. Destroying it without a backward is fine (evaluation). One
@@ -41,12 +42,16 @@ class ForwardPass {
   // logits divided by `temperature` > 0. Never holds more than a chunk of [chunk, V] logits.
   virtual TokenScores ScoreTokens(const at::Tensor& rows, const at::Tensor& target_ids,
                                   double temperature) = 0;
+  // HeadKind::kLanguageModel, without gradient: ScoreTokens' `hidden` alone, [N, C] at rows.
+  virtual at::Tensor Hidden(const at::Tensor& rows) = 0;
   // HeadKind::kValue. Values at rows: [N] f32.
   virtual at::Tensor Values(const at::Tensor& rows) = 0;
 
-  // Backward from d(loss)/d(logprobs) and d(loss)/d(entropies) [N] of the one ScoreTokens call,
-  // through every block into the provider's gradient buffers. Once.
-  virtual void BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies) = 0;
+  // Backward from d(loss)/d(logprobs) and d(loss)/d(entropies) [N] of the one ScoreTokens call, and
+  // d(loss)/d(hidden) [N, C] if something else read it, through every block into the provider's
+  // gradient buffers. Once.
+  virtual void BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies,
+                              const at::Tensor& d_hidden = {}) = 0;
   // Backward from d(loss)/d(values) [N] of the one Values call.
   virtual void BackwardValues(const at::Tensor& d_values) = 0;
 };

@@ -1,5 +1,7 @@
 #include "rollout_workers/episode_loop.h"
 
+#include <malloc.h>
+
 #include <utility>
 
 #include "common/log.h"
@@ -80,6 +82,7 @@ absl::Status EpisodeLoop::InstallWeights() {
     SY_RETURN_IF_ERROR(generator_->SetWeights(std::move(next_weights_), next_version_));
   }
   next_weights_.reset();
+  malloc_trim(0);  // the fetched tensors' pages lie between others', where free() keeps them
   version_ = next_version_;
   LogInfo("weights installed policy_version=", next_version_);
   return absl::OkStatus();

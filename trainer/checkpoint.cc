@@ -188,8 +188,7 @@ absl::StatusOr<LoadedCheckpoint> CheckpointStore::Load(FileSystem& files,
   }
   SY_ASSIGN_OR_RETURN(loaded.config, LoadModelConfig(folder + "/policy"));
   for (const auto& [name, optimizer_steps] : loaded.manifest.learner().optimizer_steps()) {
-    const HeadKind head = name == "critic" ? HeadKind::kValue : HeadKind::kLanguageModel;
-    const ParameterLayout layout(loaded.config, head);
+    const ParameterLayout layout = LayoutOfModel(name, loaded.config);
     SY_ASSIGN_OR_RETURN(loaded.models[name], ReadModel(folder, name, layout, optimizer_steps));
   }
   return loaded;

@@ -108,6 +108,11 @@ absl::Status WriteManifest(FileSystem& files, const std::string& folder,
 
 }  // namespace
 
+ParameterLayout LayoutOfModel(const std::string& name, const ModelConfig& config) {
+  if (name == "value_head") return ParameterLayout::OfValueHead(config);
+  return ParameterLayout(config, name == "critic" ? HeadKind::kValue : HeadKind::kLanguageModel);
+}
+
 absl::Status WriteCheckpointFolder(FileSystem& files, const std::string& folder,
                                    const CheckpointContents& contents) {
   CheckpointManifest manifest;
@@ -129,8 +134,7 @@ absl::Status WriteCheckpointFolder(FileSystem& files, const std::string& folder,
   SY_RETURN_IF_ERROR(writer.WriteText("config.resolved.yaml", contents.config_yaml));
   SY_RETURN_IF_ERROR(WritePolicyCompanions(files, writer, contents));
   for (const auto& [name, state] : contents.models) {
-    const HeadKind head = name == "critic" ? HeadKind::kValue : HeadKind::kLanguageModel;
-    SY_RETURN_IF_ERROR(WriteModel(writer, name, state, ParameterLayout(contents.config, head)));
+    SY_RETURN_IF_ERROR(WriteModel(writer, name, state, LayoutOfModel(name, contents.config)));
   }
   for (const std::string& path : folders) SY_RETURN_IF_ERROR(files.SyncFolder(path));
   SY_RETURN_IF_ERROR(WriteManifest(files, folder, manifest));

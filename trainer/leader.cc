@@ -257,6 +257,7 @@ absl::Status Leader::CheckNotEmpty(const Collected& collected) const {
 
 absl::Status Leader::Publish() {
   if (is_supervised()) return absl::OkStatus();
+  source_->RetireWeights();
   SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
   SY_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
   return source_->PublishWeights(policy_version(), std::move(policy));

@@ -6,6 +6,7 @@
 #include "kernels/token_logprob/head_chunk.h"
 #include "policy/activation_memory.h"
 #include "policy/parameter_layout.h"
+#include "trainer/comm/communicator.h"
 
 namespace switchyard {
 namespace {
@@ -85,7 +86,7 @@ class ModelPlan {
     }
     const int64_t largest = *std::max_element(sizes_.begin(), sizes_.end());
     if (input_.ranks > 1 && !input_.has_gpu) {
-      plan.communication = std::max(plan.communication, largest * kF32);
+      plan.communication = std::max(plan.communication, std::min(largest * kF32, kMpiScratchBytes));
     }
   }
 
@@ -140,7 +141,8 @@ MemoryPlan PlanMemory(const PlanInput& input) {
   if (!is_supervised && (loss.kl_coefficient() > 0.0 || loss.kl_target() > 0.0)) {
     policy.AddReference(plan);
   }
-  if (input.config.algorithm() == TrainerConfig::ALGORITHM_PPO) {
+  const bool is_ppo = input.config.algorithm() == TrainerConfig::ALGORITHM_PPO;
+  if (is_ppo && !input.config.critic().shares_trunk()) {  // a value head alone is nothing beside it
     const ModelPlan critic(input, HeadKind::kValue);
     critic.AddState(plan);
     critic.AddPass(input.config.max_micro_batch_tokens(), plan);

@@ -19,7 +19,7 @@ struct ModelState {
   int64_t optimizer_steps = 0;
 };
 
-// "policy" and, for PPO, "critic".
+// "policy" and, for PPO, "critic" or "value_head".
 using UpdateState = std::map<std::string, ModelState>;
 
 }  // namespace switchyard

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status_macros.h"
 #include "trainer/losses/value_loss.h"
@@ -56,14 +57,25 @@ void Add(const ObjectiveSums& from, ObjectiveSums& to) {
 
 PolicyUpdate::PolicyUpdate(UpdateOptions options)
     : options_(std::move(options)),
-      policy_(options_.model, HeadKind::kLanguageModel, MakeTransformerOptions(),
-              MakeWeightOptions("policy", /*is_trainable=*/true), options_.groups) {
-  if (options_.config.algorithm() == TrainerConfig::ALGORITHM_PPO) {
-    critic_ = std::make_unique<TrainableModel>(
-        options_.model, HeadKind::kValue, MakeTransformerOptions(),
+      policy_weights_(std::make_unique<TrainableWeights>(
+          ParameterLayout(options_.model, HeadKind::kLanguageModel),
+          MakeWeightOptions("policy", /*is_trainable=*/true), options_.groups)),
+      policy_(std::make_unique<Transformer>(options_.model, HeadKind::kLanguageModel,
+                                            &policy_weights_->weights(),
+                                            MakeTransformerOptions())) {
+  const TrainerConfig& config = options_.config;
+  const bool is_ppo = config.algorithm() == TrainerConfig::ALGORITHM_PPO;
+  if (is_ppo && config.critic().shares_trunk()) {
+    value_head_ = std::make_unique<ValueHead>(
+        options_.model, MakeWeightOptions("value_head", /*is_trainable=*/true), options_.groups);
+  } else if (is_ppo) {
+    critic_weights_ = std::make_unique<TrainableWeights>(
+        ParameterLayout(options_.model, HeadKind::kValue),
         MakeWeightOptions("critic", /*is_trainable=*/true), options_.groups);
+    critic_ = std::make_unique<Transformer>(options_.model, HeadKind::kValue,
+                                            &critic_weights_->weights(), MakeTransformerOptions());
   }
-  if (NeedsReference(options_.config)) {
+  if (NeedsReference(config)) {
     reference_weights_ = std::make_unique<ShardedWeights>(
         ParameterLayout(options_.model, HeadKind::kLanguageModel),
         MakeWeightOptions("reference", /*is_trainable=*/false), options_.groups);
@@ -73,12 +85,13 @@ PolicyUpdate::PolicyUpdate(UpdateOptions options)
 }
 
 absl::Status PolicyUpdate::Initialize(const PolicyWeights* initial) {
-  SY_RETURN_IF_ERROR(policy_.Load(initial));
+  SY_RETURN_IF_ERROR(policy_weights_->Load(initial));
   if (reference_weights_ != nullptr) SY_RETURN_IF_ERROR(reference_weights_->Load(initial));
+  if (value_head_ != nullptr) return value_head_->Initialize();
   if (critic_ == nullptr) return absl::OkStatus();
-  if (initial == nullptr) return critic_->Load(nullptr);
+  if (initial == nullptr) return critic_weights_->Load(nullptr);
   const PolicyWeights critic = CriticFrom(*initial, options_.model);
-  return critic_->Load(&critic);
+  return critic_weights_->Load(&critic);
 }
 
 TransformerOptions PolicyUpdate::MakeTransformerOptions() const {
@@ -124,11 +137,17 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
   }
   // With one mini-batch the policy's own log-probabilities at the update are the old ones.
   if (config.loss().importance_cap() > 0.0 && config.mini_batches() > 1) {
-    SY_ASSIGN_OR_RETURN(scores.old_logprobs, score(policy_.transformer(), "old_logprobs"));
+    SY_ASSIGN_OR_RETURN(scores.old_logprobs, score(*policy_, "old_logprobs"));
   }
-  if (critic_ != nullptr) {
-    SY_ASSIGN_OR_RETURN(scores.values, ScoreValues(critic_->transformer(), batch, mine,
-                                                   options_.device, options_.groups->world()));
+  if (critic_ != nullptr || value_head_ != nullptr) {
+    const auto values_of = [&](const DeviceMicroBatch& micro) {
+      Transformer& trunk = critic_ != nullptr ? *critic_ : *policy_;
+      const auto forward = trunk.Forward(micro.tokens, /*with_gradient=*/false);
+      return critic_ != nullptr ? forward->Values(micro.rows)
+                                : value_head_->Values(forward->Hidden(micro.rows));
+    };
+    SY_ASSIGN_OR_RETURN(scores.values, ScoreValues(values_of, batch, mine, options_.device,
+                                                   options_.groups->world()));
   }
   scores.credit = AssignCredit(config, batch,
                                {.old_logprobs = scores.sampler_logprobs,
@@ -165,8 +184,16 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
       SY_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
                           UpdateCritic(batch, scores, mini, value_sums));
     }
-    if (critic_ == nullptr || step >= config.critic().warmup_steps()) {
-      SY_ASSIGN_OR_RETURN(metrics.gradient_norm, UpdatePolicy(batch, scores, mini, metrics.policy));
+    const bool is_warming_up =
+        config.algorithm() == TrainerConfig::ALGORITHM_PPO && step < config.critic().warmup_steps();
+    if (!is_warming_up) {
+      SY_ASSIGN_OR_RETURN(metrics.gradient_norm,
+                          UpdatePolicy(batch, scores, mini, metrics.policy, value_sums));
+    }
+    if (value_head_ != nullptr) {
+      SY_ASSIGN_OR_RETURN(
+          metrics.critic_gradient_norm,
+          is_warming_up ? WarmUpValueHead(batch, scores, mini, value_sums) : StepValueHead(mini));
     }
   }
   metrics.policy.loss /= static_cast<double>(mini_batches);
@@ -177,24 +204,37 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
 }
 
 absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const BatchScores& scores,
-                                                  const MiniBatch& mini, ObjectiveSums& sums) {
-  ShardedWeights& weights = policy_.weights();
-  weights.gradients().Zero();
+                                                  const MiniBatch& mini, ObjectiveSums& sums,
+                                                  ValueSums& value_sums) {
+  GradientReducer& gradients = policy_weights_->weights().gradients();
+  gradients.Zero();
+  if (value_head_ != nullptr) value_head_->gradients().Zero();
   for (size_t i = 0; i < mini.mine.size(); ++i) {
-    if (i + 1 == mini.mine.size()) weights.gradients().ReduceFromNowOn();
+    if (i + 1 == mini.mine.size()) {
+      gradients.ReduceFromNowOn();
+      if (value_head_ != nullptr) value_head_->gradients().ReduceFromNowOn();
+    }
     const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
-    const auto forward = policy_.transformer().Forward(on_device.tokens, /*with_gradient=*/true);
-    const TokenScores tokens =
+    const auto forward = policy_->Forward(on_device.tokens, /*with_gradient=*/true);
+    TokenScores tokens =
         forward->ScoreTokens(on_device.rows, on_device.targets, options_.temperature);
     const Objective objective = ComputeObjective(micro, scores, mini, tokens);
     Add(objective.sums, sums);
+    at::Tensor d_hidden;
+    if (value_head_ != nullptr) {
+      const at::Tensor values = value_head_->Values(tokens.hidden);
+      const at::Tensor d_values = ValueGradient(micro, scores, mini, values, value_sums);
+      d_hidden = value_head_->Backward(tokens.hidden, d_values);
+      d_hidden *= options_.config.critic().loss_coefficient();
+    }
+    tokens = {};
     forward->BackwardScores(ToDevice(objective.d_logprobs, options_.device),
-                            ToDevice(objective.d_entropies, options_.device));
+                            ToDevice(objective.d_entropies, options_.device), d_hidden);
   }
-  SY_RETURN_IF_ERROR(weights.gradients().Finish());
+  SY_RETURN_IF_ERROR(gradients.Finish());
   const OptimizerConfig& optimizer = options_.config.optimizer();
-  return policy_.OptimizerStep(
+  return policy_weights_->OptimizerStep(
       optimizer, ScheduledLearningRate(optimizer, optimizer.learning_rate(), mini.step,
                                        options_.config.steps()));
 }
@@ -222,30 +262,60 @@ Objective PolicyUpdate::ComputeObjective(const MicroBatch& micro, const BatchSco
 
 absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const BatchScores& scores,
                                                   const MiniBatch& mini, ValueSums& sums) {
-  const CriticConfig& config = options_.config.critic();
-  ShardedWeights& weights = critic_->weights();
-  weights.gradients().Zero();
+  GradientReducer& gradients = critic_weights_->weights().gradients();
+  gradients.Zero();
   for (size_t i = 0; i < mini.mine.size(); ++i) {
-    if (i + 1 == mini.mine.size()) weights.gradients().ReduceFromNowOn();
+    if (i + 1 == mini.mine.size()) gradients.ReduceFromNowOn();
     const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
-    const auto forward = critic_->transformer().Forward(on_device.tokens, /*with_gradient=*/true);
-    const std::vector<double> values = ToHost(forward->Values(on_device.rows));
-    const std::vector<double> token_weights(values.size(), 1.0 / mini.normalizer);
-    const ValueLoss loss = ClippedValueLoss({.values = values,
-                                             .old_values = Gather(scores.values, micro.scored),
-                                             .returns = Gather(scores.credit.returns, micro.scored),
-                                             .weights = token_weights},
-                                            config.value_clip());
-    sums.loss += loss.loss;
-    sums.clipped_tokens += static_cast<double>(loss.clipped_tokens);
-    forward->BackwardValues(ToDevice(loss.d_values, options_.device));
+    const auto forward = critic_->Forward(on_device.tokens, /*with_gradient=*/true);
+    const at::Tensor values = forward->Values(on_device.rows);
+    forward->BackwardValues(ValueGradient(micro, scores, mini, values, sums));
   }
-  SY_RETURN_IF_ERROR(weights.gradients().Finish());
-  const OptimizerConfig& optimizer = options_.config.optimizer();
-  return critic_->OptimizerStep(
-      optimizer,
-      ScheduledLearningRate(optimizer, config.learning_rate(), mini.step, options_.config.steps()));
+  SY_RETURN_IF_ERROR(gradients.Finish());
+  return critic_weights_->OptimizerStep(options_.config.optimizer(), CriticLearningRate(mini.step));
+}
+
+absl::StatusOr<double> PolicyUpdate::WarmUpValueHead(const Batch& batch, const BatchScores& scores,
+                                                     const MiniBatch& mini, ValueSums& sums) {
+  value_head_->gradients().Zero();
+  for (size_t i = 0; i < mini.mine.size(); ++i) {
+    if (i + 1 == mini.mine.size()) value_head_->gradients().ReduceFromNowOn();
+    const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
+    const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
+    const at::Tensor hidden =
+        policy_->Forward(on_device.tokens, /*with_gradient=*/false)->Hidden(on_device.rows);
+    const at::Tensor values = value_head_->Values(hidden);
+    value_head_->Backward(hidden, ValueGradient(micro, scores, mini, values, sums));
+  }
+  return StepValueHead(mini);
+}
+
+absl::StatusOr<double> PolicyUpdate::StepValueHead(const MiniBatch& mini) {
+  SY_RETURN_IF_ERROR(value_head_->gradients().Finish());
+  return value_head_->weights().OptimizerStep(options_.config.optimizer(),
+                                              CriticLearningRate(mini.step));
+}
+
+at::Tensor PolicyUpdate::ValueGradient(const MicroBatch& micro, const BatchScores& scores,
+                                       const MiniBatch& mini, const at::Tensor& values,
+                                       ValueSums& sums) const {
+  const std::vector<double> on_host = ToHost(values);
+  const std::vector<double> token_weights(on_host.size(), 1.0 / mini.normalizer);
+  const ValueLoss loss = ClippedValueLoss({.values = on_host,
+                                           .old_values = Gather(scores.values, micro.scored),
+                                           .returns = Gather(scores.credit.returns, micro.scored),
+                                           .weights = token_weights},
+                                          options_.config.critic().value_clip());
+  sums.loss += loss.loss;
+  sums.clipped_tokens += static_cast<double>(loss.clipped_tokens);
+  return ToDevice(loss.d_values, options_.device);
+}
+
+double PolicyUpdate::CriticLearningRate(int64_t step) const {
+  return ScheduledLearningRate(options_.config.optimizer(),
+                               options_.config.critic().learning_rate(), step,
+                               options_.config.steps());
 }
 
 absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
@@ -267,28 +337,38 @@ absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
   return absl::OkStatus();
 }
 
+std::vector<std::pair<std::string, TrainableWeights*>> PolicyUpdate::Learning() const {
+  std::vector<std::pair<std::string, TrainableWeights*>> learning = {
+      {"policy", policy_weights_.get()}};
+  if (critic_weights_ != nullptr) learning.emplace_back("critic", critic_weights_.get());
+  if (value_head_ != nullptr) learning.emplace_back("value_head", &value_head_->weights());
+  return learning;
+}
+
 absl::StatusOr<UpdateState> PolicyUpdate::Save() const {
   UpdateState state;
-  SY_ASSIGN_OR_RETURN(state["policy"], policy_.Save());
-  if (critic_ == nullptr) return state;
-  SY_ASSIGN_OR_RETURN(state["critic"], critic_->Save());
+  for (const auto& [name, weights] : Learning()) {
+    SY_ASSIGN_OR_RETURN(state[name], weights->Save());
+  }
   return state;
 }
 
 absl::Status PolicyUpdate::Restore(const UpdateState* state) {
-  if (state == nullptr) {
-    SY_RETURN_IF_ERROR(policy_.Restore(nullptr));
-    return critic_ == nullptr ? absl::OkStatus() : critic_->Restore(nullptr);
+  for (const auto& [name, weights] : Learning()) {
+    if (state == nullptr) {
+      SY_RETURN_IF_ERROR(weights->Restore(nullptr));
+      continue;
+    }
+    const auto model = state->find(name);
+    if (model == state->end()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the checkpoint has no ", name,
+                       ": it was written with another trainer.algorithm or "
+                       "trainer.critic.shares_trunk; set them as in its config.resolved.yaml"));
+    }
+    SY_RETURN_IF_ERROR(weights->Restore(&model->second));
   }
-  const auto policy = state->find("policy");
-  SY_CHECK(policy != state->end()) << "a state without a policy";
-  const auto critic = state->find("critic");
-  if (critic_ != nullptr && critic == state->end()) {
-    return absl::FailedPreconditionError(
-        "the checkpoint has no critic: it was not written by trainer.algorithm ppo");
-  }
-  SY_RETURN_IF_ERROR(policy_.Restore(&policy->second));
-  return critic_ == nullptr ? absl::OkStatus() : critic_->Restore(&critic->second);
+  return absl::OkStatus();
 }
 
 }  // namespace switchyard

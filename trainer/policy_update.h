@@ -1,6 +1,6 @@
 // From a batch to new weights: scores what the algorithm needs, assigns credit, and makes one
-// optimizer step per mini-batch, data-parallel over the ranks. Owns the policy, the critic (PPO)
-// and the reference policy (KL).
+// optimizer step per mini-batch, data-parallel over the ranks. Owns the policy, the critic (PPO: a
+// model of its own, or a value head on the policy's trunk) and the reference policy (KL).
 //
 //   batch ─▶ reference log-probabilities, values ─▶ advantages ─▶ per mini-batch:
 //     pack over ranks ─▶ per micro-batch: forward ─▶ loss on [n] vectors ─▶ backward
@@ -11,11 +11,13 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "policy/model_config.h"
+#include "policy/transformer.h"
 #include "proto/config.pb.h"
 #include "trainer/batch.h"
 #include "trainer/credit.h"
@@ -24,7 +26,8 @@
 #include "trainer/packing.h"
 #include "trainer/rank_groups.h"
 #include "trainer/sharded_weights.h"
-#include "trainer/trainable_model.h"
+#include "trainer/trainable_weights.h"
+#include "trainer/value_head.h"
 
 namespace switchyard {
 
@@ -57,14 +60,14 @@ class PolicyUpdate {
   // result, the others give and get nullptr or nothing. They fail as the collectives do.
   //
   // `initial` is the policy to start from, and the reference policy when the KL coefficient or
-  // target is above 0. The critic starts as the policy with a value head of zeros. Fails also:
+  // target is above 0. A critic starts as the policy with a value head of zeros. Fails also:
   // kFailedPrecondition naming a missing tensor.
   absl::Status Initialize(const PolicyWeights* initial);
   // A checkpoint's state, after Initialize, which gave the reference policy. Fails as Initialize.
   absl::Status Restore(const UpdateState* state);
   absl::StatusOr<UpdateState> Save() const;
   absl::StatusOr<std::shared_ptr<const PolicyWeights>> ExportPolicy() const {
-    return policy_.weights().Export();
+    return policy_weights_->weights().Export();
   }
 
   // Learns from one batch as step `step` (0, 1, …). An empty batch changes nothing.
@@ -93,20 +96,35 @@ class PolicyUpdate {
   };
 
   TransformerOptions MakeTransformerOptions() const;
+  // The models that learn, by their names in a checkpoint.
+  std::vector<std::pair<std::string, TrainableWeights*>> Learning() const;
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
   absl::StatusOr<MicroBatches> PackMine(const Batch& batch, int64_t first, int64_t end) const;
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
   absl::StatusOr<double> UpdatePolicy(const Batch& batch, const BatchScores& scores,
-                                      const MiniBatch& mini, ObjectiveSums& sums);
+                                      const MiniBatch& mini, ObjectiveSums& sums,
+                                      ValueSums& value_sums);
   absl::StatusOr<double> UpdateCritic(const Batch& batch, const BatchScores& scores,
                                       const MiniBatch& mini, ValueSums& sums);
+  // Lets the value head, and not the trunk, learn from a pass without gradient.
+  absl::StatusOr<double> WarmUpValueHead(const Batch& batch, const BatchScores& scores,
+                                         const MiniBatch& mini, ValueSums& sums);
+  absl::StatusOr<double> StepValueHead(const MiniBatch& mini);
+  // d(loss)/d(values) [n] of a micro-batch, on the device; `values` [n].
+  at::Tensor ValueGradient(const MicroBatch& micro, const BatchScores& scores,
+                           const MiniBatch& mini, const at::Tensor& values, ValueSums& sums) const;
+  double CriticLearningRate(int64_t step) const;
   Objective ComputeObjective(const MicroBatch& micro, const BatchScores& scores,
                              const MiniBatch& mini, const TokenScores& tokens) const;
   absl::Status SumMetrics(UpdateMetrics& metrics) const;
 
   const UpdateOptions options_;
-  TrainableModel policy_;
-  std::unique_ptr<TrainableModel> critic_;             // PPO
+  const std::unique_ptr<TrainableWeights> policy_weights_;
+  const std::unique_ptr<Transformer> policy_;
+  // PPO: a critic of its own or a value head.
+  std::unique_ptr<TrainableWeights> critic_weights_;
+  std::unique_ptr<Transformer> critic_;
+  std::unique_ptr<ValueHead> value_head_;
   std::unique_ptr<ShardedWeights> reference_weights_;  // with a KL penalty
   std::unique_ptr<Transformer> reference_;
 };

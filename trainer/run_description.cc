@@ -19,12 +19,15 @@ namespace {
 
 std::string DescribePolicy(const RunConfig& config, const ModelConfig& model) {
   const TrainerConfig& trainer = config.trainer();
-  const bool has_critic = trainer.algorithm() == TrainerConfig::ALGORITHM_PPO;
+  std::string critic;
+  if (trainer.algorithm() == TrainerConfig::ALGORITHM_PPO) {
+    critic = trainer.critic().shares_trunk() ? ", and a value head on the same trunk"
+                                             : ", and a critic of the same size";
+  }
   return absl::StrFormat("# policy: %s, %d layers, width %d, vocabulary %d: %d parameters%s\n",
                          ArchitectureName(model.architecture), model.num_layers, model.width,
                          model.vocabulary_size,
-                         ParameterLayout(model, HeadKind::kLanguageModel).num_parameters(),
-                         has_critic ? ", and a critic of the same size" : "");
+                         ParameterLayout(model, HeadKind::kLanguageModel).num_parameters(), critic);
 }
 
 std::string Size(int64_t bytes) {

@@ -71,12 +71,10 @@ absl::StatusOr<std::vector<double>> ScoreLogprobs(Transformer& policy, const Bat
   return logprobs;
 }
 
-absl::StatusOr<std::vector<double>> ScoreValues(Transformer& critic, const Batch& batch,
-                                                const MicroBatches& mine, at::Device device,
-                                                Communicator& communicator) {
-  std::vector<double> values = ScoreMine(batch, mine, device, [&](const DeviceMicroBatch& micro) {
-    return critic.Forward(micro.tokens, /*with_gradient=*/false)->Values(micro.rows);
-  });
+absl::StatusOr<std::vector<double>> ScoreValues(
+    const std::function<at::Tensor(const DeviceMicroBatch&)>& values_of, const Batch& batch,
+    const MicroBatches& mine, at::Device device, Communicator& communicator) {
+  std::vector<double> values = ScoreMine(batch, mine, device, values_of);
   SY_RETURN_IF_ERROR(SumOverRanks(communicator, "values", values));
   return values;
 }

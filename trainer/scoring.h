@@ -4,6 +4,7 @@
 // (everyone else's places are 0) puts the whole [N] array on every rank. One thread.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,8 +39,9 @@ absl::StatusOr<std::vector<double>> ScoreLogprobs(Transformer& policy, const Bat
                                                   const MicroBatches& mine, double temperature,
                                                   at::Device device, Communicator& communicator,
                                                   const std::string& name);
-absl::StatusOr<std::vector<double>> ScoreValues(Transformer& critic, const Batch& batch,
-                                                const MicroBatches& mine, at::Device device,
-                                                Communicator& communicator);
+// `values_of` gives a micro-batch's values, [n] f32.
+absl::StatusOr<std::vector<double>> ScoreValues(
+    const std::function<at::Tensor(const DeviceMicroBatch&)>& values_of, const Batch& batch,
+    const MicroBatches& mine, at::Device device, Communicator& communicator);
 
 }  // namespace switchyard

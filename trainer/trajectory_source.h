@@ -49,10 +49,14 @@ class TrajectorySource {
   virtual ~TrajectorySource() = default;
 
   // Makes `weights` the version that workers fetch. Must be called before the first CollectStep of
-  // that version, also for the version that a run starts or resumes with. Older versions may be
+  // that version, also for the version that a run starts or resumes with. Older ones are
   // dropped.
   virtual absl::Status PublishWeights(int64_t policy_version,
                                       std::shared_ptr<const PolicyWeights> weights) = 0;
+
+  // Nothing will be sampled from the published versions any more: frees their weights, before the
+  // next version's are made.
+  virtual void RetireWeights() = 0;
 
   // Runs every episode of the plan and blocks until each has a committed trajectory. An episode
   // whose pool call failed is tried again up to episode.max_attempts times; the last attempt's

@@ -30,6 +30,9 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   AddKeysOfLoss(trainer, unused);
   if (trainer.algorithm() != TrainerConfig::ALGORITHM_PPO) {
     unused["trainer.critic"] = "only algorithm: ppo has a critic";
+  } else if (!trainer.critic().shares_trunk()) {
+    unused["trainer.critic.loss_coefficient"] =
+        "trainer.critic.shares_trunk is false: the critic has a trunk of its own";
   }
   if (trainer.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) {
     unused["data.train"] = "algorithm: supervised learns from data.demonstrations";

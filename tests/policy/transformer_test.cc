@@ -3,7 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -77,6 +79,23 @@ double ScoreLoss(Transformer& model, const PackedTokens& pack, bool with_backwar
   return (a * scores.logprobs + b * scores.entropies).sum().item<double>();
 }
 
+// With a second reader of the hidden states: Σ a·logprob + c·hidden².
+double SharedLoss(Transformer& model, const PackedTokens& pack, bool with_backward) {
+  at::Tensor rows, targets;
+  NextTokens(pack, &rows, &targets);
+  const auto pass = model.Forward(pack, with_backward);
+  const TokenScores scores = pass->ScoreTokens(rows, targets, /*temperature=*/0.7);
+  const at::Tensor a = Coefficients(rows.size(0), 1, scores.logprobs.scalar_type());
+  const at::Tensor c = Coefficients(rows.size(0), 4, scores.hidden.scalar_type()).unsqueeze(1);
+  if (with_backward) {
+    pass->BackwardScores(a, at::zeros_like(a), 2 * c * scores.hidden);
+  } else {
+    EXPECT_TRUE(at::equal(model.Forward(pack, false)->Hidden(rows), scores.hidden));
+  }
+  return (a * scores.logprobs).sum().item<double>() +
+         (c * scores.hidden * scores.hidden).sum().item<double>();
+}
+
 double ValueLoss(Transformer& model, const PackedTokens& pack, bool with_backward) {
   const at::Tensor rows = at::arange(pack.token_ids.size(0), at::TensorOptions().dtype(at::kLong));
   const auto pass = model.Forward(pack, with_backward);
@@ -123,6 +142,12 @@ TEST(TransformerTest, GradientsOfScoresEqualFiniteDifferences) {
   ModelConfig normed = SmallConfig(/*is_biased=*/false, /*is_tied=*/true);
   normed.is_qk_normed = true;
   CheckGradients(normed, HeadKind::kLanguageModel, ScoreLoss);
+}
+
+TEST(TransformerTest, GradientsOfASharedTrunkEqualFiniteDifferences) {
+  for (const bool is_tied : {true, false}) {
+    CheckGradients(SmallConfig(/*is_biased=*/true, is_tied), HeadKind::kLanguageModel, SharedLoss);
+  }
 }
 
 TEST(TransformerTest, GradientsOfValuesEqualFiniteDifferences) {

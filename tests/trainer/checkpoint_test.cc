@@ -13,6 +13,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/cut_file_system.h"
 #include "tests/trainer/tiny_model.h"
+#include "trainer/checkpoint_writer.h"
 
 namespace switchyard {
 namespace {
@@ -112,21 +113,26 @@ TEST_F(CheckpointTest, ItsPolicyFolderCanBeRunAsItIs) {
   EXPECT_TRUE(std::filesystem::exists(policy + "/chat_template.jinja"));
 }
 
-TEST_F(CheckpointTest, ACriticIsKeptBesideThePolicy) {
+TEST_F(CheckpointTest, ACriticOrAValueHeadIsKeptBesideThePolicy) {
   CheckpointContents contents = MakeContents(1);
-  const ParameterLayout layout(contents.config, HeadKind::kValue);
-  std::map<std::string, HostTensor> tensors;
-  for (const BlockLayout& block : layout.blocks()) {
-    for (const TensorSlot& slot : block.tensors) {
-      tensors[slot.name] = {slot.shape, std::vector<float>(slot.num_elements, 0.25f)};
+  for (const char* name : {"critic", "value_head"}) {
+    const ParameterLayout layout = LayoutOfModel(name, contents.config);
+    std::map<std::string, HostTensor> tensors;
+    for (const BlockLayout& block : layout.blocks()) {
+      for (const TensorSlot& slot : block.tensors) {
+        tensors[slot.name] = {slot.shape, std::vector<float>(slot.num_elements, 0.25f)};
+      }
     }
+    const auto weights = std::make_shared<PolicyWeights>(tensors);
+    contents.models[name] = {weights, weights, weights, 9};
   }
-  const auto critic = std::make_shared<PolicyWeights>(tensors);
-  contents.models["critic"] = {critic, critic, critic, 9};
   ASSERT_TRUE(CheckpointStore(FileSystem::Posix(), folder(), 2).Save(contents).ok());
   const LoadedCheckpoint loaded = LoadNewest().value().value();
-  EXPECT_EQ(loaded.models.at("critic").optimizer_steps, 9);
-  ExpectSameTensors(*loaded.models.at("critic").weights, *critic);
+  for (const char* name : {"critic", "value_head"}) {
+    EXPECT_EQ(loaded.models.at(name).optimizer_steps, 9);
+    ExpectSameTensors(*loaded.models.at(name).weights, *contents.models.at(name).weights);
+  }
+  EXPECT_EQ(loaded.models.at("value_head").weights->tensors().size(), 2u);
 }
 
 TEST_F(CheckpointTest, KeepsTheNewestOnly) {

@@ -41,10 +41,13 @@ class FakeTrajectorySource final : public TrajectorySource {
 
   absl::Status PublishWeights(int64_t policy_version,
                               std::shared_ptr<const PolicyWeights> weights) override {
+    if (record_->weights != nullptr) return absl::InternalError("two versions' weights at once");
     record_->published.push_back(policy_version);
     record_->weights = std::move(weights);
     return absl::OkStatus();
   }
+
+  void RetireWeights() override { record_->weights = nullptr; }
 
   absl::StatusOr<CollectedStep> CollectStep(
       const StepPlan& plan,

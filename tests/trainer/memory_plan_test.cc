@@ -140,6 +140,8 @@ TEST(MemoryPlanTest, EveryStageIsWithinATenthOfThePlan) {
     ExpectPlanned(input);
     input.config.set_algorithm(TrainerConfig::ALGORITHM_PPO);
     ExpectPlanned(input);
+    input.config.mutable_critic()->set_shares_trunk(true);
+    ExpectPlanned(input);
   }
 }
 

@@ -25,6 +25,13 @@ class PolicyUpdateTest : public ::testing::Test {
     config.mutable_critic()->set_learning_rate(1e-3);
     return config;
   }
+  static TrainerConfig SharedTrunk(double loss_coefficient) {
+    TrainerConfig config = Config(TrainerConfig::ALGORITHM_PPO);
+    config.mutable_critic()->set_shares_trunk(true);
+    config.mutable_critic()->set_loss_coefficient(loss_coefficient);
+    config.mutable_critic()->set_learning_rate(1e-2);
+    return config;
+  }
   std::unique_ptr<PolicyUpdate> Make(const TrainerConfig& config) {
     UpdateOptions options;
     options.config = config;
@@ -153,6 +160,63 @@ TEST_F(PolicyUpdateTest, OnlyTheCriticLearnsDuringItsWarmUp) {
   ExpectSameBits(*update->ExportPolicy().value(), *start);
   Losses(*update, 2, 1);
   EXPECT_GT(Distance(*update->ExportPolicy().value(), *start), 0.0);
+}
+
+TEST_F(PolicyUpdateTest, AValueHeadOnTheTrunkLearnsTheRewards) {
+  const auto update = Make(SharedTrunk(/*loss_coefficient=*/0.1));
+  const Batch batch = MakeBatch(1);
+  const double before = update->Run(batch, 0, 0.0).value().value_loss;
+  double after = before;
+  for (int step = 1; step < 10; ++step) after = update->Run(batch, step, 0.0).value().value_loss;
+  EXPECT_LT(after, 0.8 * before);
+}
+
+// The first step's values are 0 either way: then the policy's loss is the same, and the trunk
+// differs by what the value loss teaches it.
+TEST_F(PolicyUpdateTest, TheCoefficientSaysHowMuchASharedTrunkLearnsFromValues) {
+  TrainerConfig warmed = SharedTrunk(0.0);
+  warmed.mutable_critic()->set_warmup_steps(1);  // a head of zeros has no gradient to pass on
+  const auto two_steps = [&](double coefficient) {
+    warmed.mutable_critic()->set_loss_coefficient(coefficient);
+    const auto update = Make(warmed);
+    Losses(*update, 0, 2);
+    return update->ExportPolicy().value();
+  };
+  const auto none = two_steps(0.0), little = two_steps(0.1), much = two_steps(1.0);
+  EXPECT_GT(Distance(*little, *none), 0.0);
+  EXPECT_GT(Distance(*much, *none), Distance(*little, *none));
+
+  const auto own = Make(Config(TrainerConfig::ALGORITHM_PPO)), shared = Make(SharedTrunk(0.0));
+  EXPECT_EQ(Losses(*own, 0, 1), Losses(*shared, 0, 1));
+  ExpectSameBits(*own->ExportPolicy().value(), *shared->ExportPolicy().value());
+}
+
+TEST_F(PolicyUpdateTest, OnlyTheValueHeadLearnsDuringItsWarmUp) {
+  TrainerConfig config = SharedTrunk(0.1);
+  config.mutable_critic()->set_warmup_steps(2);
+  const auto update = Make(config);
+  const auto start = update->ExportPolicy().value();
+  const double first = update->Run(MakeBatch(1), 0, 0.0).value().value_loss;
+  EXPECT_LT(update->Run(MakeBatch(1), 1, 0.0).value().value_loss, first);
+  ExpectSameBits(*update->ExportPolicy().value(), *start);
+  Losses(*update, 2, 1);
+  EXPECT_GT(Distance(*update->ExportPolicy().value(), *start), 0.0);
+}
+
+TEST_F(PolicyUpdateTest, AValueHeadIsSavedAndRestoredWithTheSameBits) {
+  const TrainerConfig config = SharedTrunk(0.1);
+  const auto uninterrupted = Make(config), first_half = Make(config), second_half = Make(config);
+  Losses(*uninterrupted, 0, 2);
+  Losses(*first_half, 0, 2);
+  const UpdateState state = first_half->Save().value();
+  EXPECT_EQ(state.at("policy").weights->Find("value_head.weight"), nullptr);
+  ASSERT_TRUE(second_half->Restore(&state).ok());
+  EXPECT_EQ(Losses(*second_half, 2, 3), Losses(*uninterrupted, 2, 3));
+  ExpectSameBits(*uninterrupted->ExportPolicy().value(), *second_half->ExportPolicy().value());
+
+  const absl::Status other = Make(Config(TrainerConfig::ALGORITHM_PPO))->Restore(&state);
+  EXPECT_TRUE(absl::IsFailedPrecondition(other));
+  EXPECT_THAT(std::string(other.message()), ::testing::HasSubstr("no critic"));
 }
 
 TEST_F(PolicyUpdateTest, EachMiniBatchIsAnOptimizerStep) {

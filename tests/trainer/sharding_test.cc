@@ -44,6 +44,7 @@ struct Variant {
   std::string host = {};  // this rank's
   at::ScalarType compute_type = at::kFloat;
   bool is_tied = true;
+  bool shares_trunk = false;
 };
 
 std::string Name(const Variant& variant) {
@@ -93,6 +94,7 @@ Learnt Learn(const Variant& variant, Communicator* communicator) {
   config.mutable_sharding()->set_offload(variant.offload);
   config.mutable_optimizer()->set_learning_rate(1e-3);
   config.mutable_critic()->set_learning_rate(1e-3);
+  config.mutable_critic()->set_shares_trunk(variant.shares_trunk);
   config.mutable_loss()->set_entropy_coefficient(0.01);
   config.mutable_loss()->set_kl_coefficient(0.05);
   const Batch sizes = RecordBatch(kTrajectories, /*seed=*/0, options.model.vocabulary_size);
@@ -222,6 +224,17 @@ TEST(ShardingTest, EveryAlgorithmLearnsShardedWhatOneRankLearns) {
       const Variant variant{.algorithm = algorithm, .stage = stage, .accumulation = 2};
       ExpectSame(Learn(variant, world), LearnAlone(variant), variant);
     }
+  }
+}
+
+TEST(ShardingTest, ACriticOnThePolicysTrunkIsShardedWithIt) {
+  for (const auto stage : kStages) {
+    const Variant variant{.algorithm = TrainerConfig::ALGORITHM_PPO,
+                          .stage = stage,
+                          .recompute = true,
+                          .accumulation = 2,
+                          .shares_trunk = true};
+    ExpectSame(Learn(variant, world), LearnAlone(variant), variant);
   }
 }
 

@@ -30,6 +30,9 @@ struct CommBuffer {
   bool is_on_gpu = false;
 };
 
+// What a sum over MPI holds of the other ranks' pieces at a time; larger ones are summed in rounds.
+constexpr int64_t kMpiScratchBytes = int64_t{16} << 20;
+
 // A started collective. Destroying it without Wait is a mistake (checked).
 class Collective {
  public:

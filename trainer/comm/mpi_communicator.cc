@@ -105,8 +105,9 @@ class MpiCommunicator final : public Communicator {
   }
 
   // Phases that leave in `out` the rank-ordered sum of every rank's piece; `pieces[r]` of `all`
-  // goes to rank r.
-  void AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces, void* out);
+  // goes to rank r. In rounds, so that the pieces take at most kMpiScratchBytes at a time.
+  void AddReducePhases(MpiJob& job, CommBuffer all, const std::vector<Piece>& pieces, void* out);
+  void AddReduceRound(MpiJob& job, CommBuffer all, std::vector<Piece> pieces, void* out);
   std::unique_ptr<Collective> Start(std::shared_ptr<MpiJob> job) {
     mpi_->Enqueue(job);
     return std::make_unique<MpiCollective>(std::move(job));
@@ -128,8 +129,23 @@ class MpiCommunicator final : public Communicator {
   const MpiGroup group_;
 };
 
-void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, std::vector<Piece> pieces,
+void MpiCommunicator::AddReducePhases(MpiJob& job, CommBuffer all, const std::vector<Piece>& pieces,
                                       void* out) {
+  int64_t largest = 0;
+  for (const Piece& piece : pieces) largest = std::max(largest, piece.size);
+  const auto width = static_cast<int64_t>(CommTypeBytes(all.type));
+  const int64_t at_once = std::max<int64_t>(1, kMpiScratchBytes / (size() * width));
+  for (int64_t first = 0; first < largest; first += at_once) {
+    std::vector<Piece> parts;
+    for (const Piece& piece : pieces) {
+      parts.push_back({piece.begin + first, std::clamp<int64_t>(piece.size - first, 0, at_once)});
+    }
+    AddReduceRound(job, all, std::move(parts), static_cast<char*>(out) + first * width);
+  }
+}
+
+void MpiCommunicator::AddReduceRound(MpiJob& job, CommBuffer all, std::vector<Piece> pieces,
+                                     void* out) {
   const size_t width = CommTypeBytes(all.type);
   const Piece own = pieces[rank()];
   const size_t own_bytes = own.size * width;
@@ -234,7 +250,7 @@ std::unique_ptr<Collective> MpiCommunicator::ReduceScatterSum(std::string_view n
   auto job = NewJob(name, all);
   std::vector<Piece> pieces;
   for (int r = 0; r < size(); ++r) pieces.push_back({r * mine.num_elements, mine.num_elements});
-  AddReducePhases(*job, all, std::move(pieces), mine.data);
+  AddReducePhases(*job, all, pieces, mine.data);
   return Start(std::move(job));
 }
 

@@ -160,6 +160,7 @@ class RolloutService final : public TrajectorySource {
     desk_.publisher().Publish(policy_version, std::move(weights));
     return absl::OkStatus();
   }
+  void RetireWeights() override { desk_.publisher().Retire(); }
   absl::StatusOr<CollectedStep> CollectStep(
       const StepPlan& plan,
       const std::function<bool(const CollectProgress&)>& should_go_on) override {

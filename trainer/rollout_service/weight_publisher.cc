@@ -37,25 +37,26 @@ void WeightPublisher::Publish(int64_t policy_version,
   version->weights = std::move(weights);
 
   absl::MutexLock lock(&mutex_);
-  std::erase_if(versions_,
-                [&](const auto& old) { return old->manifest.policy_version() >= policy_version; });
-  versions_.push_back(std::move(version));
-  if (versions_.size() > 2) versions_.erase(versions_.begin());
+  newest_ = std::move(version);
+  newest_version_ = policy_version;
+}
+
+void WeightPublisher::Retire() {
+  absl::MutexLock lock(&mutex_);
+  newest_ = nullptr;
 }
 
 int64_t WeightPublisher::newest_version() const {
   absl::MutexLock lock(&mutex_);
-  return versions_.empty() ? 0 : versions_.back()->manifest.policy_version();
+  return newest_version_;
 }
 
 std::shared_ptr<const WeightPublisher::Version> WeightPublisher::Find(
     int64_t policy_version) const {
   absl::MutexLock lock(&mutex_);
-  if (policy_version == 0 && !versions_.empty()) return versions_.back();
-  for (const auto& version : versions_) {
-    if (version->manifest.policy_version() == policy_version) return version;
-  }
-  return nullptr;
+  const bool is_there =
+      newest_ != nullptr && (policy_version == 0 || policy_version == newest_version_);
+  return is_there ? newest_ : nullptr;
 }
 
 absl::StatusOr<WeightManifest> WeightPublisher::Manifest(int64_t policy_version) const {

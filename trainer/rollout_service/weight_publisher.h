@@ -1,12 +1,9 @@
-// The weight wire's source: the newest policy version (and the one before it, for fetches under
-// way) as one stream of bytes behind a manifest: the tensors one after the other in the order of
-// their names, f32 little-endian. Thread-safe.
+// The weight wire's source: the newest policy version as one stream of bytes behind a manifest: the
+// tensors one after the other in the order of their names, f32 little-endian. Thread-safe.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -19,13 +16,16 @@ namespace switchyard {
 
 class WeightPublisher {
  public:
-  // Versions only grow; the same version again replaces it.
+  // In place of the version published before.
   void Publish(int64_t policy_version, std::shared_ptr<const PolicyWeights> weights)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Drops the published version's weights, so that the next one's can take their memory; fetches of
+  // them, also under way, then find nothing. newest_version() stays.
+  void Retire() ABSL_LOCKS_EXCLUDED(mutex_);
   // 0 before the first Publish.
   int64_t newest_version() const ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Fails: kNotFound if the version is not (or no longer) there; 0 asks for the newest.
+  // Fails: kNotFound if the version is no longer (or not yet) there; 0 asks for the newest.
   absl::StatusOr<WeightManifest> Manifest(int64_t policy_version) const ABSL_LOCKS_EXCLUDED(mutex_);
   // The bytes from `offset`, at most `max_bytes`; empty at the stream's end. Fails: kNotFound,
   // kOutOfRange.
@@ -35,14 +35,13 @@ class WeightPublisher {
  private:
   struct Version {
     WeightManifest manifest;
-    std::shared_ptr<const PolicyWeights>
-        weights;  // with the learner, until it makes the next version
+    std::shared_ptr<const PolicyWeights> weights;
   };
   std::shared_ptr<const Version> Find(int64_t policy_version) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   mutable absl::Mutex mutex_;
-  std::vector<std::shared_ptr<const Version>> versions_
-      ABSL_GUARDED_BY(mutex_);  // oldest first, at most 2
+  std::shared_ptr<const Version> newest_ ABSL_GUARDED_BY(mutex_);
+  int64_t newest_version_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace switchyard

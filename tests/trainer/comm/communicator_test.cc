@@ -30,12 +30,11 @@ TEST(CommunicatorTest, AllReduceEqualsTheRankOrderedSumBitwise) {
   }
 }
 
-TEST(CommunicatorTest, ReduceScatterThenGatherEqualsAllReduceBitwise) {
-  constexpr int kEach = 1001;
-  const int n = kEach * communicator->size();
-  std::vector<float> all(n), reduced(n), mine(kEach), gathered(n);
+void ExpectScatterAndGatherEqualAllReduce(int each) {
+  const int n = each * communicator->size();
+  std::vector<float> all(n), reduced(n), mine(each), gathered(n);
   for (int i = 0; i < n; ++i) all[i] = reduced[i] = Term(communicator->rank(), i);
-  const CommBuffer piece{.data = mine.data(), .num_elements = kEach};
+  const CommBuffer piece{.data = mine.data(), .num_elements = each};
   ASSERT_TRUE(
       communicator->ReduceScatterSum("scatter", {.data = all.data(), .num_elements = n}, piece)
           ->Wait()
@@ -46,6 +45,28 @@ TEST(CommunicatorTest, ReduceScatterThenGatherEqualsAllReduceBitwise) {
   ASSERT_TRUE(
       communicator->AllReduceSum("sum", {.data = reduced.data(), .num_elements = n})->Wait().ok());
   EXPECT_EQ(gathered, reduced);
+}
+
+TEST(CommunicatorTest, ReduceScatterThenGatherEqualsAllReduceBitwise) {
+  ExpectScatterAndGatherEqualAllReduce(1001);
+}
+
+// More than is held of the other ranks' pieces at a time, the last round being a short one.
+TEST(CommunicatorTest, LargeSumsAreMadeInRounds) {
+  const int at_once = static_cast<int>(kMpiScratchBytes / sizeof(float)) / communicator->size();
+  ExpectScatterAndGatherEqualAllReduce(2 * at_once + 13);
+  const int n = (2 * at_once + 5) * communicator->size() - 3;  // the last piece is shorter
+  std::vector<float> values(n);
+  for (int i = 0; i < n; ++i) values[i] = Term(communicator->rank(), i);
+  ASSERT_TRUE(
+      communicator->AllReduceSum("sum", {.data = values.data(), .num_elements = n})->Wait().ok());
+  int differing = 0;
+  for (int i = 0; i < n; ++i) {
+    float expected = Term(0, i);
+    for (int r = 1; r < communicator->size(); ++r) expected += Term(r, i);
+    differing += values[i] != expected;
+  }
+  EXPECT_EQ(differing, 0);
 }
 
 TEST(CommunicatorTest, GatherInPlaceKeepsOwnPiece) {

@@ -37,15 +37,25 @@ TEST(WeightPublisherTest, ChunksMakeUpTheTensorsOfTheManifest) {
   }
 }
 
-TEST(WeightPublisherTest, KeepsTheNewestTwoVersions) {
+TEST(WeightPublisherTest, KeepsTheNewestVersionUntilItIsRetired) {
   WeightPublisher publisher;
   EXPECT_EQ(publisher.newest_version(), 0);
-  for (int version : {1, 2, 3}) publisher.Publish(version, Weights(version));
-  EXPECT_EQ(publisher.newest_version(), 3);
-  EXPECT_TRUE(publisher.Manifest(2).ok());
+  EXPECT_TRUE(absl::IsNotFound(publisher.Manifest(0).status()));
+  for (int version : {1, 2}) publisher.Publish(version, Weights(version));
+  EXPECT_EQ(publisher.newest_version(), 2);
+  EXPECT_EQ(publisher.Manifest(0).value().policy_version(), 2);
   EXPECT_TRUE(absl::IsNotFound(publisher.Manifest(1).status()));
   EXPECT_TRUE(absl::IsNotFound(publisher.ReadChunk(1, 0, 10).status()));
-  EXPECT_TRUE(absl::IsOutOfRange(publisher.ReadChunk(3, 1000, 10).status()));
+  EXPECT_TRUE(absl::IsOutOfRange(publisher.ReadChunk(2, 1000, 10).status()));
+
+  std::shared_ptr<const PolicyWeights> weights = Weights(3);
+  const std::weak_ptr<const PolicyWeights> watched = weights;
+  publisher.Publish(3, std::move(weights));
+  EXPECT_FALSE(watched.expired());
+  publisher.Retire();
+  EXPECT_TRUE(watched.expired());
+  EXPECT_EQ(publisher.newest_version(), 3);
+  EXPECT_TRUE(absl::IsNotFound(publisher.Manifest(3).status()));
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "trainer/trainable_model.h"
+#include "trainer/trainable_weights.h"
 
 #include <ATen/ops/zeros_like.h>
 
@@ -11,25 +11,23 @@
 
 namespace switchyard {
 
-TrainableModel::TrainableModel(const ModelConfig& config, HeadKind head,
-                               TransformerOptions transformer_options, WeightOptions options,
-                               const RankGroups* groups)
-    : weights_(ParameterLayout(config, head), std::move(options), groups),
-      transformer_(config, head, &weights_, transformer_options) {
+TrainableWeights::TrainableWeights(const ParameterLayout& layout, WeightOptions options,
+                                   const RankGroups* groups)
+    : weights_(layout, std::move(options), groups) {
   for (int b = 0; b < weights_.num_blocks(); ++b) {
     first_moments_.push_back(at::zeros_like(weights_.masters(b)));
     second_moments_.push_back(at::zeros_like(weights_.masters(b)));
   }
 }
 
-absl::Status TrainableModel::Load(const PolicyWeights* weights) {
+absl::Status TrainableWeights::Load(const PolicyWeights* weights) {
   for (const at::Tensor& moments : first_moments_) moments.zero_();
   for (const at::Tensor& moments : second_moments_) moments.zero_();
   optimizer_steps_ = 0;
   return weights_.Load(weights);
 }
 
-absl::Status TrainableModel::Restore(const ModelState* state) {
+absl::Status TrainableWeights::Restore(const ModelState* state) {
   const auto scatter = [&](const char* what, const PolicyWeights* values,
                            const std::vector<at::Tensor>& moments) {
     return ScatterWeights(absl::StrCat(what, "/", weights_.options().name), values,
@@ -49,7 +47,7 @@ absl::Status TrainableModel::Restore(const ModelState* state) {
       ->Wait();
 }
 
-absl::StatusOr<ModelState> TrainableModel::Save() const {
+absl::StatusOr<ModelState> TrainableWeights::Save() const {
   const auto gather = [&](const char* what, const std::vector<at::Tensor>& moments) {
     return GatherWeights(absl::StrCat(what, "/", weights_.options().name), weights_.layout(),
                          weights_.groups(), moments);
@@ -62,7 +60,7 @@ absl::StatusOr<ModelState> TrainableModel::Save() const {
   return state;
 }
 
-absl::StatusOr<double> TrainableModel::GradientNorm() {
+absl::StatusOr<double> TrainableWeights::GradientNorm() {
   double squared = weights_.gradients().SquaredNormOfPiece();
   SY_RETURN_IF_ERROR(SumOverRanks(weights_.groups().world(),
                                   absl::StrCat("gradient_norm/", weights_.options().name),
@@ -70,8 +68,8 @@ absl::StatusOr<double> TrainableModel::GradientNorm() {
   return std::sqrt(squared);
 }
 
-absl::StatusOr<double> TrainableModel::OptimizerStep(const OptimizerConfig& config,
-                                                     double learning_rate) {
+absl::StatusOr<double> TrainableWeights::OptimizerStep(const OptimizerConfig& config,
+                                                       double learning_rate) {
   SY_ASSIGN_OR_RETURN(const double norm, GradientNorm());
   if (!std::isfinite(norm)) {
     return absl::InternalError(absl::StrCat(
@@ -92,7 +90,7 @@ absl::StatusOr<double> TrainableModel::OptimizerStep(const OptimizerConfig& conf
 }
 
 // The share's part of every range that decays alike; the padding stays zero.
-void TrainableModel::UpdateBlock(int block, const AdamWSettings& settings) {
+void TrainableWeights::UpdateBlock(int block, const AdamWSettings& settings) {
   const BlockShard& shard = weights_.shards()[block];
   const at::Tensor gradients = weights_.gradients().gradients(block).to(weights_.master_device());
   for (const DecayRange& range : DecayRanges(weights_.layout().blocks()[block])) {

@@ -1,6 +1,5 @@
-// A model that learns: the transformer, its weights and its optimizer's state, as one unit, each
-// rank with its share. The
-// policy is one, PPO's critic another. One thread.
+// A model's weights and its optimizer's state as one unit, each rank with its share: the policy's,
+// and with PPO the critic's. One thread.
 #pragma once
 
 #include <memory>
@@ -10,7 +9,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "policy/policy_weights.h"
-#include "policy/transformer.h"
 #include "proto/config.pb.h"
 #include "trainer/adamw.h"
 #include "trainer/model_state.h"
@@ -18,11 +16,10 @@
 
 namespace switchyard {
 
-class TrainableModel {
+class TrainableWeights {
  public:
   // `groups` must outlive this object. Weights are zero until Load or Restore.
-  TrainableModel(const ModelConfig& config, HeadKind head, TransformerOptions transformer_options,
-                 WeightOptions options, const RankGroups* groups);
+  TrainableWeights(const ParameterLayout& layout, WeightOptions options, const RankGroups* groups);
 
   // Collective. Rank 0 gives weights or a state, the others nullptr. Load starts the optimizer
   // anew. Fail: kFailedPrecondition naming a tensor that is missing; as the collectives do.
@@ -31,7 +28,6 @@ class TrainableModel {
   // Collective; rank 0's is the state, the others' is empty.
   absl::StatusOr<ModelState> Save() const;
 
-  Transformer& transformer() { return transformer_; }
   ShardedWeights& weights() { return weights_; }
   const ShardedWeights& weights() const { return weights_; }
 
@@ -45,7 +41,6 @@ class TrainableModel {
   void UpdateBlock(int block, const AdamWSettings& settings);
 
   ShardedWeights weights_;
-  Transformer transformer_;
   std::vector<at::Tensor> first_moments_;  // f32 [count] per block, this rank's share
   std::vector<at::Tensor> second_moments_;
   int64_t optimizer_steps_ = 0;
