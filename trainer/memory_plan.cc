@@ -7,6 +7,8 @@
 #include "policy/activation_memory.h"
 #include "policy/parameter_layout.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/planned_shards.h"
+#include "trainer/update_passes.h"
 
 namespace switchyard {
 namespace {
@@ -18,34 +20,24 @@ class ModelPlan {
  public:
   ModelPlan(const PlanInput& input, HeadKind head)
       : input_(input),
-        sharding_(input.config.sharding()),
-        is_tied_(input.model.is_tied && head == HeadKind::kLanguageModel) {
-    const bool is_replicated = sharding_.stage() == ShardingConfig::STAGE_REPLICATED;
-    shards_ = is_replicated             ? 1
-              : sharding_.within_host() ? std::min(input.ranks, input.ranks_per_host)
-                                        : input.ranks;
-    const ParameterLayout layout(input.model, head);
-    for (const BlockLayout& block : layout.blocks()) {
-      sizes_.push_back((block.num_elements + input.ranks - 1) / input.ranks * input.ranks);
-      elements_ += sizes_.back();
-    }
-  }
+        planned_(PlanShards(input, head)),
+        is_tied_(input.model.is_tied && head == HeadKind::kLanguageModel) {}
 
   // Adds the state of a model that learns.
   void AddState(MemoryPlan& plan) const {
     const bool is_shared = input_.bytes_per_element == kF32 && !is_offloaded();
-    if (!is_on_demand()) plan.weights += elements_ * input_.bytes_per_element;
+    if (!is_on_demand()) plan.weights += elements() * input_.bytes_per_element;
     if (is_on_demand() || !is_shared) {
       (is_offloaded() ? plan.on_host : plan.weights) += share() * kF32;
     }
     const bool is_gradient_on_host = is_all_offloaded();
     (is_gradient_on_host ? plan.on_host : plan.gradients) +=
-        (is_gradient_sharded() ? share() : elements_) * kF32;
+        (is_gradient_sharded() ? share() : elements()) * kF32;
     (is_offloaded() ? plan.on_host : plan.optimizer) += 2 * share() * kF32;
   }
   void AddReference(MemoryPlan& plan) const {
     if (!is_on_demand()) {
-      plan.reference += elements_ * input_.bytes_per_element;
+      plan.reference += elements() * input_.bytes_per_element;
     } else {
       (is_all_offloaded() ? plan.on_host : plan.reference) += share() * input_.bytes_per_element;
     }
@@ -60,15 +52,16 @@ class ModelPlan {
     const ActivationPeak activations =
         PeakActivationBytes(input_.model, recompute, tokens, bytes, chunk);
     const ActivationElements elements = CountActivations(input_.model, recompute);
-    const int64_t block = largest_block(), output = is_tied_ ? sizes_.front() : 0;
-    const bool is_prefetched = sharding_.prefetch();
+    const std::vector<int64_t>& sizes = planned_.block_elements;
+    const int64_t block = largest_block(), output = is_tied_ ? sizes.front() : 0;
+    const bool is_prefetched = input_.config.sharding().prefetch();
     // Buffers of blocks that a pass goes through are reused: two to gather, two for gradients.
     const int64_t gathers = is_on_demand() ? (is_prefetched ? 2 : 1) * block * bytes : 0;
     const int64_t block_gradient = is_gradient_sharded() ? block * kF32 : 0;
     const int64_t output_gradient = is_gradient_sharded() ? output * kF32 : 0;
-    const int64_t head_gradient = is_gradient_sharded() ? sizes_.back() * kF32 : 0;
+    const int64_t head_gradient = is_gradient_sharded() ? sizes.back() * kF32 : 0;
     const int64_t left_over = input_.has_several_micro_batches ? 2 * block_gradient : 0;
-    const int64_t head_weights = is_on_demand() ? (sizes_.back() + output) * bytes : 0;
+    const int64_t head_weights = is_on_demand() ? (sizes.back() + output) * bytes : 0;
     Keep({.activations = activations.in_head,
           .gathered_blocks = gathers + head_weights,
           .gradient_buffers = output_gradient + head_gradient + left_over},
@@ -84,7 +77,7 @@ class ModelPlan {
             .gradient_buffers = output_gradient + 2 * block_gradient},
            plan);
     }
-    const int64_t largest = *std::max_element(sizes_.begin(), sizes_.end());
+    const int64_t largest = *std::max_element(sizes.begin(), sizes.end());
     if (input_.ranks > 1 && !input_.has_gpu) {
       plan.communication = std::max(plan.communication, std::min(largest * kF32, kMpiScratchBytes));
     }
@@ -102,47 +95,33 @@ class ModelPlan {
     plan.gradient_buffers = moment.gradient_buffers;
   }
 
-  bool is_all_offloaded() const {
-    return input_.has_gpu && sharding_.offload() == ShardingConfig::OFFLOAD_ALL;
-  }
+  bool is_all_offloaded() const { return PlannedOffload(input_) == ShardingConfig::OFFLOAD_ALL; }
   bool is_offloaded() const {
-    return is_all_offloaded() ||
-           (input_.has_gpu && sharding_.offload() == ShardingConfig::OFFLOAD_OPTIMIZER);
+    return is_all_offloaded() || PlannedOffload(input_) == ShardingConfig::OFFLOAD_OPTIMIZER;
   }
-  bool is_on_demand() const {
-    return is_all_offloaded() || (sharding_.stage() == ShardingConfig::STAGE_FULL && shards_ > 1);
-  }
-  bool is_gradient_sharded() const {
-    return is_all_offloaded() ||
-           (sharding_.stage() >= ShardingConfig::STAGE_GRADIENTS && shards_ > 1);
-  }
-  int64_t share() const { return elements_ / shards_; }
+  bool is_on_demand() const { return planned_.are_weights_on_demand; }
+  bool is_gradient_sharded() const { return planned_.are_gradients_sharded; }
+  int64_t elements() const { return planned_.elements; }
+  int64_t share() const { return planned_.elements / planned_.shards; }
   int64_t largest_block() const {
-    return sizes_.size() > 2 ? *std::max_element(sizes_.begin() + 1, sizes_.end() - 1) : 0;
+    const std::vector<int64_t>& sizes = planned_.block_elements;
+    return sizes.size() > 2 ? *std::max_element(sizes.begin() + 1, sizes.end() - 1) : 0;
   }
 
   const PlanInput& input_;
-  const ShardingConfig& sharding_;
+  const PlannedShards planned_;
   const bool is_tied_;
-  int64_t shards_ = 1;
-  std::vector<int64_t> sizes_;  // of each block, padded
-  int64_t elements_ = 0;
 };
 
 }  // namespace
 
 MemoryPlan PlanMemory(const PlanInput& input) {
   MemoryPlan plan;
-  const LossConfig& loss = input.config.loss();
-  const bool is_supervised = input.config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
   const ModelPlan policy(input, HeadKind::kLanguageModel);
   policy.AddState(plan);
   policy.AddPass(input.config.max_micro_batch_tokens(), plan);
-  if (!is_supervised && (loss.kl_coefficient() > 0.0 || loss.kl_target() > 0.0)) {
-    policy.AddReference(plan);
-  }
-  const bool is_ppo = input.config.algorithm() == TrainerConfig::ALGORITHM_PPO;
-  if (is_ppo && !input.config.critic().shares_trunk()) {  // a value head alone is nothing beside it
+  if (HasReference(input.config)) policy.AddReference(plan);
+  if (HasCritic(input.config)) {  // a value head alone is nothing beside it
     const ModelPlan critic(input, HeadKind::kValue);
     critic.AddState(plan);
     critic.AddPass(input.config.max_micro_batch_tokens(), plan);

@@ -9,14 +9,10 @@
 #include "trainer/losses/value_loss.h"
 #include "trainer/schedule.h"
 #include "trainer/scoring.h"
+#include "trainer/update_passes.h"
 
 namespace switchyard {
 namespace {
-
-bool NeedsReference(const TrainerConfig& config) {
-  const bool has_penalty = config.loss().kl_coefficient() > 0.0 || config.loss().kl_target() > 0.0;
-  return config.algorithm() != TrainerConfig::ALGORITHM_SUPERVISED && has_penalty;
-}
 
 // The policy's body under a value head of zeros.
 PolicyWeights CriticFrom(const PolicyWeights& policy, const ModelConfig& config) {
@@ -63,19 +59,18 @@ PolicyUpdate::PolicyUpdate(UpdateOptions options)
       policy_(std::make_unique<Transformer>(options_.model, HeadKind::kLanguageModel,
                                             &policy_weights_->weights(),
                                             MakeTransformerOptions())) {
-  const TrainerConfig& config = options_.config;
-  const bool is_ppo = config.algorithm() == TrainerConfig::ALGORITHM_PPO;
-  if (is_ppo && config.critic().shares_trunk()) {
+  if (HasValueHead(options_.config)) {
     value_head_ = std::make_unique<ValueHead>(
         options_.model, MakeWeightOptions("value_head", /*is_trainable=*/true), options_.groups);
-  } else if (is_ppo) {
+  }
+  if (HasCritic(options_.config)) {
     critic_weights_ = std::make_unique<TrainableWeights>(
         ParameterLayout(options_.model, HeadKind::kValue),
         MakeWeightOptions("critic", /*is_trainable=*/true), options_.groups);
     critic_ = std::make_unique<Transformer>(options_.model, HeadKind::kValue,
                                             &critic_weights_->weights(), MakeTransformerOptions());
   }
-  if (NeedsReference(config)) {
+  if (HasReference(options_.config)) {
     reference_weights_ = std::make_unique<ShardedWeights>(
         ParameterLayout(options_.model, HeadKind::kLanguageModel),
         MakeWeightOptions("reference", /*is_trainable=*/false), options_.groups);
@@ -135,8 +130,7 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
     SY_ASSIGN_OR_RETURN(scores.reference_logprobs, score(*reference_, "reference_logprobs"));
     reference_weights_->FreeSpares();
   }
-  // With one mini-batch the policy's own log-probabilities at the update are the old ones.
-  if (config.loss().importance_cap() > 0.0 && config.mini_batches() > 1) {
+  if (ScoresOldPolicy(config)) {
     SY_ASSIGN_OR_RETURN(scores.old_logprobs, score(*policy_, "old_logprobs"));
   }
   if (critic_ != nullptr || value_head_ != nullptr) {
