@@ -128,7 +128,7 @@ std::optional<MemoryAdvice> CheapestFit(const PlanInput& input, int64_t usable_b
       trial.config = candidate.config;
       const MemoryPlan plan = PlanMemory(trial);
       if (plan.peak() > usable_bytes) continue;
-      return MemoryAdvice{Changes(input.config, candidate.config), ranks, plan};
+      return MemoryAdvice{Changes(input.config, candidate.config), trial, plan};
     }
   }
   return std::nullopt;

@@ -28,7 +28,7 @@ absl::StatusOr<DeviceMemory> FindDeviceMemory(std::string_view name, int ranks_p
 // What to change, as keys of the config, and what the run needs then.
 struct MemoryAdvice {
   std::vector<std::string> changes;  // "trainer.sharding.stage=full"
-  int ranks = 1;                     // as many as before, or more
+  PlanInput input;                   // so changed, on as many ranks as before, or more
   MemoryPlan plan;
 };
 // Tries changes from the cheapest on: fewer tokens at once (down to min_tokens, the longest

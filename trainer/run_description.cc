@@ -11,8 +11,12 @@
 #include "policy/parameter_layout.h"
 #include "policy/policy_folder.h"
 #include "trainer/demonstrations.h"
+#include "trainer/device_speed.h"
+#include "trainer/matmul_ceiling.h"
 #include "trainer/memory_fit.h"
 #include "trainer/memory_plan.h"
+#include "trainer/step_time.h"
+#include "trainer/step_time_text.h"
 
 namespace switchyard {
 namespace {
@@ -57,8 +61,8 @@ std::string DescribeMemory(const MemoryPlan& plan, const PlanInput& input) {
   return text;
 }
 
-absl::StatusOr<std::string> DescribeFit(const RunConfig& config, const PlanInput& input,
-                                        const DeviceMemory& device) {
+std::string DescribeFit(const RunConfig& config, const PlanInput& input, const DeviceMemory& device,
+                        const DeviceSpeed& speed) {
   const MemoryPlan plan = PlanMemory(input);
   const int64_t usable = device.usable_bytes();
   std::string text = DescribeMemory(plan, input);
@@ -78,8 +82,12 @@ absl::StatusOr<std::string> DescribeFit(const RunConfig& config, const PlanInput
   }
   absl::StrAppendFormat(&text, "# the cheapest change that fits:");
   for (const std::string& change : advice->changes) text += " --set " + change;
-  if (advice->ranks > input.ranks) absl::StrAppend(&text, " on ", advice->ranks, " ranks");
-  absl::StrAppendFormat(&text, ", which takes %s\n", Size(advice->plan.peak()));
+  if (advice->input.ranks > input.ranks) {
+    absl::StrAppend(&text, " on ", advice->input.ranks, " ranks");
+  }
+  const StepTime time = PlanStepTime(advice->input, config.episode().max_sequence_tokens(), speed);
+  absl::StrAppendFormat(&text, ", which takes %s and %s a step\n", Size(advice->plan.peak()),
+                        SecondsText(time.seconds));
   return text;
 }
 
@@ -111,28 +119,66 @@ std::string DescribeBatch(const TrainerConfig& config, int num_ranks) {
       num_ranks, num_ranks == 1 ? "" : "s", config.max_micro_batch_tokens());
 }
 
+bool ComputesInBf16(const RunConfig& config) {
+  return config.policy().compute_type() == PolicyConfig::ELEMENT_TYPE_BF16;
+}
+
+std::string PlannedDevice(const RunConfig& config, const PlannedMachine& machine) {
+  if (!machine.device.empty()) return machine.device;
+  return config.policy().device() == PolicyConfig::DEVICE_CUDA ? "h100" : "cpu";
+}
+
+// A CPU's ceiling that was not given is measured here and now.
+DeviceSpeed MakeSpeed(const RunConfig& config, const PlannedMachine& machine,
+                      const PlanInput& input) {
+  const bool is_bf16 = ComputesInBf16(config);
+  DeviceSpeed speed =
+      FindDeviceSpeed(PlannedDevice(config, machine), is_bf16, machine.ceiling_tflops * 1e12);
+  if (machine.link_gbytes_per_s > 0.0) {
+    speed.bytes_per_s_of_hosts = machine.link_gbytes_per_s * 1e9;
+    speed.is_link_given = true;
+  }
+  if (speed.flop_per_s > 0.0) return speed;
+  const auto measure = [&](bool in_bf16) {
+    return MeasureMatmulCeiling(input.model, config, in_bf16, input.ranks_per_host);
+  };
+  speed.peak_flop_per_s = speed.flop_per_s = measure(is_bf16);
+  speed.f32_flop_per_s = is_bf16 ? measure(/*in_bf16=*/false) : speed.flop_per_s;
+  speed.origin = DeviceSpeed::Origin::kMeasuredNow;
+  return speed;
+}
+
 }  // namespace
 
+absl::Status CheckPlannedMachine(const RunConfig& config, const PlannedMachine& machine) {
+  const std::string name = PlannedDevice(config, machine);
+  SY_RETURN_IF_ERROR(FindDeviceMemory(name, machine.ranks_per_host).status());
+  const double ceiling = machine.ceiling_tflops * 1e12;
+  const DeviceSpeed speed = FindDeviceSpeed(name, ComputesInBf16(config), ceiling);
+  if (ceiling <= speed.peak_flop_per_s) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "--ceiling-tflops %g is more than the %s's datasheet has in %s, the policy.compute_type: %g",
+      machine.ceiling_tflops, speed.name, ComputesInBf16(config) ? "bf16" : "f32",
+      speed.peak_flop_per_s / 1e12));
+}
+
 absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMachine& machine) {
-  const bool is_on_gpu = config.policy().device() == PolicyConfig::DEVICE_CUDA;
+  SY_RETURN_IF_ERROR(CheckPlannedMachine(config, machine));
   SY_ASSIGN_OR_RETURN(const DeviceMemory device,
-                      FindDeviceMemory(!machine.device.empty() ? machine.device
-                                       : is_on_gpu             ? "h100"
-                                                               : "cpu",
-                                       machine.ranks_per_host));
+                      FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
   SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
   SY_ASSIGN_OR_RETURN(const std::string data, DescribeData(config, model));
-  const PlanInput input{
-      .model = model,
-      .config = config.trainer(),
-      .bytes_per_element =
-          config.policy().compute_type() == PolicyConfig::ELEMENT_TYPE_BF16 ? 2 : 4,
-      .ranks = machine.ranks,
-      .ranks_per_host = machine.ranks_per_host,
-      .has_gpu = device.is_gpu};
-  SY_ASSIGN_OR_RETURN(const std::string fit, DescribeFit(config, input, device));
+  const PlanInput input{.model = model,
+                        .config = config.trainer(),
+                        .bytes_per_element = ComputesInBf16(config) ? 2 : 4,
+                        .ranks = machine.ranks,
+                        .ranks_per_host = machine.ranks_per_host,
+                        .has_gpu = device.is_gpu};
+  const DeviceSpeed speed = MakeSpeed(config, machine, input);
   return absl::StrCat(ConfigToYaml(config), DescribePolicy(config, model), data,
-                      DescribeBatch(config.trainer(), machine.ranks), fit);
+                      DescribeBatch(config.trainer(), machine.ranks),
+                      DescribeFit(config, input, device, speed),
+                      DescribeStepTime(input, config.episode().max_sequence_tokens(), speed));
 }
 
 }  // namespace switchyard

@@ -1,6 +1,7 @@
 // switchyard train: one rank of the learner. Under mpirun or srun every rank runs this same
 // command.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -74,9 +75,11 @@ int DryRun(const RunConfig& config, const PlannedMachine& machine) {
     const absl::Status weights = CheckWeights(config.policy().path());
     if (!weights.ok()) return Fail(weights);
   }
+  const absl::Status fault = CheckPlannedMachine(config, machine);
+  if (!fault.ok()) return Fail(UsageError(std::string(fault.message())));
+  if (LauncherRank() != 0) return kExitOk;  // one rank measures and speaks
   const auto description = DescribeRun(config, machine);
   if (!description.ok()) return Fail(description.status());
-  if (LauncherRank() != 0) return kExitOk;
   std::fputs(description->c_str(), stdout);
   if (!has_weights) {
     std::printf("# weights: %s has none yet; the plan is its config.json's\n",
@@ -123,6 +126,31 @@ int Train(const RunConfig& config, const std::string& resume) {
   return code;
 }
 
+std::string CheckRate(const std::string& text) {
+  char* end = nullptr;
+  const double rate = std::strtod(text.c_str(), &end);
+  const bool is_number = !text.empty() && *end == '\0' && std::isfinite(rate);
+  return is_number && rate > 0.0 ? "" : absl::StrCat("'", text, "' is not a number above 0");
+}
+
+void AddPlanFlags(CLI::App& app, CLI::Option* dry_run, PlannedMachine& machine) {
+  auto* plan = app.add_option_group("with --dry-run");
+  plan->add_option("--ranks", machine.ranks, "plan for this many ranks")
+      ->check(CLI::Range(1, 65536));
+  plan->add_option("--ranks-per-host", machine.ranks_per_host, "… of which so many share a host")
+      ->check(CLI::Range(1, 65536));
+  plan->add_option("--device", machine.device, "… and each has this device")
+      ->check(CLI::IsMember({"h100", "h200", "a100", "cpu"}));
+  plan->add_option("--ceiling-tflops", machine.ceiling_tflops,
+                   "… which was measured to reach so many TFLOP/s in matrix products of the "
+                   "compute type; otherwise assumed, or for CPUs measured here")
+      ->check(CheckRate, "above 0");
+  plan->add_option("--link-gbytes-per-s", machine.link_gbytes_per_s,
+                   "… and so many GB/s to other hosts, each way; otherwise 50 are assumed")
+      ->check(CheckRate, "above 0");
+  for (CLI::Option* option : plan->get_options()) option->needs(dry_run);
+}
+
 }  // namespace
 
 int RunTrain(int argc, char** argv) {
@@ -135,6 +163,8 @@ int RunTrain(int argc, char** argv) {
       "examples:\n"
       "  switchyard train --config configs/quickstart.yaml --dry-run\n"
       "  switchyard train --config configs/quickstart.yaml --dry-run --ranks 8 --device h100\n"
+      "  switchyard train --config configs/quickstart.yaml --dry-run --ranks 16 --ranks-per-host 8 "
+      "--device h200 --ceiling-tflops 51 --link-gbytes-per-s 25\n"
       "  mpirun -n 2 switchyard train --config configs/quickstart.yaml --set trainer.steps=20");
   ConfigFlags flags;
   flags.AddTo(app);
@@ -144,15 +174,10 @@ int RunTrain(int argc, char** argv) {
                  "putting the old run aside; or a checkpoint's folder")
       ->capture_default_str();
   bool is_dry_run = false;
-  app.add_flag("--dry-run", is_dry_run, "check everything, print what the run would be, and exit");
+  CLI::Option* dry_run = app.add_flag("--dry-run", is_dry_run,
+                                      "check everything, print what the run would be, and exit");
   PlannedMachine machine{.ranks = LauncherSize(), .ranks_per_host = 0, .device = ""};
-  auto* plan = app.add_option_group("with --dry-run");
-  plan->add_option("--ranks", machine.ranks, "plan for this many ranks")
-      ->check(CLI::Range(1, 65536));
-  plan->add_option("--ranks-per-host", machine.ranks_per_host, "… of which so many share a host")
-      ->check(CLI::Range(1, 65536));
-  plan->add_option("--device", machine.device, "… and each has this device")
-      ->check(CLI::IsMember({"h100", "h200", "a100", "cpu"}));
+  AddPlanFlags(app, dry_run, machine);
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   if (machine.ranks_per_host == 0) {
     const bool has_gpus = !machine.device.empty() && machine.device != "cpu";

@@ -1,6 +1,7 @@
 """The commands that people run by hand after a training: eval, ask, inspect, convert."""
 import json
 import pathlib
+import re
 import shutil
 import tempfile
 import unittest
@@ -102,6 +103,41 @@ class PlanTest(unittest.TestCase):
                 self.assertIn(part, alone.stdout)
             many = self.plan(folder, "--ranks", "8", "--device", "h100")
             self.assertIn("trainer.sharding.stage=", many.stdout)
+            for part in ("# time of a step's update, planned, at most", "MFU",
+                         "26.8 TFLOP/s a rank (0.4 of the H100's datasheet) assumed"):
+                self.assertIn(part, many.stdout)
+
+    def test_a_step_takes_half_the_time_at_twice_the_ceiling_or_ranks(self):
+        def seconds(*flags):
+            result = self.plan("data/quickstart/policy", *flags)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            amount, unit = re.search(r"^#   arithmetic +(\S+) (m?s)  ", result.stdout, re.M).groups()
+            return float(amount) / (1000 if unit == "ms" else 1)
+
+        one = seconds("--ranks", "1", "--ceiling-tflops", "0.1")
+        self.assertAlmostEqual(seconds("--ranks", "1", "--ceiling-tflops", "0.2") / one, 0.5, delta=0.01)
+        self.assertAlmostEqual(seconds("--ranks", "2", "--ceiling-tflops", "0.1") / one, 0.5, delta=0.01)
+
+    def test_a_cpus_ceiling_is_measured_if_none_is_given(self):
+        result = self.plan("data/quickstart/policy")
+        self.assertRegex(result.stdout, r"#   with \S+ [GT]FLOP/s a rank measured here and now")
+
+    def test_a_rate_that_is_none_is_a_usage_error(self):
+        for flag in ("--ceiling-tflops", "--link-gbytes-per-s"):
+            for rate in ("0", "-1", "nan", "inf", "fast", ""):
+                result = self.plan("data/quickstart/policy", f"{flag}={rate}")
+                self.assertEqual(result.returncode, 2, f"{flag}={rate}")
+                self.assertIn(flag, result.stderr)
+        beyond = self.plan("data/quickstart/policy", "--device", "h100", "--ceiling-tflops", "500")
+        self.assertEqual(beyond.returncode, 2)
+        self.assertIn("--ceiling-tflops 500 is more than the H100's datasheet has in f32", beyond.stderr)
+
+    def test_flags_of_a_plan_are_for_a_dry_run(self):
+        for flag, value in (("--ranks", "2"), ("--device", "h100"), ("--ceiling-tflops", "1"),
+                            ("--link-gbytes-per-s", "1")):
+            result = run_command("train", "--config", CONFIG, flag, value)
+            self.assertEqual(result.returncode, 2)
+            self.assertIn("--dry-run", result.stderr)
 
     def test_an_unknown_device_is_a_usage_error(self):
         result = self.plan("data/quickstart/policy", "--device", "abacus")

@@ -66,7 +66,7 @@ TEST(MemoryFitTest, MoreRanksAreTheLastResortAndATooSmallDeviceIsSaidSo) {
   const int64_t small = int64_t{12} << 30;
   const auto advice = CheapestFit(input, small, 1024);
   ASSERT_TRUE(advice.has_value());
-  EXPECT_GT(advice->ranks, 1);
+  EXPECT_GT(advice->input.ranks, 1);
   EXPECT_LE(advice->plan.peak(), small);
   EXPECT_FALSE(CheapestFit(input, int64_t{1} << 30, 1024).has_value());
 }
