@@ -19,8 +19,8 @@
 //                          2·V·C)
 //
 // The critic is taken to be past its warm-up. Not counted in the time: what is bound by memory and
-// not by products (norms, the softmax of the
-// head, AdamW's some 28 bytes a parameter), offloading's copies, and the episodes.
+// not by products (norms, the head's softmax, AdamW's some 28 bytes a parameter), offloading's
+// copies, and the episodes.
 #pragma once
 
 #include <cstdint>
