@@ -40,7 +40,7 @@ std::string DescribeCeiling(const DeviceSpeed& speed, bool is_bf16) {
       text = rate + " as given";
       break;
     case DeviceSpeed::Origin::kMeasuredNow:
-      text = rate + " measured here and now";
+      text = rate + " measured here and now, in products alone: the rest takes longer";
       break;
   }
   if (is_bf16) absl::StrAppend(&text, ", ", Scaled(speed.f32_flop_per_s, "FLOP/s"), " in f32");
@@ -68,8 +68,7 @@ std::string DescribeStepTime(const PlanInput& input, int64_t sequence_tokens,
   const StepTime time = PlanStepTime(input, sequence_tokens, speed);
   const bool is_bf16 = input.bytes_per_element == 2;
   std::string text = absl::StrFormat(
-      "# time of a step's update, planned, at most, its episodes not counted: %d x %d tokens = "
-      "%s\n",
+      "# time of a step's update, planned, its episodes not counted: at most %d x %d tokens = %s\n",
       time.episodes, sequence_tokens, Tokens(time.tokens, "tokens"));
   const auto line = [&](const char* name, double seconds, const std::string& what) {
     absl::StrAppendFormat(&text, "#   %-17s %12s  %s\n", name, SecondsText(seconds), what);
