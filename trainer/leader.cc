@@ -292,6 +292,7 @@ absl::Status Leader::Send(const StepMessage& message) {
 
 absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
   progress_.reset();
+  if (source_ != nullptr) source_->RetireWeights();
   if (saved_step_ != step_) SY_RETURN_IF_ERROR(SaveCheckpoint());
   SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kStop,
                            .step = step_,

@@ -23,6 +23,7 @@
 #include "tests/trainer/forwarding_communicator.h"
 #include "tests/trainer/recorded_trajectories.h"
 #include "tests/trainer/tiny_model.h"
+#include "trainer/comm/checked_communicator.h"
 #include "trainer/comm/local_communicator.h"
 #include "trainer/policy_update.h"
 
@@ -235,6 +236,18 @@ TEST(ShardingTest, ACriticOnThePolicysTrunkIsShardedWithIt) {
                           .accumulation = 2,
                           .shares_trunk = true};
     ExpectSame(Learn(variant, world), LearnAlone(variant), variant);
+  }
+}
+
+// Also where ranks have fewer micro-batches than others, or none.
+TEST(ShardingTest, EveryRankStartsTheSameCollectivesInTheSameOrder) {
+  const auto checked = NewCheckedCommunicator(world->Split("all of them", /*color=*/0).value());
+  for (const auto stage : kStages) {
+    const Variant variant{.algorithm = TrainerConfig::ALGORITHM_PPO,
+                          .stage = stage,
+                          .is_packed = false,
+                          .shares_trunk = true};
+    EXPECT_TRUE(HasSameBits(Learn(variant, checked.get()), Learn(variant, world)));
   }
 }
 

@@ -4,26 +4,12 @@
 
 #include "common/check.h"
 #include "common/status_macros.h"
+#include "trainer/comm/checked_communicator.h"
 #include "trainer/comm/local_communicator.h"
 #include "trainer/comm/mpi_communicator.h"
 #include "trainer/comm/nccl_communicator.h"
 
 namespace switchyard {
-namespace {
-
-// The number of ranks that the launcher says it started: OpenMPI's and Slurm's variables, MPICH's,
-// else 1.
-int LauncherRanks() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"}) {
-    if (const char* value = std::getenv(name)) return std::atoi(value);
-  }
-  if (std::getenv("PMIX_RANK") != nullptr && std::getenv("SLURM_STEP_NUM_TASKS") != nullptr) {
-    return std::atoi(std::getenv("SLURM_STEP_NUM_TASKS"));
-  }
-  return 1;
-}
-
-}  // namespace
 
 size_t CommTypeBytes(CommType type) {
   switch (type) {
@@ -40,9 +26,23 @@ size_t CommTypeBytes(CommType type) {
   return 0;
 }
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
-                                                              bool is_on_gpu,
-                                                              const std::string& report_path) {
+namespace {
+
+// The number of ranks that the launcher says it started: OpenMPI's and Slurm's variables, MPICH's,
+// else 1.
+int LauncherRanks() {
+  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"}) {
+    if (const char* value = std::getenv(name)) return std::atoi(value);
+  }
+  if (std::getenv("PMIX_RANK") != nullptr && std::getenv("SLURM_STEP_NUM_TASKS") != nullptr) {
+    return std::atoi(std::getenv("SLURM_STEP_NUM_TASKS"));
+  }
+  return 1;
+}
+
+absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const CommunicatorConfig& config,
+                                                                 bool is_on_gpu,
+                                                                 const std::string& report_path) {
   const int ranks = LauncherRanks();
   const absl::Duration deadline = absl::Seconds(config.deadline_s());
   CommunicatorConfig::Backend backend = config.backend();
@@ -62,9 +62,20 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const Communicator
     return absl::InvalidArgumentError(
         "trainer.communicator.backend is nccl but policy.device is the CPU: use auto");
   }
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> mpi, NewMpiCommunicator(deadline, report_path));
-  if (backend == CommunicatorConfig::BACKEND_MPI) return mpi;
-  return NewNcclCommunicator(std::move(mpi), deadline);
+  auto thread = std::make_shared<MpiThread>(deadline, report_path);
+  SY_RETURN_IF_ERROR(thread->init_status());
+  if (backend == CommunicatorConfig::BACKEND_MPI) return NewMpiCommunicator(std::move(thread));
+  return NewNcclCommunicator(std::move(thread), deadline);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
+                                                              bool is_on_gpu,
+                                                              const std::string& report_path) {
+  SY_ASSIGN_OR_RETURN(auto communicator, ChooseCommunicator(config, is_on_gpu, report_path));
+  return config.check_order() ? NewCheckedCommunicator(std::move(communicator))
+                              : std::move(communicator);
 }
 
 absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value,

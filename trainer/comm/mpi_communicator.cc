@@ -7,7 +7,6 @@
 
 #include "common/check.h"
 #include "common/status_macros.h"
-#include "trainer/comm/mpi_thread.h"
 
 namespace switchyard {
 namespace {
@@ -281,10 +280,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::Split(std::string
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline,
-                                                                 const std::string& report_path) {
-  auto thread = std::make_shared<MpiThread>(deadline, report_path);
-  SY_RETURN_IF_ERROR(thread->init_status());
+std::unique_ptr<Communicator> NewMpiCommunicator(std::shared_ptr<MpiThread> thread) {
   const MpiGroup world = thread->world();
   return std::make_unique<MpiCommunicator>(std::move(thread), world);
 }

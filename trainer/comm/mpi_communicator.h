@@ -4,16 +4,13 @@
 #pragma once
 
 #include <memory>
-#include <string>
 
-#include "absl/status/statusor.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/comm/mpi_thread.h"
 
 namespace switchyard {
 
-// Initialises MPI on a thread of the communicator's own; once a process. Fails: kUnavailable.
-// `report_path` as in NewCommunicator.
-absl::StatusOr<std::unique_ptr<Communicator>> NewMpiCommunicator(absl::Duration deadline,
-                                                                 const std::string& report_path);
+// Of all ranks, over a thread that has initialised MPI.
+std::unique_ptr<Communicator> NewMpiCommunicator(std::shared_ptr<MpiThread> thread);
 
 }  // namespace switchyard

@@ -83,6 +83,13 @@ char* MpiThread::Scratch(size_t num_bytes) {
   return scratch_.get();
 }
 
+void MpiThread::Fail(const absl::Status& why, const Operation& operation) {
+  absl::MutexLock lock(&mutex_);
+  if (!failure_.ok()) return;
+  failure_ = why;
+  failed_ = operation;
+}
+
 void MpiThread::Abort() {
   is_aborting_ = true;
   Nap(absl::Seconds(3));  // the MPI thread ends this process long before
@@ -109,7 +116,7 @@ void MpiThread::Run() {
       absl::MutexLock lock(&mutex_);
       const auto has_work = [this] {
         mutex_.AssertHeld();
-        return !queue_.empty() || is_stopping_ || is_aborting_;
+        return !queue_.empty() || is_stopping_ || is_aborting_ || !failure_.ok();
       };
       mutex_.AwaitWithTimeout(absl::Condition(&has_work), kLongestSilence);
       if (queue_.empty() && is_stopping_ && !is_aborting_) break;
@@ -120,9 +127,11 @@ void MpiThread::Run() {
     }
     Watch();
     if (job == nullptr) continue;
-    if (const absl::Status status = RunJob(*job); !status.ok())
-      EndJob(absl::Status(status.code(), absl::StrCat("'", job->name, "' failed: ",
-                                                      std::string(status.message()))));
+    if (const absl::Status status = RunJob(*job); !status.ok()) {
+      EndJob(absl::Status(status.code(), absl::StrCat("'", job->name,
+                                                      "' failed: ", std::string(status.message()))),
+             log_.last_entered());
+    }
     job->done.Notify();
   }
   watch_.Stop();
@@ -172,22 +181,25 @@ void MpiThread::Watch() {
     watch_.SayAborting();
     std::_Exit(1);
   }
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!failure_.ok()) EndJob(absl::Status(failure_), Operation(failed_));
+  }
   const absl::Time now = absl::Now();
   if (now - last_watched_ < kWatchEvery) return;
   last_watched_ = now;
   const absl::Status status = watch_.Poll();
   if (absl::IsAborted(status)) std::_Exit(1);
-  if (!status.ok()) EndJob(status);
+  if (!status.ok()) EndJob(status, log_.last_entered());
 }
 
 // By a plain exit: a rank's status that is not 0 makes mpirun end all others, stopped ones too,
 // where MPI_Abort from several ranks at once can make mpirun hang (seen with OpenMPI 5.0.11).
-void MpiThread::EndJob(const absl::Status& why) {
-  const Operation entered = log_.last_entered();
-  const bool is_in_it = entered.sequence > log_.last_finished().sequence;
+void MpiThread::EndJob(const absl::Status& why, const Operation& operation) {
+  const bool is_in_it = operation.sequence > log_.last_finished().sequence;
   const std::string others =
-      watch_.AskAround(entered.name, is_in_it ? entered.sequence : 0, kPatience);
-  WriteReport(why, others);
+      watch_.AskAround(operation.name, is_in_it ? operation.sequence : 0, kPatience);
+  WriteReport(why, operation, others);
   // The others write theirs: they heard of it from this rank, or found it themselves.
   const absl::Time end = absl::Now() + kTimeToWrite;
   while (absl::Now() < end) {
@@ -197,13 +209,13 @@ void MpiThread::EndJob(const absl::Status& why) {
   std::_Exit(1);
 }
 
-void MpiThread::WriteReport(const absl::Status& why, const std::string& others) const {
-  const Operation entered = log_.last_entered();
+void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
+                            const std::string& others) const {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
   const std::string headline =
       absl::StrFormat("rank %d of %d on %s: %s; last operation '%s' (%d)", world_.rank, world_.size,
-                      host, std::string(why.message()), entered.name, entered.sequence);
+                      host, std::string(why.message()), operation.name, operation.sequence);
   std::fprintf(stderr, "%s: %s%s%s\n", ProcessName(), headline.c_str(),
                report_path_.empty() ? "" : "; see ", report_path_.c_str());
   const std::string text = absl::StrCat(

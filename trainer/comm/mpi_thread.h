@@ -62,6 +62,9 @@ class MpiThread {
   void Enqueue(std::shared_ptr<MpiJob> job);
 
   OperationLog& log() { return log_; }
+  // An operation that this thread does not run itself failed: as if it had been one of its jobs.
+  // Any thread; returns, but this process ends soon.
+  void Fail(const absl::Status& why, const Operation& operation);
   // At least `num_bytes`, uninitialised, for the job that runs. Inside phases only.
   char* Scratch(size_t num_bytes);
 
@@ -76,8 +79,9 @@ class MpiThread {
   absl::Status WaitAll(std::vector<MPI_Request>& requests, absl::Time deadline);
   // Looks after the other ranks, now and then; ends this one if one of them is lost.
   void Watch();
-  [[noreturn]] void EndJob(const absl::Status& why);
-  void WriteReport(const absl::Status& why, const std::string& others) const;
+  [[noreturn]] void EndJob(const absl::Status& why, const Operation& operation);
+  void WriteReport(const absl::Status& why, const Operation& operation,
+                   const std::string& others) const;
 
   // Constant after the constructor.
   const absl::Duration deadline_;
@@ -88,6 +92,8 @@ class MpiThread {
   absl::Mutex mutex_;
   std::deque<std::shared_ptr<MpiJob>> queue_ ABSL_GUARDED_BY(mutex_);
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // from Fail: the first
+  Operation failed_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> is_aborting_ = false;
   OperationLog log_;
   // The MPI thread's own:

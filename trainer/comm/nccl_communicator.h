@@ -6,12 +6,15 @@
 
 #include "absl/status/statusor.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/comm/mpi_thread.h"
 
 namespace switchyard {
 
-// `host` carries the id and all host buffers. Uses the GPU local_rank modulo the number of visible
-// GPUs. Fails: kUnimplemented in a build without CUDA; kUnavailable with NCCL's or CUDA's reason.
-absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(
-    std::unique_ptr<Communicator> host, absl::Duration deadline);
+// `thread`, which has initialised MPI, carries the id and all host buffers; its report tells of
+// operations over NCCL that fail or are not complete within `deadline` of being started. Uses the
+// GPU local_rank modulo the number of visible GPUs. Fails: kUnimplemented in a build without CUDA;
+// kUnavailable with NCCL's or CUDA's reason.
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_ptr<MpiThread> thread,
+                                                                  absl::Duration deadline);
 
 }  // namespace switchyard

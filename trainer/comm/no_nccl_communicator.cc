@@ -3,7 +3,7 @@
 
 namespace switchyard {
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::unique_ptr<Communicator>,
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_ptr<MpiThread>,
                                                                   absl::Duration) {
   return absl::UnimplementedError(
       "this build has no NCCL: build where nvcc is found, or set trainer.communicator.backend to "

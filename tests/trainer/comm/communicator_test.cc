@@ -8,6 +8,9 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "trainer/comm/checked_communicator.h"
+
 namespace switchyard {
 namespace {
 
@@ -78,6 +81,41 @@ TEST(CommunicatorTest, GatherInPlaceKeepsOwnPiece) {
       .data = all.data(), .num_elements = communicator->size(), .type = CommType::kInt64};
   ASSERT_TRUE(communicator->AllGather("in place", mine, whole)->Wait().ok());
   for (int r = 0; r < communicator->size(); ++r) EXPECT_EQ(all[r], r * 10);
+}
+
+std::unique_ptr<Communicator> NewChecked() {
+  return NewCheckedCommunicator(communicator->Split("all of them", /*color=*/0).value());
+}
+
+TEST(CommunicatorTest, CheckedRanksSayWhereTheirOrdersDiffer) {
+  const auto checked = NewChecked();
+  const bool is_last = checked->rank() + 1 == checked->size();
+  std::vector<float> values(8, 1.0f);
+  const CommBuffer buffer{.data = values.data(), .num_elements = 8};
+  ASSERT_TRUE(checked->AllReduceSum("gradient", buffer)->Wait().ok());
+  EXPECT_EQ(values[7], checked->size());
+  const absl::Status status =
+      is_last ? checked->Barrier("end")->Wait() : checked->AllReduceSum("gradient", buffer)->Wait();
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_EQ(status.message(),
+            absl::StrCat("the ranks' collectives are in different orders: rank 0 starts 'gradient' "
+                         "(all-reduce, 8 elements of 4 bytes) where rank ",
+                         checked->size() - 1, " starts 'end' (barrier, 0 elements of 4 bytes)"));
+  EXPECT_EQ(checked->Barrier("the same")->Wait(), status);  // it stays so
+}
+
+TEST(CommunicatorTest, CheckedRanksSayWhoseBufferDiffers) {
+  const auto checked = NewChecked();
+  std::vector<float> values(8, 1.0f);
+  const int64_t count = checked->rank() == 1 ? 7 : 8;
+  const absl::Status status =
+      checked->AllReduceSum("gradient", {.data = values.data(), .num_elements = count})->Wait();
+  EXPECT_NE(status.message().find("rank 1 starts 'gradient' (all-reduce, 7 elements"),
+            std::string::npos)
+      << status;
+  auto group = NewChecked()->Split("halves", /*color=*/0);
+  ASSERT_TRUE(group.ok());
+  EXPECT_FALSE((*group)->Barrier((*group)->rank() == 0 ? "a" : "b")->Wait().ok());  // it checks too
 }
 
 TEST(CommunicatorTest, StringsReachEveryRank) {
