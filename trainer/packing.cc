@@ -111,4 +111,21 @@ PackingWork WorkOf(const ModelConfig& model) {
   return {.pivot_tokens = static_cast<double>(multiplied) / per_pair};
 }
 
+double WorkImbalance(const PackingPlan& plan, std::span<const int64_t> lengths,
+                     const PackingWork& work) {
+  double sum_of_largest = 0.0, sum_of_means = 0.0;
+  for (size_t m = 0; m < plan.front().size(); ++m) {
+    double largest = 0.0, sum = 0.0;
+    for (const MicroBatches& of_rank : plan) {
+      double share = 0.0;
+      for (int place : of_rank[m]) share += work.Of(lengths[place]);
+      largest = std::max(largest, share);
+      sum += share;
+    }
+    sum_of_largest += largest;
+    sum_of_means += sum / static_cast<double>(plan.size());
+  }
+  return sum_of_means > 0.0 ? sum_of_largest / sum_of_means - 1.0 : 0.0;
+}
+
 }  // namespace switchyard

@@ -40,4 +40,9 @@ absl::StatusOr<PackingPlan> PackTrajectories(std::span<const int64_t> lengths, i
                                              int64_t max_micro_batch_tokens,
                                              const PackingWork& work = {});
 
+// How much longer the ranks compute than if their work were equal: they meet in every micro-batch,
+// whose largest share of work all wait for. Σ largest / Σ mean − 1, ≥ 0; 0 for no work.
+double WorkImbalance(const PackingPlan& plan, std::span<const int64_t> lengths,
+                     const PackingWork& work);
+
 }  // namespace switchyard

@@ -102,24 +102,28 @@ WeightOptions PolicyUpdate::MakeWeightOptions(const std::string& name, bool is_t
           .sharding = options_.config.sharding()};
 }
 
-absl::StatusOr<MicroBatches> PolicyUpdate::PackMine(const Batch& batch, int64_t first,
-                                                    int64_t end) const {
+absl::StatusOr<PolicyUpdate::Share> PolicyUpdate::PackMine(const Batch& batch, int64_t first,
+                                                           int64_t end) const {
   std::vector<int64_t> lengths;
   for (int64_t b = first; b < end; ++b) lengths.push_back(batch.length(b));
-  SY_ASSIGN_OR_RETURN(PackingPlan plan, PackTrajectories(lengths, options_.groups->world().size(),
-                                                         options_.config.max_micro_batch_tokens(),
-                                                         WorkOf(options_.model)));
-  MicroBatches mine = std::move(plan[options_.groups->world().rank()]);
-  for (std::vector<int>& places : mine) {
+  const PackingWork work = WorkOf(options_.model);
+  SY_ASSIGN_OR_RETURN(PackingPlan plan,
+                      PackTrajectories(lengths, options_.groups->world().size(),
+                                       options_.config.max_micro_batch_tokens(), work));
+  Share share;
+  share.imbalance = WorkImbalance(plan, lengths, work);
+  share.mine = std::move(plan[options_.groups->world().rank()]);
+  for (std::vector<int>& places : share.mine) {
     for (int& place : places) place += static_cast<int>(first);
   }
-  return mine;
+  return share;
 }
 
 absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch,
                                                               double kl_coefficient) {
   const TrainerConfig& config = options_.config;
-  SY_ASSIGN_OR_RETURN(const MicroBatches mine, PackMine(batch, 0, batch.num_trajectories()));
+  SY_ASSIGN_OR_RETURN(const Share share, PackMine(batch, 0, batch.num_trajectories()));
+  const MicroBatches& mine = share.mine;
   const auto score = [&](Transformer& model, const char* name) {
     return ScoreLogprobs(model, batch, mine, options_.temperature, options_.device,
                          options_.groups->world(), name);
@@ -159,6 +163,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
       config.optimizer(), config.optimizer().learning_rate(), step, config.steps());
   const int64_t num_trajectories = batch.num_trajectories();
   if (num_trajectories == 0) return metrics;
+  const double waited_s = GatherWaitSeconds();
   SY_ASSIGN_OR_RETURN(const BatchScores scores, Score(batch, kl_coefficient));
 
   const int64_t mini_batches = std::min<int64_t>(config.mini_batches(), num_trajectories);
@@ -172,7 +177,9 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
     const bool by_tokens = config.loss().normalization() == LossConfig::NORMALIZATION_TOKENS;
     mini.normalizer = static_cast<double>(
         by_tokens ? batch.scored_offsets[end] - batch.scored_offsets[first] : end - first);
-    SY_ASSIGN_OR_RETURN(mini.mine, PackMine(batch, first, end));
+    SY_ASSIGN_OR_RETURN(Share share, PackMine(batch, first, end));
+    mini.mine = std::move(share.mine);
+    metrics.work_imbalance += share.imbalance / static_cast<double>(mini_batches);
     metrics.micro_batches_per_rank += static_cast<double>(mini.mine.size());
     if (critic_ != nullptr) {
       SY_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
@@ -193,6 +200,8 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   metrics.policy.loss /= static_cast<double>(mini_batches);
   metrics.value_loss = value_sums.loss / static_cast<double>(mini_batches);
   metrics.value_clipped_tokens = value_sums.clipped_tokens;
+  metrics.gather_wait_s =
+      (GatherWaitSeconds() - waited_s) / static_cast<double>(options_.groups->world().size());
   SY_RETURN_IF_ERROR(SumMetrics(metrics));
   return metrics;
 }
@@ -323,7 +332,8 @@ absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
                           &policy.clipped_tokens,
                           &policy.tokens,
                           &metrics.value_loss,
-                          &metrics.value_clipped_tokens};
+                          &metrics.value_clipped_tokens,
+                          &metrics.gather_wait_s};
   std::vector<double> values;
   for (const double* sum : sums) values.push_back(*sum);
   SY_RETURN_IF_ERROR(SumOverRanks(options_.groups->world(), "update_metrics", values));
@@ -337,6 +347,15 @@ std::vector<std::pair<std::string, TrainableWeights*>> PolicyUpdate::Learning() 
   if (critic_weights_ != nullptr) learning.emplace_back("critic", critic_weights_.get());
   if (value_head_ != nullptr) learning.emplace_back("value_head", &value_head_->weights());
   return learning;
+}
+
+double PolicyUpdate::GatherWaitSeconds() const {
+  absl::Duration wait;
+  if (reference_weights_ != nullptr) wait += reference_weights_->gather_statistics().wait;
+  for (const auto& [name, weights] : Learning()) {
+    wait += std::as_const(*weights).weights().gather_statistics().wait;
+  }
+  return absl::ToDoubleSeconds(wait);
 }
 
 absl::StatusOr<UpdateState> PolicyUpdate::Save() const {

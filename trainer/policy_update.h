@@ -49,6 +49,8 @@ struct UpdateMetrics {
   double critic_gradient_norm = 0.0;
   double learning_rate = 0.0;
   double micro_batches_per_rank = 0.0;
+  double work_imbalance = 0.0;  // as WorkImbalance, mean over mini-batches
+  double gather_wait_s = 0.0;   // of the computing threads for weights, mean over ranks
 };
 
 class PolicyUpdate {
@@ -99,7 +101,12 @@ class PolicyUpdate {
   // The models that learn, by their names in a checkpoint.
   std::vector<std::pair<std::string, TrainableWeights*>> Learning() const;
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
-  absl::StatusOr<MicroBatches> PackMine(const Batch& batch, int64_t first, int64_t end) const;
+  struct Share {
+    MicroBatches mine;
+    double imbalance = 0.0;
+  };
+  absl::StatusOr<Share> PackMine(const Batch& batch, int64_t first, int64_t end) const;
+  double GatherWaitSeconds() const;  // so far, of this rank
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
   absl::StatusOr<double> UpdatePolicy(const Batch& batch, const BatchScores& scores,
                                       const MiniBatch& mini, ObjectiveSums& sums,

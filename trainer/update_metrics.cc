@@ -33,6 +33,8 @@ Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
     metrics.Set("critic/gradient_norm", update.critic_gradient_norm);
   }
   metrics.Set("step/micro_batches", update.micro_batches_per_rank);
+  metrics.Set("step/work_imbalance", update.work_imbalance);
+  metrics.Set("step/gather_wait_s", update.gather_wait_s);
   return metrics;
 }
 

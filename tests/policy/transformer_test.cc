@@ -171,6 +171,13 @@ TEST(TransformerTest, PackedEqualsUnpacked) {
   for (const at::Tensor& gradient : weights.gradients())
     packed_gradients.push_back(gradient.clone());
 
+  // Were the boundaries lost, later sequences would see the first one, and this test would say so.
+  PackedTokens merged = pack;
+  merged.offsets = {0, pack.offsets.back()};
+  const TokenScores mixed =
+      model.Forward(merged, /*with_gradient=*/false)->ScoreTokens(rows, targets, 1.0);
+  EXPECT_FALSE(mixed.logprobs.allclose(all.logprobs, 1e-5, 1e-5));
+
   weights.ZeroGradients();
   int64_t next_score = 0;
   for (size_t b = 0; b + 1 < pack.offsets.size(); ++b) {

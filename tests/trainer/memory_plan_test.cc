@@ -131,6 +131,45 @@ TEST(MemoryPlanTest, AStepsPeakIsWithinATenthOfThePlan) {
   }
 }
 
+// The public shape of Qwen2.5-3B, its widths, vocabulary and head divided by `scale`.
+ModelConfig Qwen3Billion(int64_t scale) {
+  ModelConfig config = TinyModelConfig();
+  config.architecture = Architecture::kQwen2;
+  config.width = 2048 / scale;
+  config.intermediate_width = 11008 / scale;
+  config.num_layers = 36;
+  config.vocabulary_size = 151936 / scale;
+  config.num_heads = 16;
+  config.num_kv_heads = 2;
+  config.head_width = 128 / scale;
+  config.max_positions = 32768;
+  config.is_qkv_biased = true;
+  config.is_tied = true;
+  return config;
+}
+
+// An eighth in every direction: parameters, and activations of an eighth of the tokens, are a 64th.
+TEST(MemoryPlanTest, ThePlanOfThreeBillionParametersHoldsWhenScaledDown) {
+  constexpr int kScale = 8, kTokensAtOnce = 4096;
+  for (const bool recompute : {false, true}) {
+    PlanInput scaled =
+        MakeInput(Qwen3Billion(kScale), ShardingConfig::STAGE_FULL, kTokensAtOnce / kScale);
+    scaled.config.set_recompute_activations(recompute);
+    scaled.config.set_max_head_chunk_mib(1);
+    ExpectPlanned(scaled);
+    PlanInput whole = MakeInput(Qwen3Billion(1), ShardingConfig::STAGE_FULL, kTokensAtOnce);
+    whole.config.set_recompute_activations(recompute);
+    whole.config.set_max_head_chunk_mib(kScale * kScale);
+    const double peak = static_cast<double>(PlanMemory(whole).peak());
+    const double from_scaled = static_cast<double>(PlanMemory(scaled).peak()) * kScale * kScale;
+    EXPECT_NEAR(from_scaled, peak, 0.05 * peak);
+    if (world->rank() == 0) {
+      std::printf("Qwen2.5-3B: plan %.2f GiB, 64 times the scaled one's %.2f GiB\n",
+                  peak / (1 << 30), from_scaled / (1 << 30));
+    }
+  }
+}
+
 TEST(MemoryPlanTest, EveryStageIsWithinATenthOfThePlan) {
   for (const auto stage : {ShardingConfig::STAGE_REPLICATED, ShardingConfig::STAGE_OPTIMIZER,
                            ShardingConfig::STAGE_GRADIENTS}) {

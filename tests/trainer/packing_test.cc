@@ -110,6 +110,15 @@ TEST(PackingTest, WorkOfAModelGrowsWithItsAttention) {
   EXPECT_NEAR(WorkOf(qwen).Of(1000), 1000 * (1 + 1000 / WorkOf(qwen).pivot_tokens), 1e-6);
 }
 
+TEST(PackingTest, ImbalanceIsWhatTheLargestShareOfEachMicroBatchCosts) {
+  const std::vector<int64_t> lengths = {10, 30, 20, 20};
+  const PackingPlan uneven = {{{0}, {2}}, {{1}, {3}}}, even = {{{0, 1}}, {{2, 3}}};
+  EXPECT_DOUBLE_EQ(WorkImbalance(uneven, lengths, {}), (30.0 + 20.0) / (20.0 + 20.0) - 1.0);
+  EXPECT_DOUBLE_EQ(WorkImbalance(even, lengths, {}), 0.0);
+  EXPECT_GT(WorkImbalance(even, lengths, {.pivot_tokens = 10.0}), 0.0);  // 30² + 10² > 2 · 20²
+  EXPECT_DOUBLE_EQ(WorkImbalance({{{}}, {{}}}, {}, {}), 0.0);
+}
+
 TEST(PackingTest, FewerTrajectoriesThanRanksLeaveEmptyMicroBatches) {
   const std::vector<int64_t> lengths = {5, 9};
   const PackingPlan plan = PackTrajectories(lengths, 4, 16).value();
