@@ -140,35 +140,36 @@ absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   return config;
 }
 
-absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightsFromGguf(const GgufFile& file,
-                                                                     const ModelConfig& config) {
+absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
+                                           const ModelConfig& config) {
   const ParameterLayout layout(config, HeadKind::kLanguageModel);
-  std::map<std::string, HostTensor> tensors;
+  size_t num_expected = file->Find(kRopeFactors) == nullptr ? 0 : 1;
   for (const BlockLayout& block : layout.blocks()) {
     for (const TensorSlot& slot : block.tensors) {
       const std::string name = GgufName(slot.name);
-      const GgufTensor* tensor = file.Find(name);
+      const GgufTensor* tensor = file->Find(name);
       if (tensor == nullptr || tensor->shape != slot.shape) {
-        return InFile(file,
+        return InFile(*file,
                       absl::DataLossError(absl::StrCat(
                           "tensor ", name, tensor == nullptr ? " is missing" : " has another shape",
                           ", the metadata asks for [", absl::StrJoin(slot.shape, ", "), "]")));
       }
-      SY_ASSIGN_OR_RETURN(HostTensor values, file.Read(*tensor));
-      if (config.architecture == Architecture::kLlama) {
-        if (absl::StrContains(slot.name, "q_proj")) UndoRowOrder(config.num_heads, &values);
-        if (absl::StrContains(slot.name, "k_proj")) UndoRowOrder(config.num_kv_heads, &values);
-      }
-      tensors[slot.name] = std::move(values);
+      ++num_expected;
     }
   }
-  const size_t num_others = file.Find(kRopeFactors) == nullptr ? 0 : 1;
-  if (file.tensors().size() != tensors.size() + num_others) {
-    return InFile(file, absl::DataLossError(absl::StrCat("holds ", file.tensors().size(),
-                                                         " tensors, the metadata describes ",
-                                                         tensors.size() + num_others)));
+  if (file->tensors().size() != num_expected) {
+    return InFile(*file, absl::DataLossError(absl::StrCat("holds ", file->tensors().size(),
+                                                          " tensors, the metadata describes ",
+                                                          num_expected)));
   }
-  return std::make_shared<const PolicyWeights>(std::move(tensors));
+  return [file = std::move(file), config](const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
+    SY_ASSIGN_OR_RETURN(HostTensor values, file->Read(*file->Find(GgufName(slot.name))));
+    if (config.architecture == Architecture::kLlama) {
+      if (absl::StrContains(slot.name, "q_proj")) UndoRowOrder(config.num_heads, &values);
+      if (absl::StrContains(slot.name, "k_proj")) UndoRowOrder(config.num_kv_heads, &values);
+    }
+    return values;
+  };
 }
 
 }  // namespace switchyard

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "policy/gguf.h"
 #include "policy/model_config.h"
-#include "policy/policy_weights.h"
+#include "policy/tensor_source.h"
 
 namespace switchyard {
 
@@ -15,10 +15,10 @@ namespace switchyard {
 // Fails: kInvalidArgument naming the file and the key that is missing or not supported.
 absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file);
 
-// Every tensor as f32. llama.cpp stores llama's query and key rows in the order of interleaved
+// The file's tensors. llama.cpp stores llama's query and key rows in the order of interleaved
 // rotation; that is undone. Fails: kDataLoss naming the tensor that is missing, of another shape or
-// unknown; kInvalidArgument as GgufFile::Read.
-absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightsFromGguf(const GgufFile& file,
-                                                                     const ModelConfig& config);
+// unknown. Reading fails as GgufFile::Read.
+absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
+                                           const ModelConfig& config);
 
 }  // namespace switchyard

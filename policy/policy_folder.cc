@@ -90,33 +90,47 @@ class WeightFiles {
     return result;
   }
 
+  // Every tensor of the layout is there in its shape, and nothing that the model would ignore.
+  absl::Status CheckAgainst(const ParameterLayout& layout, bool is_tied) const {
+    for (const BlockLayout& block : layout.blocks()) {
+      for (const TensorSlot& slot : block.tensors) {
+        const SafetensorsFile& file = FileOf(slot);
+        const SafetensorsTensor* tensor = file.Find(slot.name);
+        if (tensor == nullptr) {
+          return absl::DataLossError(
+              absl::StrCat(file.path(), ": tensor ", slot.name, " is missing"));
+        }
+        if (tensor->shape != slot.shape) {
+          return absl::DataLossError(
+              absl::StrCat(file.path(), ": tensor ", slot.name, " has the shape [",
+                           absl::StrJoin(tensor->shape, ", "), "], config.json asks for [",
+                           absl::StrJoin(slot.shape, ", "), "]"));
+        }
+      }
+    }
+    return CheckNoneUnknown(layout, is_tied);
+  }
+
+  // After CheckAgainst the slot's layout.
   absl::StatusOr<HostTensor> Read(const TensorSlot& slot) const {
-    const SafetensorsFile* file = files_.begin()->second.get();
-    if (!shard_of_.empty()) {
-      const auto it = shard_of_.find(slot.name);
-      if (it != shard_of_.end()) file = files_.at(it->second).get();
-    }
-    const SafetensorsTensor* tensor = file->Find(slot.name);
-    if (tensor == nullptr) {
-      return absl::DataLossError(absl::StrCat(file->path(), ": tensor ", slot.name, " is missing"));
-    }
-    if (tensor->shape != slot.shape) {
-      return absl::DataLossError(
-          absl::StrCat(file->path(), ": tensor ", slot.name, " has the shape [",
-                       absl::StrJoin(tensor->shape, ", "), "], config.json asks for [",
-                       absl::StrJoin(slot.shape, ", "), "]"));
-    }
-    return file->Read(*tensor);
+    const SafetensorsFile& file = FileOf(slot);
+    return file.Read(*file.Find(slot.name));
+  }
+
+ private:
+  const SafetensorsFile& FileOf(const TensorSlot& slot) const {
+    const auto shard = shard_of_.find(slot.name);
+    return shard != shard_of_.end() ? *files_.at(shard->second) : *files_.begin()->second;
   }
 
   // A tensor that the model would ignore means that config.json does not describe these weights.
-  absl::Status CheckNoneUnknown(const std::map<std::string, HostTensor>& known,
-                                bool is_tied) const {
+  absl::Status CheckNoneUnknown(const ParameterLayout& known, bool is_tied) const {
     for (const auto& [name, file] : files_) {
       for (const SafetensorsTensor& tensor : file->tensors()) {
         const bool is_harmless = absl::EndsWith(tensor.name, "rotary_emb.inv_freq") ||
                                  (is_tied && tensor.name == "lm_head.weight");
-        if (is_harmless || known.count(tensor.name) > 0) continue;
+        int block = 0;
+        if (is_harmless || known.Find(tensor.name, &block) != nullptr) continue;
         return absl::DataLossError(
             absl::StrCat(file->path(), ": tensor ", tensor.name,
                          " is not part of the model that config.json describes"));
@@ -125,7 +139,6 @@ class WeightFiles {
     return absl::OkStatus();
   }
 
- private:
   std::map<std::string, std::string> shard_of_;  // empty: one file
   std::map<std::string, std::unique_ptr<SafetensorsFile>> files_;
 };
@@ -137,18 +150,25 @@ absl::Status WriteFile(FileSystem& files, const std::string& path, std::string_v
   return file->Close();
 }
 
-absl::Status WriteWeights(FileSystem& files, const std::string& path, const PolicyWeights& weights,
+absl::Status WriteWeights(FileSystem& files, const std::string& path, const TensorSource& tensors,
                           const ModelConfig& config, WeightFormat format) {
-  std::vector<SafetensorsEntry> entries;
   const ParameterLayout layout(config, HeadKind::kLanguageModel);
-  SY_RETURN_IF_ERROR(weights.CheckAgainst(layout));
+  std::vector<const TensorSlot*> slots;
+  std::vector<SafetensorsShape> shapes;
   for (const BlockLayout& block : layout.blocks()) {
     for (const TensorSlot& slot : block.tensors) {
-      entries.push_back({slot.name, slot.shape, weights.Find(slot.name)->values});
+      slots.push_back(&slot);
+      shapes.push_back({slot.name, slot.shape});
     }
   }
+  HostTensor current;
+  const auto values_of = [&](size_t i) -> absl::StatusOr<std::span<const float>> {
+    current = {};  // before the next one is made
+    SY_ASSIGN_OR_RETURN(current, tensors(*slots[i]));
+    return current.values;
+  };
   SY_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
-  SY_RETURN_IF_ERROR(WriteSafetensors(*file, entries, format));
+  SY_RETURN_IF_ERROR(WriteSafetensors(*file, shapes, format, values_of));
   SY_RETURN_IF_ERROR(file->Sync());
   return file->Close();
 }
@@ -164,7 +184,7 @@ absl::Status CopyTokenizerFiles(FileSystem& files, const std::string& from, cons
 }
 
 absl::Status FillFolder(FileSystem& files, const std::string& folder, const ModelConfig& config,
-                        const PolicyWeights& weights, WeightFormat format,
+                        const TensorSource& tensors, WeightFormat format,
                         const std::string& tokenizer_folder,
                         const std::map<std::string, std::string>& texts) {
   SY_RETURN_IF_ERROR(files.CreateFolders(folder));
@@ -175,7 +195,7 @@ absl::Status FillFolder(FileSystem& files, const std::string& folder, const Mode
     SY_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(folder, "/", name), text));
   }
   SY_RETURN_IF_ERROR(
-      WriteWeights(files, absl::StrCat(folder, "/", kWeightsFile), weights, config, format));
+      WriteWeights(files, absl::StrCat(folder, "/", kWeightsFile), tensors, config, format));
   const char* dtype = format == WeightFormat::kF32 ? "float32" : "bfloat16";
   SY_RETURN_IF_ERROR(
       WriteFile(files, absl::StrCat(folder, "/config.json"), ModelConfigToJson(config, dtype)));
@@ -208,22 +228,23 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
   return config;
 }
 
+absl::StatusOr<TensorSource> OpenPolicyTensors(const std::string& folder,
+                                               const ModelConfig& config) {
+  SY_ASSIGN_OR_RETURN(WeightFiles opened, WeightFiles::Open(folder));
+  const ParameterLayout layout(config, HeadKind::kLanguageModel);
+  SY_RETURN_IF_ERROR(opened.CheckAgainst(layout, config.is_tied));
+  const auto files = std::make_shared<const WeightFiles>(std::move(opened));
+  return [files](const TensorSlot& slot) { return files->Read(slot); };
+}
+
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
                                                                        const ModelConfig& config) {
-  SY_ASSIGN_OR_RETURN(const WeightFiles files, WeightFiles::Open(folder));
-  const ParameterLayout layout(config, HeadKind::kLanguageModel);
-  std::map<std::string, HostTensor> tensors;
-  for (const BlockLayout& block : layout.blocks()) {
-    for (const TensorSlot& slot : block.tensors) {
-      SY_ASSIGN_OR_RETURN(tensors[slot.name], files.Read(slot));
-    }
-  }
-  SY_RETURN_IF_ERROR(files.CheckNoneUnknown(tensors, config.is_tied));
-  return std::make_shared<const PolicyWeights>(std::move(tensors));
+  SY_ASSIGN_OR_RETURN(const TensorSource source, OpenPolicyTensors(folder, config));
+  return ReadAllTensors(source, ParameterLayout(config, HeadKind::kLanguageModel));
 }
 
 absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config,
-                              const PolicyWeights& weights, WeightFormat format,
+                              const TensorSource& tensors, WeightFormat format,
                               const std::string& tokenizer_folder,
                               const std::map<std::string, std::string>& texts) {
   FileSystem& files = FileSystem::Posix();
@@ -236,7 +257,7 @@ absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& conf
   const std::string aside = absl::StrCat(path.string(), ".partial-", getpid());
   const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
   SY_RETURN_IF_ERROR(files.CreateFolders(parent));
-  absl::Status status = FillFolder(files, aside, config, weights, format, tokenizer_folder, texts);
+  absl::Status status = FillFolder(files, aside, config, tensors, format, tokenizer_folder, texts);
   if (status.ok()) status = files.Rename(aside, path);
   if (!status.ok()) {
     files.RemoveAll(aside).IgnoreError();  // the first failure is the one to report

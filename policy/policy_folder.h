@@ -12,24 +12,28 @@
 #include "policy/model_config.h"
 #include "policy/policy_weights.h"
 #include "policy/safetensors.h"
+#include "policy/tensor_source.h"
 
 namespace switchyard {
 
 // Fails: kNotFound naming the folder or the file that is missing, and what a policy folder must
 // hold.
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder);
-// Every tensor as f32, checked against the config's layout. Fails as above, or kDataLoss naming
-// file and tensor.
+// The folder's tensors, memory-mapped and checked against the config's layout. Fails as above, or
+// kDataLoss naming file and tensor. Reading fails as SafetensorsFile::Read.
+absl::StatusOr<TensorSource> OpenPolicyTensors(const std::string& folder,
+                                               const ModelConfig& config);
+// All of them, in memory.
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
                                                                        const ModelConfig& config);
 // The names of the files beside config.json and the weights that make a policy folder complete, as
 // far as they exist: the tokenizer's, the chat template's and generation_config.json.
 std::vector<std::string> CompanionFiles();
-// Writes config.json and model.safetensors, copies companion files from `tokenizer_folder` ("":
-// none) and writes `texts` (name → content) over them; atomic: the folder appears whole or not at
-// all. Fails: kAlreadyExists if it is there.
+// Writes config.json and model.safetensors with one tensor at a time in memory, copies companion
+// files from `tokenizer_folder` ("": none) and writes `texts` (name → content) over them; atomic:
+// the folder appears whole or not at all. Fails: kAlreadyExists if it is there; as `tensors` does.
 absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config,
-                              const PolicyWeights& weights, WeightFormat format,
+                              const TensorSource& tensors, WeightFormat format,
                               const std::string& tokenizer_folder,
                               const std::map<std::string, std::string>& texts = {});
 

@@ -29,8 +29,9 @@ class PolicyWeights {
   const std::map<std::string, HostTensor>& tensors() const { return tensors_; }
   // nullptr if there is none of this name.
   const HostTensor* Find(const std::string& name) const;
-  // Ok if every tensor of the layout is present with its shape. Fails: kFailedPrecondition naming
-  // the first that is not.
+  // Ok if the slot's tensor, or every tensor of the layout, is present with its shape. Fail:
+  // kFailedPrecondition naming the first that is not.
+  absl::Status CheckTensor(const TensorSlot& slot) const;
   absl::Status CheckAgainst(const ParameterLayout& layout) const;
 
  private:

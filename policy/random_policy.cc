@@ -1,12 +1,12 @@
 #include "policy/random_policy.h"
 
+#include <algorithm>
 #include <cmath>
-#include <map>
 #include <numbers>
-#include <string>
-#include <utility>
+#include <vector>
 
 #include "common/random.h"
+#include "kernels/parallel_for.h"
 
 namespace switchyard {
 namespace {
@@ -19,22 +19,23 @@ double RandomNormal(uint64_t key, uint64_t index) {
 
 }  // namespace
 
-std::shared_ptr<const PolicyWeights> RandomWeights(const ModelConfig& config, uint64_t seed) {
-  const ParameterLayout layout(config, HeadKind::kLanguageModel);
-  std::map<std::string, HostTensor> tensors;
-  for (const BlockLayout& block : layout.blocks()) {
-    for (const TensorSlot& slot : block.tensors) {
-      const bool is_bias = slot.name.ends_with(".bias");
-      const bool is_matrix = slot.shape.size() == 2;
-      HostTensor tensor{slot.shape, std::vector<float>(slot.num_elements, is_bias ? 0.0f : 1.0f)};
-      const uint64_t key = StreamKey(seed, slot.name, 0);
-      for (int64_t i = 0; is_matrix && i < slot.num_elements; ++i) {
-        tensor.values[i] = static_cast<float>(config.initializer_range * RandomNormal(key, i));
+TensorSource RandomTensors(const ModelConfig& config, uint64_t seed, int num_threads) {
+  const double deviation = config.initializer_range;
+  return [=](const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
+    const bool is_bias = slot.name.ends_with(".bias");
+    const bool is_matrix = slot.shape.size() == 2;
+    HostTensor tensor{slot.shape, std::vector<float>(slot.num_elements, is_bias ? 0.0f : 1.0f)};
+    if (!is_matrix) return tensor;
+    const uint64_t key = StreamKey(seed, slot.name, 0);
+    constexpr int64_t kPart = 1 << 16;
+    ParallelFor((slot.num_elements + kPart - 1) / kPart, num_threads, [&](int64_t part) {
+      const int64_t end = std::min(slot.num_elements, (part + 1) * kPart);
+      for (int64_t i = part * kPart; i < end; ++i) {
+        tensor.values[i] = static_cast<float>(deviation * RandomNormal(key, i));
       }
-      tensors[slot.name] = std::move(tensor);
-    }
-  }
-  return std::make_shared<const PolicyWeights>(std::move(tensors));
+    });
+    return tensor;
+  };
 }
 
 }  // namespace switchyard

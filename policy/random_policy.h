@@ -2,15 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 
 #include "policy/model_config.h"
-#include "policy/policy_weights.h"
+#include "policy/tensor_source.h"
 
 namespace switchyard {
 
 // Matrices normal with standard deviation config.initializer_range, norms 1, biases 0, as Hugging
-// Face initialises. A pure function of config and seed.
-std::shared_ptr<const PolicyWeights> RandomWeights(const ModelConfig& config, uint64_t seed);
+// Face initialises. A pure function of config and seed; any number of threads draw the same.
+TensorSource RandomTensors(const ModelConfig& config, uint64_t seed, int num_threads = 1);
 
 }  // namespace switchyard

@@ -147,19 +147,17 @@ int64_t NumElements(const std::vector<int64_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<int64_t>());
 }
 
-absl::StatusOr<Json> MakeHeader(std::span<const SafetensorsEntry> tensors, WeightFormat format,
+absl::StatusOr<Json> MakeHeader(std::span<const SafetensorsShape> tensors, WeightFormat format,
                                 const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
   if (!metadata.empty()) header[kMetadataKey] = metadata;
   const int64_t element_bytes = format == WeightFormat::kF32 ? 4 : 2;
   int64_t offset = 0;
-  for (const SafetensorsEntry& tensor : tensors) {
+  for (const SafetensorsShape& tensor : tensors) {
     if (header.contains(tensor.name)) {
       return absl::InvalidArgumentError(absl::StrCat("tensor ", tensor.name, ": given twice"));
     }
-    const int64_t num_elements = NumElements(tensor.shape);
-    SY_CHECK(num_elements == static_cast<int64_t>(tensor.values.size())) << tensor.name;
-    const int64_t end = offset + element_bytes * num_elements;
+    const int64_t end = offset + element_bytes * NumElements(tensor.shape);
     header[tensor.name] = {{"dtype", format == WeightFormat::kF32 ? "F32" : "BF16"},
                            {"shape", tensor.shape},
                            {"data_offsets", {offset, end}}};
@@ -243,19 +241,33 @@ absl::StatusOr<HostTensor> SafetensorsFile::Read(const SafetensorsTensor& tensor
   return result;
 }
 
-absl::Status WriteSafetensors(WritableFile& out, std::span<const SafetensorsEntry> tensors,
-                              WeightFormat format,
-                              const std::map<std::string, std::string>& metadata) {
-  SY_ASSIGN_OR_RETURN(const Json header, MakeHeader(tensors, format, metadata));
+absl::Status WriteSafetensors(
+    WritableFile& out, std::span<const SafetensorsShape> shapes, WeightFormat format,
+    absl::FunctionRef<absl::StatusOr<std::span<const float>>(size_t)> values_of,
+    const std::map<std::string, std::string>& metadata) {
+  SY_ASSIGN_OR_RETURN(const Json header, MakeHeader(shapes, format, metadata));
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the tensors begin at a multiple of 8 bytes
   const uint64_t header_bytes = text.size();
   SY_RETURN_IF_ERROR(out.Append({reinterpret_cast<const char*>(&header_bytes), 8}));
   SY_RETURN_IF_ERROR(out.Append(text));
-  for (const SafetensorsEntry& tensor : tensors) {
-    SY_RETURN_IF_ERROR(AppendValues(out, tensor.values, format));
+  for (size_t i = 0; i < shapes.size(); ++i) {
+    SY_ASSIGN_OR_RETURN(const std::span<const float> values, values_of(i));
+    SY_CHECK(NumElements(shapes[i].shape) == static_cast<int64_t>(values.size())) << shapes[i].name;
+    SY_RETURN_IF_ERROR(AppendValues(out, values, format));
   }
   return absl::OkStatus();
+}
+
+absl::Status WriteSafetensors(WritableFile& out, std::span<const SafetensorsEntry> tensors,
+                              WeightFormat format,
+                              const std::map<std::string, std::string>& metadata) {
+  std::vector<SafetensorsShape> shapes;
+  for (const SafetensorsEntry& tensor : tensors) shapes.push_back({tensor.name, tensor.shape});
+  const auto values_of = [&](size_t i) -> absl::StatusOr<std::span<const float>> {
+    return tensors[i].values;
+  };
+  return WriteSafetensors(out, shapes, format, values_of, metadata);
 }
 
 }  // namespace switchyard

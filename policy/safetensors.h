@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "policy/mapped_file.h"
@@ -65,8 +66,19 @@ struct SafetensorsEntry {
   std::span<const float> values;
 };
 
+// What the header says of a tensor.
+struct SafetensorsShape {
+  std::string name;
+  std::vector<int64_t> shape;
+};
+
 // Writes header and tensors in the order given; syncing, closing and renaming are the caller's.
-// Fails as `out` does.
+// `values_of(i)` gives the i-th tensor's values when it is their turn, valid until the next call.
+// Fails as `out` and `values_of` do; kInvalidArgument if a name comes twice.
+absl::Status WriteSafetensors(
+    WritableFile& out, std::span<const SafetensorsShape> shapes, WeightFormat format,
+    absl::FunctionRef<absl::StatusOr<std::span<const float>>(size_t)> values_of,
+    const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 absl::Status WriteSafetensors(WritableFile& out, std::span<const SafetensorsEntry> tensors,
                               WeightFormat format,
                               const std::map<std::string, std::string>& metadata = {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -42,14 +43,14 @@ struct ConvertFlags {
 // What is written out, wherever it came from.
 struct Policy {
   ModelConfig config;
-  std::shared_ptr<const PolicyWeights> weights;
+  TensorSource tensors;
   std::string tokenizer_folder;
   std::map<std::string, std::string> texts;
 };
 
 // The tokenizer comes out of the file too, unless --tokenizer names another.
 absl::StatusOr<Policy> FromGguf(const ConvertFlags& flags) {
-  SY_ASSIGN_OR_RETURN(const auto file, GgufFile::Open(flags.from));
+  SY_ASSIGN_OR_RETURN(const std::shared_ptr<const GgufFile> file, GgufFile::Open(flags.from));
   Policy policy;
   SY_ASSIGN_OR_RETURN(policy.config, ModelConfigFromGguf(*file));
   if (flags.tokenizer.empty()) {
@@ -61,7 +62,7 @@ absl::StatusOr<Policy> FromGguf(const ConvertFlags& flags) {
     }
     policy.texts = *std::move(companions);
   }
-  SY_ASSIGN_OR_RETURN(policy.weights, WeightsFromGguf(*file, policy.config));
+  SY_ASSIGN_OR_RETURN(policy.tensors, TensorsOfGguf(file, policy.config));
   return policy;
 }
 
@@ -69,7 +70,7 @@ absl::StatusOr<Policy> FromFolder(const std::string& folder) {
   Policy policy;
   policy.tokenizer_folder = folder;
   SY_ASSIGN_OR_RETURN(policy.config, LoadModelConfig(folder));
-  SY_ASSIGN_OR_RETURN(policy.weights, LoadPolicyWeights(folder, policy.config));
+  SY_ASSIGN_OR_RETURN(policy.tensors, OpenPolicyTensors(folder, policy.config));
   return policy;
 }
 
@@ -80,7 +81,7 @@ absl::StatusOr<Policy> FromCheckpoint(const std::string& folder) {
   if (model == checkpoint.models.end()) {
     return absl::DataLossError(absl::StrCat(folder, ": this checkpoint holds no policy"));
   }
-  return Policy{checkpoint.config, model->second.weights, folder + "/policy", {}};
+  return Policy{checkpoint.config, TensorsOf(model->second.weights), folder + "/policy", {}};
 }
 
 absl::StatusOr<Policy> FromNothing(const ConvertFlags& flags) {
@@ -88,7 +89,8 @@ absl::StatusOr<Policy> FromNothing(const ConvertFlags& flags) {
   policy.tokenizer_folder = flags.tokenizer;
   SY_ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().Read(flags.random_config));
   SY_ASSIGN_OR_RETURN(policy.config, ParseModelConfig(text, flags.random_config));
-  policy.weights = RandomWeights(policy.config, flags.seed);
+  policy.tensors = RandomTensors(policy.config, flags.seed,
+                                 static_cast<int>(std::thread::hardware_concurrency()));
   return policy;
 }
 
@@ -121,7 +123,7 @@ absl::Status Convert(const ConvertFlags& flags) {
   }
   const WeightFormat format = flags.format == "bf16" ? WeightFormat::kBf16 : WeightFormat::kF32;
   SY_RETURN_IF_ERROR(
-      SavePolicyFolder(flags.to, policy.config, *policy.weights, format, tokenizer, policy.texts));
+      SavePolicyFolder(flags.to, policy.config, policy.tensors, format, tokenizer, policy.texts));
   const ParameterLayout layout(policy.config, HeadKind::kLanguageModel);
   std::printf("wrote %s: %s, %lld layers, %.1f M parameters, %s\n", flags.to.c_str(),
               ArchitectureName(policy.config.architecture),

@@ -110,8 +110,8 @@ absl::StatusOr<Json> InspectPolicyFolder(const std::string& folder) {
   SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(folder));
   AddShape(config, &report);
   report["end_token_ids"] = absl::StrJoin(config.end_token_ids, ", ");
-  // Reads every weight: whatever is listed below also loads.
-  SY_RETURN_IF_ERROR(LoadPolicyWeights(folder, config).status());
+  // Whatever is listed below also loads.
+  SY_RETURN_IF_ERROR(OpenPolicyTensors(folder, config).status());
   SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, FileSystem::Posix().List(folder));
   Json rows = Json::array();
   for (const std::string& name : names) {

@@ -52,7 +52,7 @@ bool HasWeights(const std::string& policy_folder) {
 
 absl::Status CheckWeights(const std::string& policy_folder) {
   SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(policy_folder));
-  return LoadPolicyWeights(policy_folder, config).status();
+  return OpenPolicyTensors(policy_folder, config).status();
 }
 
 // Every rank meets the same faults in config and files: one of them says so.

@@ -35,9 +35,9 @@ struct Outcome {
 class TokenCommandsTest : public ::testing::Test {
  protected:
   TokenCommandsTest() : policy_(folder_ / "policy") {
-    EXPECT_TRUE(
-        SavePolicyFolder(policy_, config_, *RandomPolicyWeights(config_, 1), WeightFormat::kF32, "")
-            .ok());
+    EXPECT_TRUE(SavePolicyFolder(policy_, config_, TensorsOf(RandomPolicyWeights(config_, 1)),
+                                 WeightFormat::kF32, "")
+                    .ok());
   }
 
   std::string Command(const std::string& arguments) const {

@@ -199,9 +199,10 @@ std::string SmallLlama(const std::string& scaling) {
 }
 
 TEST_F(GgufTest, BecomesAPolicyWithHuggingFacesRowOrder) {
-  const auto file = Open(SmallLlama(""));
-  ASSERT_TRUE(file.ok()) << file.status();
-  const auto config = ModelConfigFromGguf(**file);
+  auto opened = Open(SmallLlama(""));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const std::shared_ptr<const GgufFile> file = *std::move(opened);
+  const auto config = ModelConfigFromGguf(*file);
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_EQ(config->vocabulary_size, 3);
   EXPECT_EQ(config->num_kv_heads, 1);
@@ -209,7 +210,9 @@ TEST_F(GgufTest, BecomesAPolicyWithHuggingFacesRowOrder) {
   EXPECT_EQ(config->rope_theta, 100000.0);
   EXPECT_EQ(config->norm_epsilon, 1e-5);
   EXPECT_THAT(config->end_token_ids, ElementsAre(2));
-  const auto weights = WeightsFromGguf(**file, *config);
+  const auto tensors = TensorsOfGguf(file, *config);
+  ASSERT_TRUE(tensors.ok()) << tensors.status();
+  const auto weights = ReadAllTensors(*tensors, ParameterLayout(*config, HeadKind::kLanguageModel));
   ASSERT_TRUE(weights.ok()) << weights.status();
   const auto rows = [&](const char* name) {
     const std::vector<float>& values = (*weights)->Find(name)->values;

@@ -40,8 +40,10 @@ class PolicyFolderTest : public testing::Test {
     std::ofstream(folder_ + "/" + name) << text;
   }
 
+  TensorSource Tensors() const { return TensorsOf(std::make_shared<PolicyWeights>(tensors_)); }
+
   absl::Status Save() {
-    return SavePolicyFolder(folder_, config_, PolicyWeights(tensors_), WeightFormat::kF32, "");
+    return SavePolicyFolder(folder_, config_, Tensors(), WeightFormat::kF32, "");
   }
 
   // Writes the tensors that `is_wanted` picks, plus `extra`, as one safetensors file of the folder.
@@ -88,8 +90,7 @@ TEST_F(PolicyFolderTest, SavingRefusesAFolderThatIsThereAndLeavesNothingAside) {
   EXPECT_EQ(Save().code(), absl::StatusCode::kAlreadyExists);
   tensors_.erase("model.norm.weight");
   const std::string bad = root_ + "/bad";
-  EXPECT_FALSE(
-      SavePolicyFolder(bad, config_, PolicyWeights(tensors_), WeightFormat::kF32, "").ok());
+  EXPECT_FALSE(SavePolicyFolder(bad, config_, Tensors(), WeightFormat::kF32, "").ok());
   size_t num_entries = 0;
   for (const auto& entry : std::filesystem::directory_iterator(root_)) {
     EXPECT_EQ(entry.path().filename(), "policy");
@@ -104,8 +105,7 @@ TEST_F(PolicyFolderTest, CopiesTokenizerFilesAndReadsTheirEndTokens) {
   std::ofstream(source + "/tokenizer.json") << "{}";
   std::ofstream(source + "/generation_config.json") << R"({"eos_token_id": [3, 5]})";
   ASSERT_TRUE(
-      SavePolicyFolder(folder_ + "/", config_, PolicyWeights(tensors_), WeightFormat::kBf16, source)
-          .ok());
+      SavePolicyFolder(folder_ + "/", config_, Tensors(), WeightFormat::kBf16, source).ok());
   EXPECT_TRUE(std::filesystem::exists(folder_ + "/tokenizer.json"));
   EXPECT_THAT(LoadModelConfig(folder_)->end_token_ids, ElementsAre(3, 5));
 }

@@ -28,7 +28,7 @@ class LearnerTest : public ::testing::Test {
  protected:
   LearnerTest() {
     const ModelConfig model = TinyModelConfig();
-    EXPECT_TRUE(SavePolicyFolder(temp_ / "policy", model, *TinyModelWeights(model, 1),
+    EXPECT_TRUE(SavePolicyFolder(temp_ / "policy", model, TensorsOf(TinyModelWeights(model, 1)),
                                  WeightFormat::kF32, /*tokenizer_folder=*/"")
                     .ok());
     for (const char* name : {"train", "held_out"}) {
