@@ -56,9 +56,26 @@ std::string DescribeMemory(const MemoryPlan& plan, const PlanInput& input) {
     if (bytes > 0) text += absl::StrFormat("#   %-17s %12s\n", name, Size(bytes));
   }
   text += absl::StrFormat("#   %-17s %12s\n", "together", Size(plan.peak()));
-  const int64_t beside = plan.on_host + plan.communication;
-  if (beside > 0) text += absl::StrFormat("#   %-17s %12s\n", "beside, on host", Size(beside));
+  const std::pair<const char*, int64_t> on_host[] = {{"offloaded state", plan.on_host},
+                                                     {"collectives", plan.communication}};
+  for (const auto& [name, bytes] : on_host) {
+    if (bytes > 0) text += absl::StrFormat("#   %-17s %12s  on the host\n", name, Size(bytes));
+  }
   return text;
+}
+
+// Its weights packed in f32, and keys and values of the longest episodes, all at once.
+std::string DescribeWorker(const RunConfig& config, const ModelConfig& model) {
+  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return "";
+  const int64_t weights = 4 * ParameterLayout(model, HeadKind::kLanguageModel).num_parameters();
+  const int64_t token = 2 * 4 * model.num_layers * model.num_kv_heads * model.head_width;
+  const int64_t episodes = config.worker().max_episodes();
+  const int64_t tokens = config.episode().max_sequence_tokens();
+  return absl::StrFormat(
+      "# memory of a worker, at most: weights %s, again while new ones arrive; cache %s: %d "
+      "episodes "
+      "of %d tokens\n",
+      Size(weights), Size(episodes * tokens * token), episodes, tokens);
 }
 
 std::string DescribeFit(const RunConfig& config, const PlanInput& input, const DeviceMemory& device,
@@ -75,7 +92,10 @@ std::string DescribeFit(const RunConfig& config, const PlanInput& input, const D
                           LargestMicroBatch(input, usable));
     return text;
   }
-  absl::StrAppendFormat(&text, "# it does not fit (%s)\n", where);
+  const int64_t largest = LargestMicroBatch(input, usable);
+  absl::StrAppendFormat(&text, "# it does not fit (%s); %s\n", where,
+                        largest > 0 ? absl::StrFormat("at most %d tokens at once would", largest)
+                                    : "no micro-batch would");
   const auto advice = CheapestFit(input, usable, config.episode().max_sequence_tokens());
   if (!advice.has_value()) {
     return text + "# nothing that this config can change makes it fit: train a smaller policy\n";
@@ -86,8 +106,8 @@ std::string DescribeFit(const RunConfig& config, const PlanInput& input, const D
     absl::StrAppend(&text, " on ", advice->input.ranks, " ranks");
   }
   const StepTime time = PlanStepTime(advice->input, config.episode().max_sequence_tokens(), speed);
-  absl::StrAppendFormat(&text, ", which takes %s and %s a step\n", Size(advice->plan.peak()),
-                        SecondsText(time.seconds));
+  absl::StrAppendFormat(&text, ", which takes %s and %s a step, MFU %.1f %%\n",
+                        Size(advice->plan.peak()), SecondsText(time.seconds), 100.0 * time.mfu);
   return text;
 }
 
@@ -178,7 +198,8 @@ absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMa
   return absl::StrCat(ConfigToYaml(config), DescribePolicy(config, model), data,
                       DescribeBatch(config.trainer(), machine.ranks),
                       DescribeFit(config, input, device, speed),
-                      DescribeStepTime(input, config.episode().max_sequence_tokens(), speed));
+                      DescribeStepTime(input, config.episode().max_sequence_tokens(), speed),
+                      DescribeWorker(config, model));
 }
 
 }  // namespace switchyard

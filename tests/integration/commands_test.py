@@ -99,7 +99,8 @@ class PlanTest(unittest.TestCase):
             (pathlib.Path(folder) / "config.json").write_text(json.dumps(config))
             alone = self.plan(folder, "--ranks", "1", "--device", "h100")
             self.assertEqual(alone.returncode, 0, alone.stderr)
-            for part in ("optimizer", "it does not fit", "the cheapest change that fits", "has none yet"):
+            for part in ("optimizer", "it does not fit", "no micro-batch would", "the cheapest change that fits", "MFU",
+                         "# memory of a worker, at most: weights", "has none yet"):
                 self.assertIn(part, alone.stdout)
             many = self.plan(folder, "--ranks", "8", "--device", "h100")
             self.assertIn("trainer.sharding.stage=", many.stdout)
