@@ -5,16 +5,19 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_format.h"
 #include "common/file_system.h"
 #include "common/status_macros.h"
 #include "policy/mapped_file.h"
+#include "policy/tensor_pieces.h"
 
 namespace switchyard {
 namespace {
@@ -64,84 +67,43 @@ absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& 
   return shard_of;
 }
 
-// The weight files of a folder: one, or shards opened through the index.
-class WeightFiles {
- public:
-  static absl::StatusOr<WeightFiles> Open(const std::string& folder) {
-    WeightFiles result;
-    std::vector<std::string> names = {kWeightsFile};
-    if (!Exists(absl::StrCat(folder, "/", kWeightsFile)) &&
-        Exists(absl::StrCat(folder, "/", kIndexFile))) {
-      SY_ASSIGN_OR_RETURN(result.shard_of_, ReadIndex(folder));
-      names.clear();
-      for (const auto& [tensor, shard] : result.shard_of_) names.push_back(shard);
-    }
-    for (const std::string& name : names) {
-      std::unique_ptr<SafetensorsFile>& file = result.files_[name];
-      if (file != nullptr) continue;
-      const std::string path = absl::StrCat(folder, "/", name);
-      if (!Exists(path)) {
-        return absl::NotFoundError(
-            absl::StrCat(path, " is missing; the policy's weights are read from ", kWeightsFile,
-                         ", or from shards that ", kIndexFile, " names"));
-      }
-      SY_ASSIGN_OR_RETURN(file, SafetensorsFile::Open(path));
-    }
-    return result;
-  }
+// NAME-00001-of-00004.safetensors: the number of files that there must be; 0 for other names.
+int NumRankFiles(const std::string& name) {
+  static const auto* pattern = new std::regex(R"(model-(\d{5})-of-(\d{5})\.safetensors)");
+  std::smatch match;
+  return std::regex_match(name, match, *pattern) ? std::stoi(match[2]) : 0;
+}
 
-  // Every tensor of the layout is there in its shape, and nothing that the model would ignore.
-  absl::Status CheckAgainst(const ParameterLayout& layout, bool is_tied) const {
-    for (const BlockLayout& block : layout.blocks()) {
-      for (const TensorSlot& slot : block.tensors) {
-        const SafetensorsFile& file = FileOf(slot);
-        const SafetensorsTensor* tensor = file.Find(slot.name);
-        if (tensor == nullptr) {
-          return absl::DataLossError(
-              absl::StrCat(file.path(), ": tensor ", slot.name, " is missing"));
-        }
-        if (tensor->shape != slot.shape) {
-          return absl::DataLossError(
-              absl::StrCat(file.path(), ": tensor ", slot.name, " has the shape [",
-                           absl::StrJoin(tensor->shape, ", "), "], config.json asks for [",
-                           absl::StrJoin(slot.shape, ", "), "]"));
-        }
+// The weight files of a folder: one; the shards that the index names; or what the ranks of a
+// training wrote.
+absl::StatusOr<std::vector<std::string>> WeightPaths(const std::string& folder) {
+  std::set<std::string> names;
+  if (Exists(absl::StrCat(folder, "/", kWeightsFile))) {
+    names.insert(kWeightsFile);
+  } else if (Exists(absl::StrCat(folder, "/", kIndexFile))) {
+    SY_ASSIGN_OR_RETURN(const auto shard_of, ReadIndex(folder));
+    for (const auto& [tensor, shard] : shard_of) names.insert(shard);
+  } else {
+    SY_ASSIGN_OR_RETURN(const auto all, FileSystem::Posix().List(folder));
+    for (const std::string& name : all) {
+      const int count = NumRankFiles(name);
+      for (int i = 1; i <= count; ++i) {
+        names.insert(absl::StrFormat("model-%05d-of-%05d.safetensors", i, count));
       }
     }
-    return CheckNoneUnknown(layout, is_tied);
   }
-
-  // After CheckAgainst the slot's layout.
-  absl::StatusOr<HostTensor> Read(const TensorSlot& slot) const {
-    const SafetensorsFile& file = FileOf(slot);
-    return file.Read(*file.Find(slot.name));
-  }
-
- private:
-  const SafetensorsFile& FileOf(const TensorSlot& slot) const {
-    const auto shard = shard_of_.find(slot.name);
-    return shard != shard_of_.end() ? *files_.at(shard->second) : *files_.begin()->second;
-  }
-
-  // A tensor that the model would ignore means that config.json does not describe these weights.
-  absl::Status CheckNoneUnknown(const ParameterLayout& known, bool is_tied) const {
-    for (const auto& [name, file] : files_) {
-      for (const SafetensorsTensor& tensor : file->tensors()) {
-        const bool is_harmless = absl::EndsWith(tensor.name, "rotary_emb.inv_freq") ||
-                                 (is_tied && tensor.name == "lm_head.weight");
-        int block = 0;
-        if (is_harmless || known.Find(tensor.name, &block) != nullptr) continue;
-        return absl::DataLossError(
-            absl::StrCat(file->path(), ": tensor ", tensor.name,
-                         " is not part of the model that config.json describes"));
-      }
+  if (names.empty()) names.insert(kWeightsFile);
+  std::vector<std::string> paths;
+  for (const std::string& name : names) {
+    paths.push_back(absl::StrCat(folder, "/", name));
+    if (!Exists(paths.back())) {
+      return absl::NotFoundError(absl::StrCat(
+          paths.back(), " is missing; the policy's weights are read from ", kWeightsFile,
+          ", from shards that ", kIndexFile, " names, or from a checkpoint's model-…-of-…"));
     }
-    return absl::OkStatus();
   }
-
-  std::map<std::string, std::string> shard_of_;  // empty: one file
-  std::map<std::string, std::unique_ptr<SafetensorsFile>> files_;
-};
+  return paths;
+}
 
 absl::Status WriteFile(FileSystem& files, const std::string& path, std::string_view content) {
   SY_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
@@ -230,11 +192,13 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
 
 absl::StatusOr<TensorSource> OpenPolicyTensors(const std::string& folder,
                                                const ModelConfig& config) {
-  SY_ASSIGN_OR_RETURN(WeightFiles opened, WeightFiles::Open(folder));
+  SY_ASSIGN_OR_RETURN(const std::vector<std::string> paths, WeightPaths(folder));
+  SY_ASSIGN_OR_RETURN(TensorPieces opened, TensorPieces::Open(paths));
   const ParameterLayout layout(config, HeadKind::kLanguageModel);
-  SY_RETURN_IF_ERROR(opened.CheckAgainst(layout, config.is_tied));
-  const auto files = std::make_shared<const WeightFiles>(std::move(opened));
-  return [files](const TensorSlot& slot) { return files->Read(slot); };
+  SY_RETURN_IF_ERROR(opened.Check(layout));
+  SY_RETURN_IF_ERROR(opened.CheckNoneUnknown(layout, config.is_tied));
+  const auto pieces = std::make_shared<const TensorPieces>(std::move(opened));
+  return [pieces](const TensorSlot& slot) { return pieces->ReadWhole(slot); };
 }
 
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,

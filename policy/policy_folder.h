@@ -1,6 +1,7 @@
 // A policy folder in Hugging Face layout: config.json, generation_config.json, tokenizer.json,
-// tokenizer_config.json,
-// *.safetensors (+ model.safetensors.index.json).
+// tokenizer_config.json, *.safetensors (+ model.safetensors.index.json). A checkpoint's policy/ is
+// one too; several ranks leave model-00001-of-00004.safetensors … there, without an index and with
+// cut tensors (policy/tensor_pieces.h), which Hugging Face does not read.
 #pragma once
 
 #include <map>

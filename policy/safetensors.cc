@@ -195,6 +195,7 @@ absl::StatusOr<std::unique_ptr<SafetensorsFile>> SafetensorsFile::Open(const std
   if (!header.ok()) return InFile(path, header.status());
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, file.data(), 8);
+  result->header_ = file.substr(0, 8 + header_bytes);
   const std::string_view data = file.substr(8 + header_bytes);
   for (const auto& [name, entry] : header->items()) {
     if (name == kMetadataKey) {
@@ -222,23 +223,28 @@ const SafetensorsTensor* SafetensorsFile::Find(const std::string& name) const {
 }
 
 absl::StatusOr<HostTensor> SafetensorsFile::Read(const SafetensorsTensor& tensor) const {
-  HostTensor result{tensor.shape, std::vector<float>(0)};
-  const char* bytes = tensor.bytes.data();
-  const int64_t n = tensor.num_elements;
-  if (tensor.dtype != "F32" && tensor.dtype != "F16" && tensor.dtype != "BF16") {
+  HostTensor result{tensor.shape, std::vector<float>(tensor.num_elements)};
+  SY_RETURN_IF_ERROR(Read(tensor, /*begin=*/0, result.values));
+  return result;
+}
+
+absl::Status SafetensorsFile::Read(const SafetensorsTensor& tensor, int64_t begin,
+                                   std::span<float> out) const {
+  const auto size = static_cast<int64_t>(out.size());
+  SY_CHECK(begin >= 0 && begin + size <= tensor.num_elements) << tensor.name;
+  if (tensor.dtype == "F32") {
+    if (size > 0) std::memcpy(out.data(), tensor.bytes.data() + 4 * begin, out.size_bytes());
+    return absl::OkStatus();
+  }
+  if (tensor.dtype != "F16" && tensor.dtype != "BF16") {
     return absl::InvalidArgumentError(absl::StrCat(path(), ": tensor ", tensor.name, " is ",
                                                    tensor.dtype,
                                                    "; weights must be F32, F16 or BF16"));
   }
-  result.values.resize(n);
-  if (tensor.dtype == "F32") {
-    if (n > 0) std::memcpy(result.values.data(), bytes, tensor.bytes.size());
-  } else if (tensor.dtype == "BF16") {
-    for (int64_t i = 0; i < n; ++i) result.values[i] = FloatFromBf16(Load<uint16_t>(bytes, i));
-  } else {
-    for (int64_t i = 0; i < n; ++i) result.values[i] = FloatFromF16(Load<uint16_t>(bytes, i));
-  }
-  return result;
+  const char* bytes = tensor.bytes.data() + 2 * begin;
+  const auto widen = tensor.dtype == "BF16" ? FloatFromBf16 : FloatFromF16;
+  for (int64_t i = 0; i < size; ++i) out[i] = widen(Load<uint16_t>(bytes, i));
+  return absl::OkStatus();
 }
 
 absl::Status WriteSafetensors(

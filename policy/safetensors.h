@@ -44,14 +44,18 @@ class SafetensorsFile {
   }  // in the order of their bytes
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const std::string& path() const { return file_->path(); }
+  std::string_view header() const { return header_; }  // the bytes before the first tensor's
   // nullptr if there is none of this name.
   const SafetensorsTensor* Find(const std::string& name) const;
-  // The tensor as f32. Fails: kInvalidArgument if its dtype is not F32, F16 or BF16.
+  // The tensor as f32, or its elements [begin, begin + out.size()). Fail: kInvalidArgument if its
+  // dtype is not F32, F16 or BF16.
   absl::StatusOr<HostTensor> Read(const SafetensorsTensor& tensor) const;
+  absl::Status Read(const SafetensorsTensor& tensor, int64_t begin, std::span<float> out) const;
 
  private:
   SafetensorsFile() = default;
   std::unique_ptr<MappedFile> file_;
+  std::string_view header_;
   std::vector<SafetensorsTensor> tensors_;
   std::map<std::string, size_t> index_;  // name → place in tensors_
   std::map<std::string, std::string> metadata_;

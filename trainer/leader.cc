@@ -8,6 +8,7 @@
 #include "common/dataset.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "policy/policy_folder.h"
 #include "trainer/episode_plan.h"
 #include "trainer/step_statistics.h"
 #include "trainer/update_metrics.h"
@@ -29,13 +30,14 @@ std::string FirstPoolError(std::span<const Trajectory> trajectories) {
 
 }  // namespace
 
-Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update)
+Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update,
+               StateSaver* saver)
     : parts_(parts),
       config_(*parts.config),
       model_(model),
       update_(update),
+      saver_(saver),
       folder_(*parts.files, RunFolder(config_)),
-      checkpoints_(*parts.files, folder_.checkpoints(), config_.trainer().checkpoint().keep_last()),
       rewards_(config_.reward()),
       kl_(config_.trainer().loss()),
       last_message_(absl::Now()) {}
@@ -92,6 +94,7 @@ absl::Status Leader::RestoreState(const CheckpointManifest& manifest) {
   step_ = saved_step_ = manifest.step();
   ledger_total_picousd_ = state.ledger_total_picousd();
   episodes_committed_ = state.episodes_committed();
+  evaluations_ = state.evaluations();
   kl_.Restore(state.kl_coefficient());
   rewards_.Restore(state.cost_windows());
   return is_supervised()
@@ -107,6 +110,7 @@ LearnerState Leader::CaptureState() const {
   state.set_ledger_total_picousd(ledger_total_picousd_);
   state.set_episodes_committed(episodes_committed_);
   state.set_kl_coefficient(kl_.coefficient());
+  *state.mutable_evaluations() = evaluations_;
   rewards_.Save(state.mutable_cost_windows());
   return state;
 }
@@ -129,11 +133,13 @@ absl::StatusOr<RunOutcome> Leader::Run() {
 
 absl::StatusOr<bool> Leader::MakeStep() {
   const absl::Time start = absl::Now();
+  SY_RETURN_IF_ERROR(CheckSave());
   auto collected = is_supervised() ? CollectDemonstrations() : CollectEpisodes();
   if (absl::IsCancelled(collected.status()) && parts_.is_stop_requested()) return false;
   if (!collected.ok()) {
     // The steps before are whole: once the cause is mended, the run goes on with this one.
     if (saved_step_ != step_) SY_RETURN_IF_ERROR(SaveCheckpoint());
+    SY_RETURN_IF_ERROR(FinishSave());
     return collected.status();
   }
   const double collect_s = SecondsSince(start);
@@ -204,6 +210,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   collected.trajectories = std::move(step->trajectories);
   SY_RETURN_IF_ERROR(CheckNotEmpty(collected));
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
+  if (IsEvaluationDue()) RecordEvaluation(collected.metrics);
   collected.metrics.Set("episode/left_out", selected.left_out);
   if (!config_.run().deterministic()) {  // such a run's metrics say nothing of who ran it
     collected.metrics.Set("workers/count", step->num_workers);
@@ -211,6 +218,18 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
     collected.metrics.Set("workers/duplicates", static_cast<double>(step->duplicates));
   }
   return collected;
+}
+
+void Leader::RecordEvaluation(const Metrics& metrics) {
+  constexpr std::string_view kPrefix = "evaluation/";
+  EvaluationResult result;
+  result.set_step(step_);
+  for (const auto& [name, value] : metrics.values()) {
+    if (name.starts_with(kPrefix)) {
+      (*result.mutable_figures())[name.substr(kPrefix.size())] = value;
+    }
+  }
+  *evaluations_.Add() = std::move(result);
 }
 
 bool Leader::ShouldGoOn(const CollectProgress& progress) {
@@ -263,24 +282,49 @@ absl::Status Leader::Publish() {
   return source_->PublishWeights(policy_version(), std::move(policy));
 }
 
+absl::StatusOr<CheckpointTexts> Leader::MakeCheckpointTexts() const {
+  CheckpointTexts result;
+  result.manifest.set_step(step_);
+  result.manifest.set_policy_version(policy_version());
+  result.manifest.set_num_ranks(parts_.communicator->size());
+  result.manifest.set_code_version(parts_.code_version);
+  *result.manifest.mutable_learner() = state_;
+  result.texts["config.resolved.yaml"] = ConfigToYaml(config_);
+  result.texts["policy/config.json"] = ModelConfigToJson(model_, "float32");
+  for (const std::string& name : CompanionFiles()) {
+    const std::string source = absl::StrCat(config_.policy().path(), "/", name);
+    if (!parts_.files->Exists(source)) continue;
+    SY_ASSIGN_OR_RETURN(result.texts[absl::StrCat("policy/", name)], parts_.files->Read(source));
+  }
+  return result;
+}
+
 absl::Status Leader::SaveCheckpoint() {
   const absl::Time start = absl::Now();
-  CheckpointContents contents;
-  contents.step = step_;
-  contents.policy_version = policy_version();
-  contents.num_ranks = parts_.communicator->size();
-  contents.code_version = parts_.code_version;
-  contents.learner = state_;
+  SY_RETURN_IF_ERROR(FinishSave());
+  SY_ASSIGN_OR_RETURN(CheckpointTexts texts, MakeCheckpointTexts());
+  SY_RETURN_IF_ERROR(saver_->Prepare(step_));
   SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kSave, .step = step_, .batch = {}}));
-  SY_ASSIGN_OR_RETURN(contents.models, update_->Save());
-  contents.config = model_;
-  contents.policy_folder = config_.policy().path();
-  contents.config_yaml = ConfigToYaml(config_);
-  SY_RETURN_IF_ERROR(checkpoints_.Save(contents));
+  SY_RETURN_IF_ERROR(saver_->Start(step_, std::move(texts)));
   saved_step_ = step_;
-  LogInfo("step=", step_, " time_s=", SecondsSince(start), " | saved ",
-          checkpoints_.FolderOf(step_));
+  LogInfo("step=", step_, " stall_s=", SecondsSince(start), " | saving");
   return absl::OkStatus();
+}
+
+absl::Status Leader::CheckSave() {
+  if (saver_->IsIdle()) return saver_->Wait();  // over, well or not
+  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kCheckSave, .step = step_, .batch = {}}));
+  absl::Status status = saver_->Check();
+  if (!status.ok()) saver_->GiveUp();  // a part will not come
+  return status;
+}
+
+absl::Status Leader::FinishSave() {
+  while (parts_.communicator->size() > 1 && !saver_->IsIdle()) {
+    SY_RETURN_IF_ERROR(CheckSave());
+    absl::SleepFor(absl::Milliseconds(20));
+  }
+  return saver_->Wait();
 }
 
 absl::Status Leader::Send(const StepMessage& message) {
@@ -294,6 +338,7 @@ absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
   progress_.reset();
   if (source_ != nullptr) source_->RetireWeights();
   if (saved_step_ != step_) SY_RETURN_IF_ERROR(SaveCheckpoint());
+  SY_RETURN_IF_ERROR(FinishSave());
   SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kStop,
                            .step = step_,
                            .is_preempted = is_preempted,

@@ -12,7 +12,6 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "proto/checkpoint.pb.h"
-#include "trainer/checkpoint.h"
 #include "trainer/demonstrations.h"
 #include "trainer/kl_controller.h"
 #include "trainer/learner.h"
@@ -22,14 +21,16 @@
 #include "trainer/question_source.h"
 #include "trainer/reward_composer.h"
 #include "trainer/run_folder.h"
+#include "trainer/state_saver.h"
 #include "trainer/step_message.h"
 
 namespace switchyard {
 
 class Leader {
  public:
-  // `parts` and `update` must outlive the leader.
-  Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update);
+  // `parts`, `update` and `saver` must outlive the leader.
+  Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update,
+         StateSaver* saver);
 
   // Loads the data, takes up the manifest's state (nullptr: a fresh run), opens the trajectory
   // source and publishes the first weights. Fails: as the datasets do; kFailedPrecondition if the
@@ -57,11 +58,19 @@ class Leader {
   // from.
   absl::StatusOr<Collected> CollectEpisodes();
   bool ShouldGoOn(const CollectProgress& progress);
+  // What the best checkpoints will be chosen by.
+  void RecordEvaluation(const Metrics& metrics);
   void CommitTrajectories(std::vector<Trajectory>& trajectories);
   absl::Status CheckNotEmpty(const Collected& collected) const;
   absl::Status RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories);
   absl::Status Publish();
+  // Tells every rank to save, and goes on once they have copies.
   absl::Status SaveCheckpoint();
+  absl::StatusOr<CheckpointTexts> MakeCheckpointTexts() const;
+  // If a rank cannot write, the run ends with that rank's reason.
+  absl::Status CheckSave();
+  // Waits until the last checkpoint is durable.
+  absl::Status FinishSave();
   absl::Status Send(const StepMessage& message);
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
 
@@ -75,8 +84,8 @@ class Leader {
   const RunConfig& config_;
   const ModelConfig model_;
   PolicyUpdate* const update_;
+  StateSaver* const saver_;
   RunFolderFiles folder_;
-  CheckpointStore checkpoints_;
   RewardComposer rewards_;
   KlController kl_;
   std::optional<QuestionSource> questions_;
@@ -87,9 +96,10 @@ class Leader {
   std::optional<Progress> progress_;
 
   int64_t step_ = 0;                  // steps done
-  int64_t saved_step_ = -1;           // of the newest checkpoint that this run has
+  int64_t saved_step_ = -1;           // of the newest checkpoint that this run has, or writes
   int64_t ledger_total_picousd_ = 0;  // of all committed episodes
   int64_t episodes_committed_ = 0;
+  google::protobuf::RepeatedPtrField<EvaluationResult> evaluations_;
   LearnerState state_;       // after step_ steps: what a checkpoint made now holds
   absl::Time last_message_;  // to the other ranks
   absl::Time stop_seen_ = absl::InfiniteFuture();

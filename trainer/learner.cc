@@ -12,12 +12,14 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "policy/policy_folder.h"
-#include "trainer/checkpoint.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
+#include "trainer/comm/agreement.h"
 #include "trainer/device.h"
 #include "trainer/leader.h"
 #include "trainer/policy_update.h"
 #include "trainer/rank_groups.h"
-#include "trainer/run_folder.h"
+#include "trainer/resume.h"
+#include "trainer/state_saver.h"
 #include "trainer/step_message.h"
 
 namespace switchyard {
@@ -72,60 +74,36 @@ UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& mo
   return options;
 }
 
-absl::StatusOr<std::optional<LoadedCheckpoint>> FindCheckpoint(const LearnerParts& parts) {
-  RunFolderFiles folder(*parts.files, RunFolder(*parts.config));
-  if (parts.resume == "none") {
-    SY_RETURN_IF_ERROR(folder.PutAside());
-    return std::nullopt;
-  }
-  CheckpointStore store(*parts.files, folder.checkpoints(),
-                        parts.config->trainer().checkpoint().keep_last());
-  if (parts.resume == "auto") return store.LoadNewest();
-  SY_ASSIGN_OR_RETURN(LoadedCheckpoint loaded, CheckpointStore::Load(*parts.files, parts.resume));
-  SY_RETURN_IF_ERROR(store.PutAsideLaterThan(loaded.manifest.step()));
-  return std::optional<LoadedCheckpoint>(std::move(loaded));
-}
-
-// Rank 0 alone knows whether there is a checkpoint to go on from.
-absl::StatusOr<bool> ShareWhetherToRestore(Communicator& communicator, bool mine) {
-  int64_t value = mine ? 1 : 0;
-  const CommBuffer buffer{.data = &value, .num_elements = 1, .type = CommType::kInt64};
-  SY_RETURN_IF_ERROR(communicator.Broadcast("is_resumed", buffer, /*root=*/0)->Wait());
-  return value != 0;
-}
-
-// Rank 0 reads the policy to start from, and a checkpoint if there is one: their whole copies are
-// freed before the run begins.
-absl::Status LoadModels(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate& update,
-                        std::optional<LoadedCheckpoint>& checkpoint) {
+// Rank 0 reads the policy to start from, a block at a time; of a checkpoint every rank reads its
+// share. nullptr: there is none to go on from.
+absl::StatusOr<std::unique_ptr<CheckpointReader>> LoadModels(const LearnerParts& parts,
+                                                             const ModelConfig& model,
+                                                             PolicyUpdate& update) {
   {
-    SY_ASSIGN_OR_RETURN(const auto initial,
-                        LoadPolicyWeights(parts.config->policy().path(), model));
-    SY_RETURN_IF_ERROR(update.Initialize(initial.get()));
+    TensorSource initial;
+    absl::Status status;
+    if (parts.communicator->rank() == 0) {
+      auto tensors = OpenPolicyTensors(parts.config->policy().path(), model);
+      status = tensors.status();
+      if (tensors.ok()) initial = *std::move(tensors);
+    }
+    SY_RETURN_IF_ERROR(AgreeOnStatus(*parts.communicator, "initial_policy", status));
+    SY_RETURN_IF_ERROR(update.Initialize(initial ? &initial : nullptr));
   }
-  SY_ASSIGN_OR_RETURN(checkpoint, FindCheckpoint(parts));
-  SY_RETURN_IF_ERROR(ShareWhetherToRestore(*parts.communicator, checkpoint.has_value()).status());
-  if (!checkpoint.has_value()) return absl::OkStatus();
-  SY_RETURN_IF_ERROR(update.Restore(&checkpoint->models));
-  checkpoint->models.clear();
-  LogInfo("step=", checkpoint->manifest.step(), " checkpoint=", checkpoint->folder, " | resumed");
-  return absl::OkStatus();
+  SY_ASSIGN_OR_RETURN(auto checkpoint, OpenCheckpoint(*parts.files, *parts.communicator,
+                                                      *parts.config, parts.resume));
+  if (checkpoint == nullptr) return checkpoint;
+  SY_RETURN_IF_ERROR(update.Restore(*checkpoint));
+  if (parts.communicator->rank() == 0) {
+    LogInfo("step=", checkpoint->manifest().step(), " checkpoint=", checkpoint->folder(),
+            " | resumed");
+  }
+  return checkpoint;
 }
 
-absl::StatusOr<RunOutcome> Lead(const LearnerParts& parts, const ModelConfig& model,
-                                PolicyUpdate& update) {
-  std::optional<LoadedCheckpoint> checkpoint;
-  SY_RETURN_IF_ERROR(LoadModels(parts, model, update, checkpoint));
-  Leader leader(parts, model, &update);
-  SY_RETURN_IF_ERROR(leader.Start(checkpoint.has_value() ? &checkpoint->manifest : nullptr));
-  return leader.Run();
-}
-
-absl::StatusOr<RunOutcome> Follow(const LearnerParts& parts, PolicyUpdate& update) {
-  SY_RETURN_IF_ERROR(update.Initialize(nullptr));
-  SY_ASSIGN_OR_RETURN(const bool is_resumed,
-                      ShareWhetherToRestore(*parts.communicator, /*mine=*/false));
-  if (is_resumed) SY_RETURN_IF_ERROR(update.Restore(nullptr));
+// Does what rank 0 says until the run is over.
+absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate& update,
+                                        StateSaver& saver) {
   while (true) {
     std::string bytes;
     SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "step_message", bytes, /*root=*/0));
@@ -141,12 +119,35 @@ absl::StatusOr<RunOutcome> Follow(const LearnerParts& parts, PolicyUpdate& updat
         SY_RETURN_IF_ERROR(update.ExportPolicy().status());
         break;
       case StepMessage::Kind::kSave:
-        SY_RETURN_IF_ERROR(update.Save().status());
+        SY_RETURN_IF_ERROR(saver.Start(message.step, std::nullopt));
+        break;
+      case StepMessage::Kind::kCheckSave:
+        SY_RETURN_IF_ERROR(saver.Check());
         break;
       case StepMessage::Kind::kStop:
         return message.is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;
     }
   }
+}
+
+absl::StatusOr<RunOutcome> LeadOrFollow(const LearnerParts& parts, const ModelConfig& model,
+                                        PolicyUpdate& update) {
+  SY_ASSIGN_OR_RETURN(auto checkpoint, LoadModels(parts, model, update));
+  StateSaver saver(parts, model, &update);
+  absl::StatusOr<RunOutcome> outcome = absl::UnknownError("not run");
+  if (parts.communicator->rank() == 0) {
+    Leader leader(parts, model, &update, &saver);
+    const absl::Status started =
+        leader.Start(checkpoint != nullptr ? &checkpoint->manifest() : nullptr);
+    checkpoint.reset();
+    outcome = started.ok() ? leader.Run() : absl::StatusOr<RunOutcome>(started);
+  } else {
+    checkpoint.reset();
+    outcome = FollowLeader(parts, update, saver);
+  }
+  // What failed since does not cost the checkpoint that was under way.
+  if (!outcome.ok()) saver.WaitForCommit();
+  return outcome;
 }
 
 // Known only once the machine is.
@@ -168,9 +169,7 @@ absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
   SY_ASSIGN_OR_RETURN(const auto groups,
                       RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));
   PolicyUpdate update(MakeUpdateOptions(parts, model, *groups));
-  SY_ASSIGN_OR_RETURN(const RunOutcome outcome, parts.communicator->rank() == 0
-                                                    ? Lead(parts, model, update)
-                                                    : Follow(parts, update));
+  SY_ASSIGN_OR_RETURN(const RunOutcome outcome, LeadOrFollow(parts, model, update));
   // Nobody leaves before everything is durable: the first exit ends the job.
   SY_RETURN_IF_ERROR(parts.communicator->Barrier("end_of_run")->Wait());
   return outcome;

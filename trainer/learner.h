@@ -40,8 +40,8 @@ struct LearnerParts {
   // "auto": the newest checkpoint of the run's folder, if any; "none"; or a checkpoint's folder
   std::string resume = "auto";
   std::function<bool()> is_stop_requested;
+  FileSystem* files = nullptr;  // the run's folder is on a file system that all ranks share
   // Rank 0 only:
-  FileSystem* files = nullptr;
   // Begins to serve episodes for a policy of this vocabulary; not called for algorithm: supervised.
   std::function<absl::StatusOr<std::unique_ptr<TrajectorySource>>(int64_t vocabulary_size)>
       open_source;

@@ -1,7 +1,6 @@
 #include "trainer/policy_update.h"
 
 #include <algorithm>
-#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -15,19 +14,13 @@ namespace switchyard {
 namespace {
 
 // The policy's body under a value head of zeros.
-PolicyWeights CriticFrom(const PolicyWeights& policy, const ModelConfig& config) {
-  const ParameterLayout layout(config, HeadKind::kValue);
-  std::map<std::string, HostTensor> tensors;
-  for (const BlockLayout& block : layout.blocks()) {
-    for (const TensorSlot& slot : block.tensors) {
-      const HostTensor* from_policy = policy.Find(slot.name);
-      tensors[slot.name] =
-          from_policy != nullptr
-              ? *from_policy
-              : HostTensor{slot.shape, std::vector<float>(slot.num_elements, 0.0f)};
-    }
-  }
-  return PolicyWeights(std::move(tensors));
+TensorSource CriticFrom(const TensorSource& policy, const ModelConfig& config) {
+  return [policy, layout = ParameterLayout(config, HeadKind::kLanguageModel)](
+             const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
+    int block = 0;
+    if (layout.Find(slot.name, &block) != nullptr) return policy(slot);
+    return HostTensor{slot.shape, std::vector<float>(slot.num_elements, 0.0f)};
+  };
 }
 
 // values[places[i]] for each i; empty stays empty.
@@ -79,13 +72,13 @@ PolicyUpdate::PolicyUpdate(UpdateOptions options)
   }
 }
 
-absl::Status PolicyUpdate::Initialize(const PolicyWeights* initial) {
+absl::Status PolicyUpdate::Initialize(const TensorSource* initial) {
   SY_RETURN_IF_ERROR(policy_weights_->Load(initial));
   if (reference_weights_ != nullptr) SY_RETURN_IF_ERROR(reference_weights_->Load(initial));
   if (value_head_ != nullptr) return value_head_->Initialize();
   if (critic_ == nullptr) return absl::OkStatus();
   if (initial == nullptr) return critic_weights_->Load(nullptr);
-  const PolicyWeights critic = CriticFrom(*initial, options_.model);
+  const TensorSource critic = CriticFrom(*initial, options_.model);
   return critic_weights_->Load(&critic);
 }
 
@@ -102,15 +95,15 @@ WeightOptions PolicyUpdate::MakeWeightOptions(const std::string& name, bool is_t
           .sharding = options_.config.sharding()};
 }
 
-absl::StatusOr<PolicyUpdate::Share> PolicyUpdate::PackMine(const Batch& batch, int64_t first,
-                                                           int64_t end) const {
+absl::StatusOr<PolicyUpdate::PackedShare> PolicyUpdate::PackMine(const Batch& batch, int64_t first,
+                                                                 int64_t end) const {
   std::vector<int64_t> lengths;
   for (int64_t b = first; b < end; ++b) lengths.push_back(batch.length(b));
   const PackingWork work = WorkOf(options_.model);
   SY_ASSIGN_OR_RETURN(PackingPlan plan,
                       PackTrajectories(lengths, options_.groups->world().size(),
                                        options_.config.max_micro_batch_tokens(), work));
-  Share share;
+  PackedShare share;
   share.imbalance = WorkImbalance(plan, lengths, work);
   share.mine = std::move(plan[options_.groups->world().rank()]);
   for (std::vector<int>& places : share.mine) {
@@ -122,7 +115,7 @@ absl::StatusOr<PolicyUpdate::Share> PolicyUpdate::PackMine(const Batch& batch, i
 absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch,
                                                               double kl_coefficient) {
   const TrainerConfig& config = options_.config;
-  SY_ASSIGN_OR_RETURN(const Share share, PackMine(batch, 0, batch.num_trajectories()));
+  SY_ASSIGN_OR_RETURN(const PackedShare share, PackMine(batch, 0, batch.num_trajectories()));
   const MicroBatches& mine = share.mine;
   const auto score = [&](Transformer& model, const char* name) {
     return ScoreLogprobs(model, batch, mine, options_.temperature, options_.device,
@@ -177,7 +170,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
     const bool by_tokens = config.loss().normalization() == LossConfig::NORMALIZATION_TOKENS;
     mini.normalizer = static_cast<double>(
         by_tokens ? batch.scored_offsets[end] - batch.scored_offsets[first] : end - first);
-    SY_ASSIGN_OR_RETURN(Share share, PackMine(batch, first, end));
+    SY_ASSIGN_OR_RETURN(PackedShare share, PackMine(batch, first, end));
     mini.mine = std::move(share.mine);
     metrics.work_imbalance += share.imbalance / static_cast<double>(mini_batches);
     metrics.micro_batches_per_rank += static_cast<double>(mini.mine.size());
@@ -358,28 +351,28 @@ double PolicyUpdate::GatherWaitSeconds() const {
   return absl::ToDoubleSeconds(wait);
 }
 
-absl::StatusOr<UpdateState> PolicyUpdate::Save() const {
-  UpdateState state;
-  for (const auto& [name, weights] : Learning()) {
-    SY_ASSIGN_OR_RETURN(state[name], weights->Save());
-  }
-  return state;
+StateShare PolicyUpdate::Share(HostCopy& copy) const {
+  copy.Restart();
+  StateShare share;
+  for (const auto& [name, weights] : Learning()) share[name] = weights->Share(copy);
+  return share;
 }
 
-absl::Status PolicyUpdate::Restore(const UpdateState* state) {
+std::vector<std::string> PolicyUpdate::LearningModels() const {
+  std::vector<std::string> names;
+  for (const auto& [name, weights] : Learning()) names.push_back(name);
+  return names;
+}
+
+absl::Status PolicyUpdate::Restore(const CheckpointReader& checkpoint) {
   for (const auto& [name, weights] : Learning()) {
-    if (state == nullptr) {
-      SY_RETURN_IF_ERROR(weights->Restore(nullptr));
-      continue;
-    }
-    const auto model = state->find(name);
-    if (model == state->end()) {
+    if (!checkpoint.Has(name)) {
       return absl::FailedPreconditionError(
           absl::StrCat("the checkpoint has no ", name,
                        ": it was written with another trainer.algorithm or "
                        "trainer.critic.shares_trunk; set them as in its config.resolved.yaml"));
     }
-    SY_RETURN_IF_ERROR(weights->Restore(&model->second));
+    SY_RETURN_IF_ERROR(weights->Restore(checkpoint, name));
   }
   return absl::OkStatus();
 }

@@ -17,12 +17,15 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "policy/model_config.h"
+#include "policy/tensor_source.h"
 #include "policy/transformer.h"
 #include "proto/config.pb.h"
 #include "trainer/batch.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
+#include "trainer/checkpoint/state_share.h"
 #include "trainer/credit.h"
+#include "trainer/host_copy.h"
 #include "trainer/losses/policy_objective.h"
-#include "trainer/model_state.h"
 #include "trainer/packing.h"
 #include "trainer/rank_groups.h"
 #include "trainer/sharded_weights.h"
@@ -62,12 +65,15 @@ class PolicyUpdate {
   // result, the others give and get nullptr or nothing. They fail as the collectives do.
   //
   // `initial` is the policy to start from, and the reference policy when the KL coefficient or
-  // target is above 0. A critic starts as the policy with a value head of zeros. Fails also:
-  // kFailedPrecondition naming a missing tensor.
-  absl::Status Initialize(const PolicyWeights* initial);
-  // A checkpoint's state, after Initialize, which gave the reference policy. Fails as Initialize.
-  absl::Status Restore(const UpdateState* state);
-  absl::StatusOr<UpdateState> Save() const;
+  // target is above 0. A critic starts as the policy with a value head of zeros. Fails also as the
+  // source does.
+  absl::Status Initialize(const TensorSource* initial);
+  // A checkpoint's state, after Initialize, which gave the reference policy. Collective; fails also
+  // as the reader does, and kFailedPrecondition if it lacks a model.
+  absl::Status Restore(const CheckpointReader& checkpoint);
+  // This rank's share of what a checkpoint keeps. Not collective. Valid as `copy` says.
+  StateShare Share(HostCopy& copy) const;
+  std::vector<std::string> LearningModels() const;  // the names in it
   absl::StatusOr<std::shared_ptr<const PolicyWeights>> ExportPolicy() const {
     return policy_weights_->weights().Export();
   }
@@ -101,11 +107,11 @@ class PolicyUpdate {
   // The models that learn, by their names in a checkpoint.
   std::vector<std::pair<std::string, TrainableWeights*>> Learning() const;
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
-  struct Share {
+  struct PackedShare {
     MicroBatches mine;
     double imbalance = 0.0;
   };
-  absl::StatusOr<Share> PackMine(const Batch& batch, int64_t first, int64_t end) const;
+  absl::StatusOr<PackedShare> PackMine(const Batch& batch, int64_t first, int64_t end) const;
   double GatherWaitSeconds() const;  // so far, of this rank
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
   absl::StatusOr<double> UpdatePolicy(const Batch& batch, const BatchScores& scores,

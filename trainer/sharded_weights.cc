@@ -81,7 +81,8 @@ at::TensorOptions ShardedWeights::MasterOptions() const {
 // With a version counter of its own: a refill between forward and backward brings the same values,
 // which autograd could not know.
 at::Tensor ShardedWeights::OwnPart(int block) const {
-  return whole_[block].variable_data().narrow(/*dim=*/0, shards_[block].begin, shards_[block].count);
+  return whole_[block].variable_data().narrow(/*dim=*/0, shards_[block].begin,
+                                              shards_[block].count);
 }
 
 void ShardedWeights::MakeBlock(int block) {
@@ -97,11 +98,10 @@ void ShardedWeights::MakeBlock(int block) {
   masters_.push_back(is_shared ? OwnPart(block) : at::zeros({shards_[block].count}, master));
 }
 
-absl::Status ShardedWeights::Load(const PolicyWeights* weights) {
+absl::Status ShardedWeights::Load(const TensorSource* weights) {
   SY_RETURN_IF_ERROR(ScatterWeights(absl::StrCat("weights/", options_.name), weights, layout_,
                                     *groups_, masters_));
-  for (int b = 0; b < num_blocks(); ++b) MasterChanged(b);
-  return FinishChanges();
+  return MastersChanged();
 }
 
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> ShardedWeights::Export() const {
@@ -167,6 +167,11 @@ void ShardedWeights::MasterChanged(int block) {
   if (is_gathered_on_demand()) return;  // the next gather reads the masters
   if (!masters_[block].is_alias_of(whole_[block])) OwnPart(block).copy_(masters_[block]);
   if (auto gather = GatherFromRanks("update", block)) changes_.push_back(std::move(gather));
+}
+
+absl::Status ShardedWeights::MastersChanged() {
+  for (int b = 0; b < num_blocks(); ++b) MasterChanged(b);
+  return FinishChanges();
 }
 
 absl::Status ShardedWeights::FinishChanges() {

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "policy/parameter_layout.h"
 #include "policy/policy_weights.h"
+#include "policy/tensor_source.h"
 #include "policy/weight_provider.h"
 #include "proto/config.pb.h"
 #include "trainer/buffer_pool.h"
@@ -33,7 +34,7 @@ struct WeightOptions {
   std::string name;  // "policy", "critic", "reference": in the names of collectives and in errors
   at::Device device = at::kCPU;
   at::ScalarType compute_type = at::kFloat;  // kFloat or kBFloat16
-  bool is_trainable = true;  // false: no gradients are held, and shares are in the compute type
+  bool is_trainable = true;      // false: no gradients are held, and shares are in the compute type
   ShardingConfig sharding = {};  // as the groups were made with
 };
 
@@ -49,9 +50,9 @@ class ShardedWeights final : public WeightProvider {
   // `groups` must outlive this object. Parameters are zero until Load.
   ShardedWeights(const ParameterLayout& layout, WeightOptions options, const RankGroups* groups);
 
-  // From rank 0's named tensors (nullptr on the others), and back (nullptr but on rank 0).
+  // From rank 0's tensors (nullptr on the others), and back (nullptr but on rank 0).
   // Collective. Fails as ScatterWeights and GatherWeights do.
-  absl::Status Load(const PolicyWeights* weights);
+  absl::Status Load(const TensorSource* weights);
   absl::StatusOr<std::shared_ptr<const PolicyWeights>> Export() const;
 
   // A gather that failed is reported by the next Finish or FinishChanges.
@@ -67,6 +68,8 @@ class ShardedWeights final : public WeightProvider {
   void MasterChanged(int block);
   // Whole copies are as the masters again. Fails as the collectives do.
   absl::Status FinishChanges();
+  // Both, of every block.
+  absl::Status MastersChanged();
   // Frees memory that only passes need: after the last one of a step.
   void FreeSpares() { pool_.Clear(); }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status_macros.h"
+#include "trainer/comm/agreement.h"
 
 namespace switchyard {
 namespace {
@@ -18,11 +19,12 @@ std::string BlockName(const std::string& name, const BlockLayout& block) {
   return absl::StrCat(name, "/", block.name);
 }
 
-void CopyTensors(const PolicyWeights& weights, const BlockLayout& block, float* flat) {
+absl::Status CopyTensors(const TensorSource& weights, const BlockLayout& block, float* flat) {
   for (const TensorSlot& slot : block.tensors) {
-    const std::vector<float>& values = weights.Find(slot.name)->values;
-    std::copy(values.begin(), values.end(), flat + slot.offset);
+    SY_ASSIGN_OR_RETURN(const HostTensor tensor, weights(slot));
+    std::copy(tensor.values.begin(), tensor.values.end(), flat + slot.offset);
   }
+  return absl::OkStatus();
 }
 
 // A whole block in f32 on the host from the shares of the shard group.
@@ -80,17 +82,18 @@ CommBuffer BufferOf(const at::Tensor& tensor) {
   }
 }
 
-absl::Status ScatterWeights(const std::string& name, const PolicyWeights* weights,
+absl::Status ScatterWeights(const std::string& name, const TensorSource* weights,
                             const ParameterLayout& layout, const RankGroups& groups,
                             const std::vector<at::Tensor>& shares) {
   SY_CHECK((weights != nullptr) == (groups.world().rank() == 0)) << name << ": rank 0 scatters";
-  if (weights != nullptr) SY_RETURN_IF_ERROR(weights->CheckAgainst(layout));
   const std::vector<BlockShard> shards = CutBlocks(layout, groups);
   for (size_t b = 0; b < shards.size(); ++b) {
     const at::Tensor whole = at::zeros({shards[b].padded}, at::kFloat);
+    absl::Status status;
     if (weights != nullptr) {
-      CopyTensors(*weights, layout.blocks()[b], whole.mutable_data_ptr<float>());
+      status = CopyTensors(*weights, layout.blocks()[b], whole.mutable_data_ptr<float>());
     }
+    SY_RETURN_IF_ERROR(AgreeOnStatus(groups.world(), BlockName(name, layout.blocks()[b]), status));
     SY_RETURN_IF_ERROR(
         groups.world()
             .Broadcast(BlockName(name, layout.blocks()[b]), BufferOf(whole), /*root=*/0)

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "policy/parameter_layout.h"
 #include "policy/policy_weights.h"
+#include "policy/tensor_source.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/rank_groups.h"
 
@@ -34,12 +35,11 @@ std::vector<BlockShard> CutBlocks(const ParameterLayout& layout, const RankGroup
 // cannot be summed.
 CommBuffer BufferOf(const at::Tensor& tensor);
 
-// Rank 0's named tensors to every rank's shares, block by block. Collective.
+// Rank 0's tensors to every rank's shares, a block in memory at a time. Collective.
 //   weights  on rank 0 every tensor of the layout; elsewhere nullptr
 //   shares   one per block, [count], any floating type and device
-// Fails: kFailedPrecondition on rank 0, naming a tensor that is missing or misshapen; as the
-// collectives do. `name` names them.
-absl::Status ScatterWeights(const std::string& name, const PolicyWeights* weights,
+// Fails on every rank as the source does on rank 0; as the collectives do. `name` names them.
+absl::Status ScatterWeights(const std::string& name, const TensorSource* weights,
                             const ParameterLayout& layout, const RankGroups& groups,
                             const std::vector<at::Tensor>& shares);
 

@@ -1,5 +1,5 @@
-// What rank 0 tells the other ranks, one message at a time: learn from this batch, give your
-// share of the weights, wait on, or stop. Pure; any thread.
+// What rank 0 tells the other ranks, one message at a time: learn from this batch, give your share
+// of the weights, write it, wait on, or stop. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,11 +13,12 @@ namespace switchyard {
 
 struct StepMessage {
   enum class Kind : uint8_t {
-    kWait = 1,    // rank 0 is alive and still collecting: keep waiting
-    kUpdate = 2,  // learn from `batch`
-    kStop = 3,    // the run is over
-    kExport = 4,  // give rank 0 your share of the policy
-    kSave = 5,    // give rank 0 your share of everything that a checkpoint keeps
+    kWait = 1,       // rank 0 is alive and still collecting: keep waiting
+    kUpdate = 2,     // learn from `batch`
+    kStop = 3,       // the run is over
+    kExport = 4,     // give rank 0 your share of the policy
+    kSave = 5,       // begin to write your share of a checkpoint
+    kCheckSave = 6,  // say how writing goes
   };
   Kind kind = Kind::kWait;
   int64_t step = 0;

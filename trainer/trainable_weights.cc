@@ -1,5 +1,6 @@
 #include "trainer/trainable_weights.h"
 
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -20,44 +21,54 @@ TrainableWeights::TrainableWeights(const ParameterLayout& layout, WeightOptions 
   }
 }
 
-absl::Status TrainableWeights::Load(const PolicyWeights* weights) {
+absl::Status TrainableWeights::Load(const TensorSource* weights) {
   for (const at::Tensor& moments : first_moments_) moments.zero_();
   for (const at::Tensor& moments : second_moments_) moments.zero_();
   optimizer_steps_ = 0;
   return weights_.Load(weights);
 }
 
-absl::Status TrainableWeights::Restore(const ModelState* state) {
-  const auto scatter = [&](const char* what, const PolicyWeights* values,
-                           const std::vector<at::Tensor>& moments) {
-    return ScatterWeights(absl::StrCat(what, "/", weights_.options().name), values,
-                          weights_.layout(), weights_.groups(), moments);
-  };
-  const bool is_root = state != nullptr;
-  SY_RETURN_IF_ERROR(weights_.Load(is_root ? state->weights.get() : nullptr));
-  SY_RETURN_IF_ERROR(
-      scatter("first_moments", is_root ? state->first_moments.get() : nullptr, first_moments_));
-  SY_RETURN_IF_ERROR(
-      scatter("second_moments", is_root ? state->second_moments.get() : nullptr, second_moments_));
-  if (is_root) optimizer_steps_ = state->optimizer_steps;
-  const CommBuffer clock{.data = &optimizer_steps_, .num_elements = 1, .type = CommType::kInt64};
-  return weights_.groups()
-      .world()
-      .Broadcast(absl::StrCat("optimizer_steps/", weights_.options().name), clock, /*root=*/0)
-      ->Wait();
+absl::Status TrainableWeights::Restore(const CheckpointReader& checkpoint,
+                                       const std::string& name) {
+  optimizer_steps_ = checkpoint.OptimizerSteps(name);
+  for (int b = 0; b < weights_.num_blocks(); ++b) {
+    const BlockShard& shard = weights_.shards()[b];
+    const auto read = [&](StateKind kind, const at::Tensor& share) -> absl::Status {
+      const int64_t count = std::min(shard.count, shard.size - shard.begin);  // no padding
+      if (count <= 0) return absl::OkStatus();
+      const at::Tensor part = share.narrow(/*dim=*/0, 0, count);
+      const at::Tensor on_host = part.is_cpu() ? part : at::empty({count}, at::kFloat);
+      SY_RETURN_IF_ERROR(
+          checkpoint.Read(name, kind, b, shard.begin,
+                          {on_host.mutable_data_ptr<float>(), static_cast<size_t>(count)}));
+      if (!part.is_cpu()) part.copy_(on_host);
+      return absl::OkStatus();
+    };
+    SY_RETURN_IF_ERROR(read(StateKind::kWeights, weights_.masters(b)));
+    SY_RETURN_IF_ERROR(read(StateKind::kFirstMoments, first_moments_[b]));
+    SY_RETURN_IF_ERROR(read(StateKind::kSecondMoments, second_moments_[b]));
+  }
+  return weights_.MastersChanged();
 }
 
-absl::StatusOr<ModelState> TrainableWeights::Save() const {
-  const auto gather = [&](const char* what, const std::vector<at::Tensor>& moments) {
-    return GatherWeights(absl::StrCat(what, "/", weights_.options().name), weights_.layout(),
-                         weights_.groups(), moments);
-  };
-  ModelState state;
-  SY_ASSIGN_OR_RETURN(state.weights, weights_.Export());
-  SY_ASSIGN_OR_RETURN(state.first_moments, gather("first_moments", first_moments_));
-  SY_ASSIGN_OR_RETURN(state.second_moments, gather("second_moments", second_moments_));
-  state.optimizer_steps = optimizer_steps_;
-  return state;
+ModelShare TrainableWeights::Share(HostCopy& copy) const {
+  ModelShare share;
+  share.optimizer_steps = optimizer_steps_;
+  const Communicator& replica = weights_.groups().replica();
+  for (int b = 0; b < weights_.num_blocks(); ++b) {
+    const BlockShard& shard = weights_.shards()[b];
+    const int64_t count = shard.count / replica.size();
+    const int64_t begin = shard.begin + replica.rank() * count;
+    const int64_t end = std::min(begin + count, shard.size);  // no padding
+    const auto part = [&](const at::Tensor& values) -> BlockPart {
+      if (begin >= end) return {};
+      return {begin, copy.Take(values.narrow(/*dim=*/0, begin - shard.begin, end - begin))};
+    };
+    share.weights.push_back(part(weights_.masters(b)));
+    share.first_moments.push_back(part(first_moments_[b]));
+    share.second_moments.push_back(part(second_moments_[b]));
+  }
+  return share;
 }
 
 absl::StatusOr<double> TrainableWeights::GradientNorm() {

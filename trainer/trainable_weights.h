@@ -8,10 +8,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/policy_weights.h"
+#include "policy/tensor_source.h"
 #include "proto/config.pb.h"
 #include "trainer/adamw.h"
-#include "trainer/model_state.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
+#include "trainer/checkpoint/state_share.h"
+#include "trainer/host_copy.h"
 #include "trainer/sharded_weights.h"
 
 namespace switchyard {
@@ -21,12 +23,15 @@ class TrainableWeights {
   // `groups` must outlive this object. Weights are zero until Load or Restore.
   TrainableWeights(const ParameterLayout& layout, WeightOptions options, const RankGroups* groups);
 
-  // Collective. Rank 0 gives weights or a state, the others nullptr. Load starts the optimizer
-  // anew. Fail: kFailedPrecondition naming a tensor that is missing; as the collectives do.
-  absl::Status Load(const PolicyWeights* weights);
-  absl::Status Restore(const ModelState* state);
-  // Collective; rank 0's is the state, the others' is empty.
-  absl::StatusOr<ModelState> Save() const;
+  // Collective. Rank 0 gives weights, the others nullptr; the optimizer starts anew. Fails as the
+  // source does on rank 0; as the collectives do.
+  absl::Status Load(const TensorSource* weights);
+  // Each rank reads its own share of the model `name`, and all end with the same. Collective;
+  // fails: as the reader does, alone; as the collectives do.
+  absl::Status Restore(const CheckpointReader& checkpoint, const std::string& name);
+  // What this rank puts into a checkpoint: as much of every block as any other rank. Replicas of a
+  // share divide it among themselves. Valid as `copy` says.
+  ModelShare Share(HostCopy& copy) const;
 
   ShardedWeights& weights() { return weights_; }
   const ShardedWeights& weights() const { return weights_; }

@@ -18,11 +18,9 @@ ValueHead::ValueHead(const ModelConfig& config, WeightOptions options, const Ran
 absl::Status ValueHead::Initialize() {
   const ShardedWeights& weights = weights_.weights();
   if (weights.groups().world().rank() != 0) return weights_.Load(nullptr);
-  std::map<std::string, HostTensor> tensors;
-  for (const TensorSlot& slot : weights.layout().blocks()[0].tensors) {
-    tensors[slot.name] = {slot.shape, std::vector<float>(slot.num_elements, 0.0f)};
-  }
-  const PolicyWeights zeros(std::move(tensors));
+  const TensorSource zeros = [](const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
+    return HostTensor{slot.shape, std::vector<float>(slot.num_elements, 0.0f)};
+  };
   return weights_.Load(&zeros);
 }
 

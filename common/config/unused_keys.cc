@@ -54,8 +54,14 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   if (config.policy().device() == PolicyConfig::DEVICE_CPU) {
     unused["trainer.sharding.offload"] = "policy.device is cpu, whose memory is the host's";
   }
-  if (trainer.evaluate_every() == 0)
+  if (trainer.evaluate_every() == 0) {
     unused["trainer.evaluate_questions"] = "trainer.evaluate_every is 0";
+    unused["trainer.checkpoint.keep_best"] =
+        "trainer.evaluate_every is 0: none is known to be best";
+  }
+  if (trainer.evaluate_every() == 0 || trainer.checkpoint().keep_best() == 0) {
+    unused["trainer.checkpoint.best_metric"] = "trainer.checkpoint.keep_best is 0";
+  }
 }
 
 }  // namespace

@@ -18,7 +18,7 @@
 #include "policy/gguf_policy.h"
 #include "policy/policy_folder.h"
 #include "policy/random_policy.h"
-#include "trainer/checkpoint.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
 
 namespace switchyard {
 namespace {
@@ -75,13 +75,16 @@ absl::StatusOr<Policy> FromFolder(const std::string& folder) {
 }
 
 absl::StatusOr<Policy> FromCheckpoint(const std::string& folder) {
-  SY_ASSIGN_OR_RETURN(const LoadedCheckpoint checkpoint,
-                      CheckpointStore::Load(FileSystem::Posix(), folder));
-  const auto model = checkpoint.models.find("policy");
-  if (model == checkpoint.models.end()) {
+  SY_ASSIGN_OR_RETURN(std::shared_ptr<const CheckpointReader> checkpoint,
+                      CheckpointReader::OpenWhole(FileSystem::Posix(), folder));
+  if (!checkpoint->Has("policy")) {
     return absl::DataLossError(absl::StrCat(folder, ": this checkpoint holds no policy"));
   }
-  return Policy{checkpoint.config, TensorsOf(model->second.weights), folder + "/policy", {}};
+  const TensorSource weights = checkpoint->Weights("policy");
+  return Policy{checkpoint->config(),
+                [checkpoint, weights](const TensorSlot& slot) { return weights(slot); },
+                folder + "/policy",
+                {}};
 }
 
 absl::StatusOr<Policy> FromNothing(const ConvertFlags& flags) {

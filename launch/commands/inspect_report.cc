@@ -16,8 +16,8 @@
 #include "policy/gguf_types.h"
 #include "policy/policy_folder.h"
 #include "policy/safetensors.h"
-#include "trainer/checkpoint.h"
-#include "trainer/checkpoint_manifest.h"
+#include "trainer/checkpoint/checkpoint_manifest.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
 
 namespace switchyard {
 namespace {
@@ -143,7 +143,7 @@ absl::StatusOr<Json> InspectCheckpoint(const std::string& folder) {
   Json rows = Json::array();
   uint64_t bytes = 0;
   for (const CheckpointFile& file : manifest.files()) {
-    const absl::Status status = CheckpointStore::CheckFile(folder, file);
+    const absl::Status status = CheckpointReader::VerifyFile(folder, file);
     rows.push_back({{"name", file.name()},
                     {"bytes", file.num_bytes()},
                     {"tensors", file.tensors_size()},

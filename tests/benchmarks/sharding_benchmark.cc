@@ -77,8 +77,8 @@ class Trainer {
     options.groups = groups_.get();
     update_ = std::make_unique<PolicyUpdate>(options);
     const auto weights = TinyModelWeights(options.model, 1);
-    if (!update_->Initialize(communicator->rank() == 0 ? weights.get() : nullptr).ok())
-      std::abort();
+    const TensorSource initial = TensorsOf(weights);
+    if (!update_->Initialize(communicator->rank() == 0 ? &initial : nullptr).ok()) std::abort();
   }
   double StepSeconds() {
     if (!groups_->world().Barrier("step")->Wait().ok()) std::abort();

@@ -1,5 +1,6 @@
 """Whole runs: the emulated pool, trainer ranks, rollout workers."""
 import json
+import re
 import signal
 import unittest
 
@@ -14,9 +15,20 @@ def without_times(rows):
 
 
 def weights(run):
-    """The newest checkpoint's tensor files, byte by byte."""
+    """The newest checkpoint's tensors, byte by byte, put together from the pieces that its ranks wrote."""
     newest = run.checkpoints()[-1]
-    return {str(path.relative_to(newest)): path.read_bytes() for path in sorted(newest.rglob("*.safetensors"))}
+    pieces = {}
+    for path in sorted(newest.rglob("*.safetensors")):
+        content = path.read_bytes()
+        start = 8 + int.from_bytes(content[:8], "little")
+        for name, tensor in json.loads(content[8:start]).items():
+            if name == "__metadata__":
+                continue
+            whole, begin = re.fullmatch(r"(.*?)(?:\[(\d+):\d+\])?", name).groups()
+            first, last = tensor["data_offsets"]
+            key = str(path.parent.relative_to(newest)), whole
+            pieces.setdefault(key, []).append((int(begin or 0), content[start + first : start + last]))
+    return {key: b"".join(data for _, data in sorted(found)) for key, found in pieces.items()}
 
 
 def trajectories(run):

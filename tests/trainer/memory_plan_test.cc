@@ -69,7 +69,8 @@ Counted CountSteps(const PlanInput& input) {
   const auto update = std::make_unique<PolicyUpdate>(options);
   {
     const auto weights = TinyModelWeights(input.model, 1);
-    EXPECT_TRUE(update->Initialize(world->rank() == 0 ? weights.get() : nullptr).ok());
+    const TensorSource initial = TensorsOf(weights);
+    EXPECT_TRUE(update->Initialize(world->rank() == 0 ? &initial : nullptr).ok());
   }
   const int per_rank = 2 * input.config.max_micro_batch_tokens() / kTokens;
   const Batch batch = MakeBatch(per_rank * world->size(), input.model.vocabulary_size);

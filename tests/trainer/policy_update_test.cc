@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/common/temp_folder.h"
+#include "tests/trainer/checkpoint/saved_update.h"
 #include "tests/trainer/recorded_trajectories.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/comm/local_communicator.h"
@@ -38,7 +40,8 @@ class PolicyUpdateTest : public ::testing::Test {
     options.model = model_;
     options.groups = groups_.get();
     auto update = std::make_unique<PolicyUpdate>(options);
-    EXPECT_TRUE(update->Initialize(TinyModelWeights(model_, 1).get()).ok());
+    const TensorSource initial = TensorsOf(TinyModelWeights(model_, 1));
+    EXPECT_TRUE(update->Initialize(&initial).ok());
     return update;
   }
   Batch MakeBatch(uint64_t seed) const { return RecordBatch(24, seed, model_.vocabulary_size); }
@@ -51,6 +54,7 @@ class PolicyUpdateTest : public ::testing::Test {
     return losses;
   }
 
+  TempFolder temp_;
   const ModelConfig model_ = TinyModelConfig();
   const std::unique_ptr<Communicator> communicator_ = NewLocalCommunicator();
   const std::unique_ptr<RankGroups> groups_ = RankGroups::Make(communicator_.get(), {}).value();
@@ -124,8 +128,7 @@ TEST_F(PolicyUpdateTest, SavedAndRestoredGoesOnWithTheSameBits) {
   const auto uninterrupted = Make(config), first_half = Make(config), second_half = Make(config);
   Losses(*uninterrupted, 0, 2);
   Losses(*first_half, 0, 2);
-  const UpdateState state = first_half->Save().value();
-  ASSERT_TRUE(second_half->Restore(&state).ok());
+  ASSERT_TRUE(second_half->Restore(*SaveAndOpen(*first_half, model_, temp_.path())).ok());
   EXPECT_EQ(Losses(*second_half, 2, 3), Losses(*uninterrupted, 2, 3));
   ExpectSameBits(*uninterrupted->ExportPolicy().value(), *second_half->ExportPolicy().value());
 }
@@ -208,13 +211,12 @@ TEST_F(PolicyUpdateTest, AValueHeadIsSavedAndRestoredWithTheSameBits) {
   const auto uninterrupted = Make(config), first_half = Make(config), second_half = Make(config);
   Losses(*uninterrupted, 0, 2);
   Losses(*first_half, 0, 2);
-  const UpdateState state = first_half->Save().value();
-  EXPECT_EQ(state.at("policy").weights->Find("value_head.weight"), nullptr);
-  ASSERT_TRUE(second_half->Restore(&state).ok());
+  const auto checkpoint = SaveAndOpen(*first_half, model_, temp_.path());
+  ASSERT_TRUE(second_half->Restore(*checkpoint).ok());
   EXPECT_EQ(Losses(*second_half, 2, 3), Losses(*uninterrupted, 2, 3));
   ExpectSameBits(*uninterrupted->ExportPolicy().value(), *second_half->ExportPolicy().value());
 
-  const absl::Status other = Make(Config(TrainerConfig::ALGORITHM_PPO))->Restore(&state);
+  const absl::Status other = Make(Config(TrainerConfig::ALGORITHM_PPO))->Restore(*checkpoint);
   EXPECT_TRUE(absl::IsFailedPrecondition(other));
   EXPECT_THAT(std::string(other.message()), ::testing::HasSubstr("no critic"));
 }
@@ -226,7 +228,7 @@ TEST_F(PolicyUpdateTest, EachMiniBatchIsAnOptimizerStep) {
   const auto update = Make(config);
   const Batch batch = MakeBatch(1);
   const UpdateMetrics metrics = update->Run(batch, 0, 0.0).value();
-  EXPECT_EQ(update->Save().value().at("policy").optimizer_steps, 3);
+  EXPECT_EQ(SaveAndOpen(*update, model_, temp_.path())->OptimizerSteps("policy"), 3);
   EXPECT_EQ(metrics.policy.tokens, static_cast<double>(batch.num_scored()));
 }
 

@@ -78,7 +78,8 @@ TEST_F(ShardedWeightsTest, NamedTensorsGoInAndComeOutTheSame) {
   const auto original = TinyModelWeights(config_, 3);
   for (const auto stage : {ShardingConfig::STAGE_REPLICATED, ShardingConfig::STAGE_FULL}) {
     const auto weights = Make(1, stage);
-    ASSERT_TRUE(weights->Load(original.get()).ok());
+    const TensorSource source = TensorsOf(original);
+    ASSERT_TRUE(weights->Load(&source).ok());
     const auto copy = weights->Export().value();
     ASSERT_EQ(copy->tensors().size(), original->tensors().size());
     for (const auto& [name, tensor] : original->tensors()) {
@@ -90,7 +91,7 @@ TEST_F(ShardedWeightsTest, NamedTensorsGoInAndComeOutTheSame) {
 TEST_F(ShardedWeightsTest, AMissingTensorIsNamed) {
   auto tensors = TinyModelWeights(config_, 3)->tensors();
   tensors.erase("model.norm.weight");
-  const PolicyWeights lacking(tensors);
+  const TensorSource lacking = TensorsOf(std::make_shared<PolicyWeights>(tensors));
   const absl::Status status = Make(1, ShardingConfig::STAGE_REPLICATED)->Load(&lacking);
   EXPECT_THAT(std::string(status.message()), HasSubstr("model.norm.weight"));
 }
@@ -160,7 +161,8 @@ TEST_F(ShardedWeightsTest, EachStageGathersWhatTheOptimizerChanged) {
 TEST_F(ShardedWeightsTest, BfloatCopiesFollowTheMasters) {
   const auto weights =
       Make(1, ShardingConfig::STAGE_REPLICATED, {.name = "policy", .compute_type = at::kBFloat16});
-  ASSERT_TRUE(weights->Load(TinyModelWeights(config_, 3).get()).ok());
+  const TensorSource source = TensorsOf(TinyModelWeights(config_, 3));
+  ASSERT_TRUE(weights->Load(&source).ok());
   EXPECT_EQ(weights->AcquireWeights(1).scalar_type(), at::kBFloat16);
   weights->masters(1).fill_(0.5);
   weights->MasterChanged(1);

@@ -105,7 +105,8 @@ Learnt Learn(const Variant& variant, Communicator* communicator) {
   const auto update = std::make_unique<PolicyUpdate>(options);
   const auto initial = TinyModelWeights(options.model, 1);
   const bool is_root = communicator->rank() == 0;  // the others take the weights over
-  EXPECT_TRUE(update->Initialize(is_root ? initial.get() : nullptr).ok());
+  const TensorSource source = TensorsOf(initial);
+  EXPECT_TRUE(update->Initialize(is_root ? &source : nullptr).ok());
   Learnt learnt;
   for (int step = 0; step < kSteps; ++step) {
     const int count = step == 1 ? 3 : kTrajectories;  // fewer than ranks in the second

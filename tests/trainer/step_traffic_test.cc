@@ -51,7 +51,8 @@ double CountBytes(const PlanInput& input) {
   options.groups = groups.get();
   PolicyUpdate update(options);
   const auto weights = TinyModelWeights(input.model, 1);
-  EXPECT_TRUE(update.Initialize(world->rank() == 0 ? weights.get() : nullptr).ok());
+  const TensorSource initial = TensorsOf(weights);
+  EXPECT_TRUE(update.Initialize(world->rank() == 0 ? &initial : nullptr).ok());
   counting.uses().clear();
   const int episodes = input.config.questions_per_step() * input.config.episodes_per_question();
   EXPECT_TRUE(update.Run(MakeBatch(episodes, input.model.vocabulary_size), 0, 0.05).ok());

@@ -89,7 +89,8 @@ int Main() {
   const auto groups = ValueOrExit(RankGroups::Make(communicator.get(), options.config.sharding()));
   options.groups = groups.get();
   PolicyUpdate update(options);
-  ExitUnlessOk(update.Initialize(ValueOrExit(LoadPolicyWeights(folder, options.model)).get()));
+  const TensorSource initial = ValueOrExit(OpenPolicyTensors(folder, options.model));
+  ExitUnlessOk(update.Initialize(&initial));
   const json steps = TakeSteps(update, ReadBatch(request.at("trajectories")), request.at("steps"),
                                request.at("kl_coefficient"));
   std::cout << json({{"steps", steps}, {"peak_bytes", PeakBytes()}}).dump() << '\n';

@@ -11,13 +11,13 @@
 
 namespace switchyard {
 
-inline constexpr int kCheckpointFormatVersion = 1;
+inline constexpr int kCheckpointFormatVersion = 2;
 
 // {"formatVersion":1,…,"manifestCrc32c":"1a2b3c4d"} and a newline.
 absl::StatusOr<std::string> SerializeManifest(const CheckpointManifest& manifest);
 
 // `origin` names the file in errors. Fails: kDataLoss if a byte was changed or lost;
-// kFailedPrecondition if it was written by a later format.
+// kFailedPrecondition if it was written in another format.
 absl::StatusOr<CheckpointManifest> ParseManifest(std::string_view text, const std::string& origin);
 
 }  // namespace switchyard

@@ -1,0 +1,17 @@
+// Ranks that have to come to one mind: whoever fails alone must not leave the others in a
+// collective that he never enters.
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "trainer/comm/communicator.h"
+
+namespace switchyard {
+
+// OK on every rank if `mine` is OK on every rank; else, on every rank, what the lowest rank that
+// failed has to say. Collective; fails as the collectives do. `name` names them.
+absl::Status AgreeOnStatus(Communicator& communicator, std::string_view name,
+                           const absl::Status& mine);
+
+}  // namespace switchyard
