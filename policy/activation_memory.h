@@ -19,8 +19,12 @@ struct ActivationElements {
   int64_t block_backward = 0;    // at most at once in a block's backward, beside what is kept
   int64_t block_recomputed = 0;  // what a recomputed block keeps, beside its input
   int64_t head_backward = 0;     // at most at once in the head, beside its chunk
+  int64_t head_norm = 0;         // that its norm keeps on top, if norms are wide
 };
-ActivationElements CountActivations(const ModelConfig& config, bool recompute_activations);
+// `are_norms_wide`: in bf16 on a CPU, where LibTorch makes norms of f32 and keeps what it made; the
+// log-sums are f32 too.
+ActivationElements CountActivations(const ModelConfig& config, bool recompute_activations,
+                                    bool are_norms_wide);
 
 // Bytes that a pass over `tokens` holds at most, beside weights and gradients, and in which part.
 //   bytes_per_element  of the compute type
@@ -30,6 +34,6 @@ struct ActivationPeak {
 };
 ActivationPeak PeakActivationBytes(const ModelConfig& config, bool recompute_activations,
                                    int64_t tokens, int64_t bytes_per_element,
-                                   int64_t head_chunk_bytes);
+                                   int64_t head_chunk_bytes, bool are_norms_wide);
 
 }  // namespace switchyard

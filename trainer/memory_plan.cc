@@ -47,11 +47,12 @@ class ModelPlan {
   void AddPass(int64_t tokens, MemoryPlan& plan) const {
     const bool recompute = input_.config.recompute_activations();
     const int64_t bytes = input_.bytes_per_element;
+    const bool are_norms_wide = bytes < kF32 && !input_.has_gpu;
     const int64_t chunk = HeadChunkBytes(input_.model.vocabulary_size,
                                          int64_t{input_.config.max_head_chunk_mib()} << 20, tokens);
     const ActivationPeak activations =
-        PeakActivationBytes(input_.model, recompute, tokens, bytes, chunk);
-    const ActivationElements elements = CountActivations(input_.model, recompute);
+        PeakActivationBytes(input_.model, recompute, tokens, bytes, chunk, are_norms_wide);
+    const ActivationElements elements = CountActivations(input_.model, recompute, are_norms_wide);
     const std::vector<int64_t>& sizes = planned_.block_elements;
     const int64_t block = largest_block(), output = is_tied_ ? sizes.front() : 0;
     const bool is_prefetched = input_.config.sharding().prefetch();

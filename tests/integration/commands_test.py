@@ -108,6 +108,26 @@ class PlanTest(unittest.TestCase):
                          "26.8 TFLOP/s a rank (0.4 of the H100's datasheet) assumed"):
                 self.assertIn(part, many.stdout)
 
+    def test_qwen_of_three_billion_is_planned_from_its_public_shape_for_1_2_and_8_ranks(self):
+        config = {"model_type": "qwen2", "hidden_size": 2048, "intermediate_size": 11008, "num_hidden_layers": 36,
+                  "num_attention_heads": 16, "num_key_value_heads": 2, "vocab_size": 151936,
+                  "max_position_embeddings": 32768, "rope_theta": 1000000.0, "rms_norm_eps": 1e-6,
+                  "tie_word_embeddings": True, "eos_token_id": 151645, "torch_dtype": "bfloat16"}
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy(ROOT / "data/quickstart/policy/tokenizer.json", folder)
+            (pathlib.Path(folder) / "config.json").write_text(json.dumps(config))
+            for ranks in (1, 2, 8):
+                flags = ("--set", "policy.compute_type=bf16", "--ranks", str(ranks), "--device", "h100")
+                plan = self.plan(folder, *flags)
+                self.assertEqual(plan.returncode, 0, plan.stderr)
+                for part in ("36 layers, width 2048, vocabulary 151936: 3085938688 parameters",
+                             f"on {ranks} rank", "# it does not fit (H100: 80.00 GiB", "MFU", "has none yet"):
+                    self.assertIn(part, plan.stdout)
+                found = re.search(r"^# the cheapest change that fits:((?: --set \S+)+), which takes", plan.stdout, re.M)
+                changed = self.plan(folder, *flags, *found.group(1).split())
+                self.assertEqual(changed.returncode, 0, changed.stderr)
+                self.assertRegex(changed.stdout, r"# it fits \(H100: [^)]*\); at most \d+ tokens at once would")
+
     def test_a_step_takes_half_the_time_at_twice_the_ceiling_or_ranks(self):
         def seconds(*flags):
             result = self.plan("data/quickstart/policy", *flags)

@@ -51,10 +51,9 @@ struct Counted {
   double kept = 0.0, peak = 0.0;  // bytes
 };
 
-Counted CountPass(const ModelConfig& config, bool recompute, int64_t tokens) {
+Counted CountPass(const ModelConfig& config, at::ScalarType type, bool recompute, int64_t tokens) {
   CountingAllocator& memory = CountingAllocator::Install();
-  ReplicatedTestWeights weights(ParameterLayout(config, HeadKind::kLanguageModel), at::kFloat, 1,
-                                0.02);
+  ReplicatedTestWeights weights(ParameterLayout(config, HeadKind::kLanguageModel), type, 1, 0.02);
   Transformer model(config, HeadKind::kLanguageModel, &weights,
                     {.recompute_activations = recompute});
   const PackedTokens pack = MakePack(tokens);
@@ -85,8 +84,9 @@ TEST(ActivationMemoryTest, StatesWhatAPassHolds) {
                      << shape.kv_heads << " L " << layers << " recompute " << recompute
                      << " qk norm " << shape.is_qk_normed);
         const ModelConfig config = MakeConfig(shape, layers);
-        const Counted counted = CountPass(config, recompute, kTokens);
-        const ActivationElements elements = CountActivations(config, recompute);
+        const Counted counted = CountPass(config, at::kFloat, recompute, kTokens);
+        const ActivationElements elements =
+            CountActivations(config, recompute, /*are_norms_wide=*/false);
         const double kept =
             4.0 * kTokens * (layers * elements.kept_per_block + elements.kept_always);
         EXPECT_NEAR(counted.kept, kept, 0.005 * kept);
@@ -94,10 +94,28 @@ TEST(ActivationMemoryTest, StatesWhatAPassHolds) {
             TokenLogprobChunk(config.vocabulary_size, kTokenLogprobChunkBytes) * 8 *
             config.vocabulary_size;
         const ActivationPeak peak =
-            PeakActivationBytes(config, recompute, kTokens, /*bytes_per_element=*/4, chunk_bytes);
+            PeakActivationBytes(config, recompute, kTokens, /*bytes_per_element=*/4, chunk_bytes,
+                                /*are_norms_wide=*/false);
         const auto planned = static_cast<double>(std::max(peak.in_head, peak.in_block));
         EXPECT_NEAR(counted.peak, planned, 0.02 * planned);
       }
+    }
+  }
+}
+
+// On the CPU the norms keep f32. What else the head widens is at most some MiB: not stated.
+TEST(ActivationMemoryTest, StatesWhatAPassInBfloatKeeps) {
+  constexpr int64_t kTokens = 256;
+  for (const Shape& shape : {Shape{128, 384, 4, 2}, Shape{256, 384, 4, 2},
+                             Shape{128, 384, 4, 2, /*is_qk_normed=*/true}}) {
+    for (const bool recompute : {false, true}) {
+      const ModelConfig config = MakeConfig(shape, /*layers=*/6);
+      const Counted counted = CountPass(config, at::kBFloat16, recompute, kTokens);
+      const ActivationElements elements =
+          CountActivations(config, recompute, /*are_norms_wide=*/true);
+      const double kept = 2.0 * kTokens * (6 * elements.kept_per_block + elements.kept_always);
+      EXPECT_NEAR(counted.kept, kept, 0.01 * kept)
+          << "C " << shape.width << " recompute " << recompute << " qk norm " << shape.is_qk_normed;
     }
   }
 }

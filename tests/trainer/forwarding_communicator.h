@@ -4,7 +4,9 @@
 
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
+#include "common/status_macros.h"
 #include "trainer/comm/communicator.h"
 
 namespace switchyard {
@@ -13,6 +15,8 @@ class ForwardingCommunicator : public Communicator {
  public:
   // `target` must outlive this object.
   explicit ForwardingCommunicator(Communicator* target) : target_(target) {}
+  explicit ForwardingCommunicator(std::unique_ptr<Communicator> target)
+      : owned_(std::move(target)), target_(owned_.get()) {}
   int rank() const override { return target_->rank(); }
   int size() const override { return target_->size(); }
   int local_rank() const override { return target_->local_rank(); }
@@ -36,14 +40,20 @@ class ForwardingCommunicator : public Communicator {
     return target_->Barrier(name);
   }
   absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) override {
-    return target_->Split(name, color);
+    SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, target_->Split(name, color));
+    return Wrap(std::move(group));
   }
   [[noreturn]] void Abort(const absl::Status& why) override {
     target_->Abort(why);
     std::abort();
   }
 
+ protected:
+  // What a group that was split off is used through: here itself.
+  virtual std::unique_ptr<Communicator> Wrap(std::unique_ptr<Communicator> group) { return group; }
+
  private:
+  const std::unique_ptr<Communicator> owned_;
   Communicator* const target_;
 };
 

@@ -11,10 +11,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "common/config_loader.h"
 #include "policy/policy_folder.h"
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/fake_trajectory_source.h"
 #include "tests/trainer/tiny_model.h"
+#include "tests/trainer/told_communicator.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_store.h"
 #include "trainer/comm/local_communicator.h"
@@ -77,6 +80,7 @@ class LearnerTest : public ::testing::Test {
     LearnerParts parts;
     parts.config = &config;
     parts.communicator = communicator_.get();
+    parts.code_version = "1.0+ours";
     parts.resume = resume;
     parts.is_stop_requested = [this] { return is_stop_requested_; };
     parts.files = &FileSystem::Posix();
@@ -149,7 +153,7 @@ class LearnerTest : public ::testing::Test {
   }
 
   TempFolder temp_;
-  const std::unique_ptr<Communicator> communicator_ = NewLocalCommunicator();
+  std::unique_ptr<Communicator> communicator_ = NewLocalCommunicator();
   SourceRecord record_;
   FakeTrajectorySource::Change change_;
   FakeTrajectorySource::BeforeStep before_step_;
@@ -341,6 +345,35 @@ TEST_F(LearnerTest, LearnsFromDemonstrationsWithoutASource) {
   const auto losses = TimelessMetrics("supervised");
   EXPECT_LT(nlohmann::json::parse(losses.back())["policy/loss"],
             nlohmann::json::parse(losses.front())["policy/loss"]);
+}
+
+// Ranks with different configs: tests/integration/bad_input_test.py.
+TEST_F(LearnerTest, ARankOfAnotherCodeVersionThanRank0SaysWhich) {
+  const RunConfig config = Config("a");
+  const auto message_if_rank_0_has = [&](const char* version) {
+    communicator_ = std::make_unique<ToldCommunicator>(
+        absl::StrCat("code version ", version, "\n", ConfigToYaml(config)));
+    return std::string(Run(config).status().message());
+  };
+  EXPECT_THAT(message_if_rank_0_has("1.0+theirs"),
+              ::testing::AllOf(HasSubstr("rank 1 was started with 'code version 1.0+ours'"),
+                               HasSubstr("rank 0 with 'code version 1.0+theirs'"),
+                               HasSubstr("the same program")));
+  EXPECT_THAT(message_if_rank_0_has("1.0+ours"),
+              ::testing::Not(HasSubstr("was started with")));  // it fails later: no model's shape
+}
+
+TEST_F(LearnerTest, OffloadOfARunOnTheCpuIsRefusedBeforeAnythingIsDone) {
+  for (const auto offload : {ShardingConfig::OFFLOAD_OPTIMIZER, ShardingConfig::OFFLOAD_ALL}) {
+    RunConfig config = Config("a");
+    config.mutable_trainer()->mutable_sharding()->set_offload(offload);
+    const absl::Status status = Run(config).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()),
+                ::testing::AllOf(HasSubstr("trainer.sharding.offload"), HasSubstr("on the CPU"),
+                                 HasSubstr("leave it out")));
+    EXPECT_FALSE(std::filesystem::exists(temp_ / "runs"));
+  }
 }
 
 TEST_F(LearnerTest, AMissingPolicyFolderIsNamed) {

@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "tests/counting_allocator.h"
 #include "tests/trainer/recorded_trajectories.h"
@@ -64,6 +65,7 @@ Counted CountSteps(const PlanInput& input) {
   UpdateOptions options;
   options.model = input.model;
   options.config = input.config;
+  options.compute_type = input.bytes_per_element == 2 ? at::kBFloat16 : at::kFloat;
   const auto groups = RankGroups::Make(world, input.config.sharding()).value();
   options.groups = groups.get();
   const auto update = std::make_unique<PolicyUpdate>(options);
@@ -102,20 +104,21 @@ void ExpectPlanned(const PlanInput& input) {
   SCOPED_TRACE(testing::Message() << "C " << input.model.width << " T "
                                   << input.config.max_micro_batch_tokens() << " "
                                   << ShardingConfig::Stage_Name(input.config.sharding().stage())
-                                  << " recompute " << input.config.recompute_activations());
+                                  << " recompute " << input.config.recompute_activations()
+                                  << " bytes " << input.bytes_per_element);
   constexpr double kRotationTables = 3 * 65536.0;  // of policy, critic and reference
   EXPECT_NEAR(static_cast<double>(counted.state), planned_state,
               0.01 * planned_state + kRotationTables);
   EXPECT_NEAR(static_cast<double>(counted.peak), planned_peak, 0.10 * planned_peak);
   if (world->rank() != 0) return;
   std::printf(
-      "C %lld T %d %s recompute %d: state %.2f MiB (plan %.2f), peak %.1f MiB (plan %.1f, %+.1f "
+      "C %lld T %d %s recompute %d%s: state %.2f MiB (plan %.2f), peak %.1f MiB (plan %.1f, %+.1f "
       "%%)\n",
       static_cast<long long>(input.model.width), input.config.max_micro_batch_tokens(),
       ShardingConfig::Stage_Name(input.config.sharding().stage()).c_str(),
-      input.config.recompute_activations(), counted.state / 1048576.0, planned_state / 1048576.0,
-      counted.peak / 1048576.0, planned_peak / 1048576.0,
-      100.0 * (planned_peak / static_cast<double>(counted.peak) - 1.0));
+      input.config.recompute_activations(), input.bytes_per_element == 2 ? " bf16" : "",
+      counted.state / 1048576.0, planned_state / 1048576.0, counted.peak / 1048576.0,
+      planned_peak / 1048576.0, 100.0 * (planned_peak / static_cast<double>(counted.peak) - 1.0));
 }
 
 TEST(MemoryPlanTest, AStepsPeakIsWithinATenthOfThePlan) {
@@ -182,6 +185,18 @@ TEST(MemoryPlanTest, EveryStageIsWithinATenthOfThePlan) {
     ExpectPlanned(input);
     input.config.mutable_critic()->set_shares_trunk(true);
     ExpectPlanned(input);
+  }
+}
+
+// Where the norms keep f32: without recomputation that is a sixth of the peak.
+TEST(MemoryPlanTest, AStepInBfloatOnTheCpuIsWithinATenthOfThePlan) {
+  for (const auto& [width, tokens] : {std::pair(64, 1024), std::pair(128, 256)}) {
+    for (const bool recompute : {false, true}) {
+      PlanInput input = MakeInput(MakeModel(width, 6, 1024), ShardingConfig::STAGE_FULL, tokens);
+      input.bytes_per_element = 2;
+      input.config.set_recompute_activations(recompute);
+      ExpectPlanned(input);
+    }
   }
 }
 

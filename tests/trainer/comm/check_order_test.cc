@@ -1,0 +1,49 @@
+// trainer.communicator.check_order as a config has it: ranks whose collectives are in different
+// orders are told so. Runs as several MPI ranks, whose communicator is made once in a process.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "common/config_loader.h"
+#include "trainer/comm/communicator.h"
+
+namespace switchyard {
+namespace {
+
+Communicator* communicator = nullptr;
+
+TEST(CheckOrderTest, TheConfigsKeyMakesRanksCompareTheirCollectives) {
+  EXPECT_TRUE(communicator->Barrier("the same")->Wait().ok());
+  const auto group = communicator->Split("everyone", /*color=*/0).value();
+  const std::string mine = absl::StrCat("of rank ", communicator->rank());
+  for (Communicator* ranks : {group.get(), communicator}) {  // a group compares as well
+    const absl::Status status = ranks->Barrier(mine)->Wait();
+    EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
+    EXPECT_NE(status.message().find("rank 0 starts 'of rank 0'"), std::string::npos) << status;
+    EXPECT_NE(status.message().find("rank 1 starts 'of rank 1'"), std::string::npos) << status;
+  }
+}
+
+TEST(CheckOrderTest, ItIsOffUnlessAskedFor) { EXPECT_FALSE(CommunicatorConfig().check_order()); }
+
+}  // namespace
+}  // namespace switchyard
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  switchyard::RunConfig config;
+  const absl::Status parsed = switchyard::ParseConfigYaml(
+      "trainer: {communicator: {check_order: true, deadline_s: 60}}", "the test", {}, config);
+  auto made = switchyard::NewCommunicator(config.trainer().communicator(), /*is_on_gpu=*/false);
+  if (!parsed.ok() || !made.ok()) {
+    const absl::Status& status = parsed.ok() ? made.status() : parsed;
+    std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+    return 1;
+  }
+  switchyard::communicator = made->get();
+  const int result = RUN_ALL_TESTS();
+  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
+  return result;
+}
