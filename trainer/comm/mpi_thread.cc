@@ -112,6 +112,11 @@ absl::Duration MpiThread::time_for_an_operation() const {
   return deadline_ - std::min(kPatience + kTimeToWrite, deadline_ / 2);
 }
 
+absl::Status MpiThread::TooLate() const {
+  return absl::DeadlineExceededError(
+      absl::StrCat("it was not complete within ", absl::FormatDuration(deadline_)));
+}
+
 void MpiThread::Fail(const absl::Status& why) {
   absl::MutexLock lock(&mutex_);
   if (failure_.ok()) failure_ = why;
@@ -193,8 +198,7 @@ absl::Status MpiThread::WaitAll(std::vector<MPI_Request>& requests, absl::Time d
     if (is_done) break;
     const absl::Time now = absl::Now();
     if (now > deadline) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("it was not complete within ", absl::FormatDuration(deadline_)));
+      return TooLate();
     }
     if (now - start < kBusyPolling) continue;
     Watch();

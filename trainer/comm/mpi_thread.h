@@ -66,6 +66,8 @@ class MpiThread {
   // How long an operation may take, so that asking around and writing the report are over when its
   // deadline comes, if that is long enough for both.
   absl::Duration time_for_an_operation() const;
+  // Of an operation that took longer: kDeadlineExceeded.
+  absl::Status TooLate() const;
   // An operation that this thread does not run itself failed: as if it had been one of its jobs.
   // Any thread; returns, but this process ends soon.
   void Fail(const absl::Status& why);

@@ -160,7 +160,7 @@ bool NcclWatch::IsOver(NcclOperation& operation) {
   if (status.ok()) mpi_->log().Finish(operation.sequence);
   if (is_pending) {
     if (absl::Now() - operation.entered < mpi_->time_for_an_operation()) return false;
-    status = absl::DeadlineExceededError("it was not complete in time");
+    status = mpi_->TooLate();
   }
   if (!status.ok()) Report(operation, status);
   return status.ok();

@@ -130,7 +130,7 @@ std::string RankWatch::Describe(const Operation& operation) const {
     if (r == rank_) continue;
     const Peer& peer = peers_[r];
     const bool takes_part = std::ranges::find(operation.ranks, r) != operation.ranks.end();
-    const std::string missing = operation.sequence == 0 ? "no operation was under way"
+    const std::string missing = operation.sequence == 0 ? "no operation was under way here"
                                 : takes_part            ? "it is missing from " + place
                                                         : "it takes no part in " + place;
     switch (peer.state) {
@@ -144,7 +144,7 @@ std::string RankWatch::Describe(const Operation& operation) const {
         absl::StrAppend(&text, "  rank ", r, " gave up ", PlaceText(peer.answer));
         break;
       case State::kAnswered:
-        absl::StrAppend(&text, "  rank ", r, " lives and is ", PlaceText(peer.answer));
+        absl::StrAppend(&text, "  rank ", r, " lives, ", PlaceText(peer.answer));
         if (takes_part && !peer.answer.has_entered) {
           absl::StrAppend(&text, ": it has not entered ", place);
         }
