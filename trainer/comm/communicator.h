@@ -33,7 +33,7 @@ struct CommBuffer {
 // What a sum over MPI holds of the other ranks' pieces at a time; larger ones are summed in rounds.
 constexpr int64_t kMpiScratchBytes = int64_t{16} << 20;
 
-// A started collective. Destroying it without Wait is a mistake (checked), unless an
+// A started collective. Destroying it without Wait is a mistake (checked over MPI), unless an
 // exception passes by: it is then waited for.
 class Collective {
  public:
@@ -85,8 +85,8 @@ class Communicator {
 // A rank that dies, or does not come to a collective within the deadline, is the end of the job:
 // every other rank appends its part to one report, which names the missing rank and the operation
 // that it is missing from, the oldest unfinished one, and lists the last operations with the ranks
-// that take part; it ends with status 1 within the deadline. `report_path` is
-// that file; "": stderr.
+// that take part; it ends with status 1 when the deadline comes. `report_path` is that file; "":
+// stderr.
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
                                                               bool is_on_gpu,
                                                               const std::string& report_path = "");
