@@ -1,6 +1,8 @@
 // One rank that does the same collective again and again, with a little work between, for
 // lost_rank.py to kill or stop: collective_loop gather|reduce_scatter|all_reduce|barrier DEADLINE_S
-// REPORT. Prints "rank R pid P" when it has been through one; never ends by itself.
+// REPORT. Prints "rank R pid P" when it has been through one; the file REPORT.R holds the number of
+// operations, 8 bytes, that it has come to. Never ends by itself.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -33,11 +35,14 @@ int Loop(const std::string& operation, double deadline_s, const std::string& rep
       {"barrier", [&] { return world.Barrier("barrier"); }}};
   const auto start = operations.find(operation);
   if (start == operations.end()) return 2;
-  for (int64_t i = 0;; ++i) {
+  const std::string progress = report + "." + std::to_string(world.rank());
+  const int file = open(progress.c_str(), O_WRONLY | O_CREAT, 0644);
+  for (int64_t i = 1;; ++i) {
+    if (pwrite(file, &i, sizeof(i), /*offset=*/0) != sizeof(i)) return 1;
     if (!start->second()->Wait().ok()) return 1;
     volatile double work = 0.0;
     for (int n = 0; n < 100000; ++n) work = work + n;
-    if (i == 0) {
+    if (i == 1) {
       std::printf("rank %d pid %d\n", world.rank(), getpid());
       std::fflush(stdout);
     }

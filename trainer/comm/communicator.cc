@@ -62,10 +62,15 @@ absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const Communica
     return absl::InvalidArgumentError(
         "trainer.communicator.backend is nccl but policy.device is the CPU: use auto");
   }
+  if (backend == CommunicatorConfig::BACKEND_MPI && is_on_gpu) {
+    return absl::InvalidArgumentError(
+        "trainer.communicator.backend is mpi, which takes no GPU's buffers, but policy.device is a "
+        "GPU: set trainer.communicator.backend: auto, or policy.device: cpu");
+  }
   auto thread = std::make_shared<MpiThread>(deadline, report_path);
   SY_RETURN_IF_ERROR(thread->init_status());
   if (backend == CommunicatorConfig::BACKEND_MPI) return NewMpiCommunicator(std::move(thread));
-  return NewNcclCommunicator(std::move(thread), deadline);
+  return NewNcclCommunicator(std::move(thread));
 }
 
 }  // namespace

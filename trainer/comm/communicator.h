@@ -33,13 +33,14 @@ struct CommBuffer {
 // What a sum over MPI holds of the other ranks' pieces at a time; larger ones are summed in rounds.
 constexpr int64_t kMpiScratchBytes = int64_t{16} << 20;
 
-// A started collective. Destroying it without Wait is a mistake (checked).
+// A started collective. Destroying it without Wait is a mistake (checked over MPI), unless an
+// exception passes by: it is then waited for.
 class Collective {
  public:
   virtual ~Collective() = default;
-  // Blocks until done. Over MPI a rank that waits for one that died, or longer than the deadline,
-  // ends (see NewCommunicator). Fails over NCCL: kDeadlineExceeded or kUnavailable; the
-  // communicator is then unusable: Abort and leave.
+  // Blocks until done. A rank that waits for one that died, or longer than the deadline, ends here
+  // with the report (see NewCommunicator). Fails: kFailedPrecondition where the ranks' order is
+  // checked.
   virtual absl::Status Wait() = 0;
   // What the caller computes from now on sees the result. On the CPU the same as Wait; over NCCL
   // the compute stream waits, and the caller goes on.
@@ -54,7 +55,9 @@ class Communicator {
   virtual int local_rank() const = 0;  // among the ranks of this host
   virtual int local_size() const = 0;
 
-  // In place. Sums in rank order (0 + 1 + 2 + …), the same bits on every rank and every run.
+  // In place. Over MPI sums are in rank order (0 + 1 + 2 + …): the same bits on every rank, in
+  // every run and at any cut. Over NCCL the order is NCCL's, and goes with its choice of algorithm,
+  // the number of elements and the machines: no promise about bits.
   virtual std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) = 0;
   virtual std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
                                                 int root) = 0;
@@ -62,7 +65,8 @@ class Communicator {
   // place.
   virtual std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
                                                 CommBuffer all) = 0;
-  // `all` holds size() pieces; `mine` becomes the rank-ordered sum of every rank's piece rank().
+  // `all` holds size() pieces; `mine` becomes the sum of every rank's piece rank(), in the order
+  // above.
   virtual std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
                                                        CommBuffer mine) = 0;
   virtual std::unique_ptr<Collective> Barrier(std::string_view name) = 0;
@@ -80,8 +84,9 @@ class Communicator {
 //
 // A rank that dies, or does not come to a collective within the deadline, is the end of the job:
 // every other rank appends its part to one report, which names the missing rank and the operation
-// that it is missing from and lists the last operations, and ends with status 1. `report_path` is
-// that file; "": stderr.
+// that it is missing from, the oldest unfinished one, and lists the last operations with the ranks
+// that take part; it ends with status 1 when the deadline comes. `report_path` is that file; "":
+// stderr.
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
                                                               bool is_on_gpu,
                                                               const std::string& report_path = "");

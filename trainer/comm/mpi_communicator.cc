@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <limits>
 #include <vector>
 
@@ -52,6 +53,12 @@ class MpiCollective final : public Collective {
  public:
   explicit MpiCollective(std::shared_ptr<MpiJob> job) : job_(std::move(job)) {}
   ~MpiCollective() override {
+    if (std::uncaught_exceptions() > exceptions_at_start_) {
+      // A library's exception, on its way to who tells of it, takes the buffer along: MPI must be
+      // done with it.
+      job_->done.WaitForNotification();
+      return;
+    }
     SY_CHECK(is_waited_for_) << "collective '" << job_->name << "' was never waited for";
   }
   absl::Status Wait() override {
@@ -62,6 +69,7 @@ class MpiCollective final : public Collective {
 
  private:
   std::shared_ptr<MpiJob> job_;  // with the MPI thread's queue
+  const int exceptions_at_start_ = std::uncaught_exceptions();
   bool is_waited_for_ = false;
 };
 
@@ -115,7 +123,7 @@ class MpiCommunicator final : public Communicator {
     auto job = std::make_shared<MpiJob>();
     job->name = name;
     const auto width = static_cast<int64_t>(CommTypeBytes(buffer.type));
-    job->sequence = mpi_->log().Ask(name, buffer.num_elements * width, size());
+    job->sequence = mpi_->log().Ask(name, buffer.num_elements * width, group_.world_ranks);
     return job;
   }
   static void Check(const CommBuffer& buffer) {

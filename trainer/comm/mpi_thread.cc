@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -28,9 +29,32 @@ constexpr absl::Duration kLongestSilence = absl::Milliseconds(20);
 // After a failure: for the others to say where they are, and to write their parts of the report.
 constexpr absl::Duration kPatience = absl::Milliseconds(700);
 constexpr absl::Duration kTimeToWrite = absl::Milliseconds(500);
+// A rank's death may be known a moment before this rank comes to the operation that it is missing
+// from.
+constexpr absl::Duration kTimeToCome = absl::Milliseconds(50);
+// When there is no report to write: to free what the other ranks may be waiting for.
+constexpr absl::Duration kTimeToFree = absl::Milliseconds(100);
 
 void Nap(absl::Duration duration) {
   std::this_thread::sleep_for(absl::ToChronoMicroseconds(duration));
+}
+
+// Fills in which ranks of the world `comm` is made of.
+absl::Status FindWorldRanks(MPI_Comm comm, std::vector<int>* world_ranks) {
+  MPI_Group members = MPI_GROUP_NULL, world = MPI_GROUP_NULL;
+  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_group(comm, &members), "MPI_Comm_group"));
+  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_group(MPI_COMM_WORLD, &world), "MPI_Comm_group"));
+  int size = 0;
+  MPI_Group_size(members, &size);
+  std::vector<int> ranks(size);
+  std::iota(ranks.begin(), ranks.end(), 0);
+  world_ranks->resize(size);
+  const absl::Status status =
+      MpiStatus(MPI_Group_translate_ranks(members, size, ranks.data(), world, world_ranks->data()),
+                "MPI_Group_translate_ranks");
+  MPI_Group_free(&members);
+  MPI_Group_free(&world);
+  return status;
 }
 
 }  // namespace
@@ -49,6 +73,7 @@ absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group) {
       MpiStatus(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
   MPI_Comm_rank(comm, &group->rank);
   MPI_Comm_size(comm, &group->size);
+  SY_RETURN_IF_ERROR(FindWorldRanks(comm, &group->world_ranks));
   MPI_Comm local = MPI_COMM_NULL;
   SY_RETURN_IF_ERROR(MpiStatus(
       MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, /*key=*/group->rank, MPI_INFO_NULL, &local),
@@ -83,17 +108,28 @@ char* MpiThread::Scratch(size_t num_bytes) {
   return scratch_.get();
 }
 
-void MpiThread::Fail(const absl::Status& why, const Operation& operation) {
+absl::Duration MpiThread::time_for_an_operation() const {
+  return deadline_ - std::min(kPatience + kTimeToWrite, deadline_ / 2);
+}
+
+absl::Status MpiThread::TooLate() const {
+  return absl::DeadlineExceededError(
+      absl::StrCat("it was not complete within ", absl::FormatDuration(deadline_)));
+}
+
+void MpiThread::Fail(const absl::Status& why) {
   absl::MutexLock lock(&mutex_);
-  if (!failure_.ok()) return;
-  failure_ = why;
-  failed_ = operation;
+  if (failure_.ok()) failure_ = why;
+}
+
+void MpiThread::AwaitEnd() {
+  Nap(absl::Seconds(3));  // the MPI thread ends this process long before
+  std::_Exit(1);
 }
 
 void MpiThread::Abort() {
   is_aborting_ = true;
-  Nap(absl::Seconds(3));  // the MPI thread ends this process long before
-  std::_Exit(1);
+  AwaitEnd();
 }
 
 absl::Status MpiThread::Init() {
@@ -128,9 +164,8 @@ void MpiThread::Run() {
     Watch();
     if (job == nullptr) continue;
     if (const absl::Status status = RunJob(*job); !status.ok()) {
-      EndJob(absl::Status(status.code(), absl::StrCat("'", job->name,
-                                                      "' failed: ", std::string(status.message()))),
-             log_.last_entered());
+      EndJob(absl::Status(status.code(), absl::StrCat("'", job->name, "' failed: ",
+                                                      std::string(status.message()))));
     }
     job->done.Notify();
   }
@@ -141,9 +176,7 @@ void MpiThread::Run() {
 
 absl::Status MpiThread::RunJob(MpiJob& job) {
   log_.Enter(job.sequence);
-  // Asking around and writing the report are within the deadline, if it is long enough for both.
-  const absl::Duration reporting = std::min(kPatience + kTimeToWrite, deadline_ / 2);
-  const absl::Time deadline = absl::Now() + deadline_ - reporting;
+  const absl::Time deadline = absl::Now() + time_for_an_operation();
   std::vector<MPI_Request> requests;
   for (const MpiJob::Phase& phase : job.phases) {
     requests.clear();
@@ -165,8 +198,7 @@ absl::Status MpiThread::WaitAll(std::vector<MPI_Request>& requests, absl::Time d
     if (is_done) break;
     const absl::Time now = absl::Now();
     if (now > deadline) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("it was not complete within ", absl::FormatDuration(deadline_)));
+      return TooLate();
     }
     if (now - start < kBusyPolling) continue;
     Watch();
@@ -177,31 +209,41 @@ absl::Status MpiThread::WaitAll(std::vector<MPI_Request>& requests, absl::Time d
 }
 
 void MpiThread::Watch() {
-  if (is_aborting_) {
-    watch_.SayAborting();
-    std::_Exit(1);
-  }
+  absl::Status failure;
   {
     absl::MutexLock lock(&mutex_);
-    if (!failure_.ok()) EndJob(absl::Status(failure_), Operation(failed_));
+    failure = failure_;
+  }
+  if (!failure.ok()) EndJob(failure);
+  if (is_aborting_) {
+    watch_.SayAborting();
+    End(kTimeToFree);
   }
   const absl::Time now = absl::Now();
   if (now - last_watched_ < kWatchEvery) return;
   last_watched_ = now;
   const absl::Status status = watch_.Poll();
-  if (absl::IsAborted(status)) std::_Exit(1);
-  if (!status.ok()) EndJob(status, log_.last_entered());
+  if (absl::IsAborted(status)) End(kTimeToFree);
+  if (!status.ok()) EndJob(status);
 }
 
 // By a plain exit: a rank's status that is not 0 makes mpirun end all others, stopped ones too,
 // where MPI_Abort from several ranks at once can make mpirun hang (seen with OpenMPI 5.0.11).
-void MpiThread::EndJob(const absl::Status& why, const Operation& operation) {
-  const bool is_in_it = operation.sequence > log_.last_finished().sequence;
-  const std::string others =
-      watch_.AskAround(operation.name, is_in_it ? operation.sequence : 0, kPatience);
-  WriteReport(why, operation, others);
-  // The others write theirs: they heard of it from this rank, or found it themselves.
-  const absl::Time end = absl::Now() + kTimeToWrite;
+void MpiThread::EndJob(const absl::Status& why) {
+  Operation operation = log_.oldest_unfinished();
+  watch_.AskAround(operation, kPatience);
+  const absl::Time end = absl::Now() + kTimeToCome;
+  while (operation.sequence == 0 && absl::Now() < end) {
+    Nap(kLongestNap);
+    operation = log_.oldest_unfinished();
+  }
+  WriteReport(why, operation, watch_.Describe(operation));
+  End(kTimeToWrite);  // the others heard of it from this rank, or found it themselves
+}
+
+void MpiThread::End(absl::Duration time) {
+  is_ending_ = true;
+  const absl::Time end = absl::Now() + time;
   while (absl::Now() < end) {
     watch_.Poll().IgnoreError();
     Nap(kLongestNap);
@@ -213,9 +255,15 @@ void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
                             const std::string& others) const {
   char host[256] = "";
   gethostname(host, sizeof(host) - 1);
+  const Operation last = log_.last_finished();
+  const std::string place =
+      operation.sequence > 0
+          ? absl::StrFormat("in '%s' (operation %d, %s)", operation.name, operation.sequence,
+                            RanksText(operation.ranks))
+          : absl::StrFormat("after '%s' (operation %d)", last.name, last.sequence);
   const std::string headline =
-      absl::StrFormat("rank %d of %d on %s: %s; last operation '%s' (%d)", world_.rank, world_.size,
-                      host, std::string(why.message()), operation.name, operation.sequence);
+      absl::StrFormat("rank %d of %d on %s, %s: %s", world_.rank, world_.size, host, place,
+                      std::string(why.message()));
   std::fprintf(stderr, "%s: %s%s%s\n", ProcessName(), headline.c_str(),
                report_path_.empty() ? "" : "; see ", report_path_.c_str());
   const std::string text = absl::StrCat(

@@ -39,6 +39,7 @@ struct MpiJob {
 struct MpiGroup {
   MPI_Comm comm = MPI_COMM_NULL;
   int rank = 0, size = 1, local_rank = 0, local_size = 1;
+  std::vector<int> world_ranks;  // of its members, ascending
 };
 // Fills in the places of `comm`, which takes errors as return values from then on. On the MPI
 // thread, collective.
@@ -62,14 +63,24 @@ class MpiThread {
   void Enqueue(std::shared_ptr<MpiJob> job);
 
   OperationLog& log() { return log_; }
+  // How long an operation may take, so that asking around and writing the report are over when its
+  // deadline comes, if that is long enough for both.
+  absl::Duration time_for_an_operation() const;
+  // Of an operation that took longer: kDeadlineExceeded.
+  absl::Status TooLate() const;
   // An operation that this thread does not run itself failed: as if it had been one of its jobs.
   // Any thread; returns, but this process ends soon.
-  void Fail(const absl::Status& why, const Operation& operation);
+  void Fail(const absl::Status& why);
+  // For who cannot go on after Fail: does not return; this process ends meanwhile. Any thread.
+  [[noreturn]] static void AwaitEnd();
+  // This process ends in a moment: who owns anything that other ranks wait for frees it now. Any
+  // thread.
+  bool is_ending() const { return is_ending_; }
   // At least `num_bytes`, uninitialised, for the job that runs. Inside phases only.
   char* Scratch(size_t num_bytes);
 
-  // Tells the other ranks and ends them and this process, also between the polls of a running job.
-  // Does not return.
+  // Tells the other ranks and ends them and this process, also between the polls of a running job;
+  // after a failure the report comes first. Does not return.
   [[noreturn]] void Abort();
 
  private:
@@ -79,7 +90,9 @@ class MpiThread {
   absl::Status WaitAll(std::vector<MPI_Request>& requests, absl::Time deadline);
   // Looks after the other ranks, now and then; ends this one if one of them is lost.
   void Watch();
-  [[noreturn]] void EndJob(const absl::Status& why, const Operation& operation);
+  [[noreturn]] void EndJob(const absl::Status& why);
+  // Ends this process after `time`, in which it still answers the others.
+  [[noreturn]] void End(absl::Duration time);
   void WriteReport(const absl::Status& why, const Operation& operation,
                    const std::string& others) const;
 
@@ -93,8 +106,8 @@ class MpiThread {
   std::deque<std::shared_ptr<MpiJob>> queue_ ABSL_GUARDED_BY(mutex_);
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // from Fail: the first
-  Operation failed_ ABSL_GUARDED_BY(mutex_);
   std::atomic<bool> is_aborting_ = false;
+  std::atomic<bool> is_ending_ = false;
   OperationLog log_;
   // The MPI thread's own:
   RankWatch watch_{&log_};

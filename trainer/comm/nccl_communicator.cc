@@ -3,37 +3,25 @@
 #include <cuda_runtime.h>
 #include <nccl.h>
 
-#include <algorithm>
-#include <cstdio>
-#include <cstring>
+#include <chrono>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
-#include "absl/time/clock.h"
-#include "common/check.h"
 #include "common/status_macros.h"
+#include "trainer/comm/gpu_check.h"
 #include "trainer/comm/mpi_communicator.h"
+#include "trainer/comm/nccl_watch.h"
 
 namespace switchyard {
 namespace {
 
 // The stream that LibTorch computes on, unless told otherwise: CUDA's default stream.
 constexpr cudaStream_t kComputeStream = nullptr;
-
-absl::Status CudaStatus(cudaError_t code, const char* call) {
-  if (code == cudaSuccess) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(call, " failed: ", cudaGetErrorString(code)));
-}
-
-absl::Status NcclStatus(ncclResult_t code, const char* call) {
-  if (code == ncclSuccess || code == ncclInProgress) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(call, " failed: ", ncclGetErrorString(code)));
-}
 
 ncclDataType_t NcclType(CommType type) {
   switch (type) {
@@ -49,136 +37,43 @@ ncclDataType_t NcclType(CommType type) {
   return ncclUint8;
 }
 
-// Polls a non-blocking communicator until it has taken in the last call.
-absl::Status WaitUntilReady(ncclComm_t comm, absl::Time deadline, const std::string& what) {
-  while (true) {
-    ncclResult_t state = ncclSuccess;
-    SY_RETURN_IF_ERROR(NcclStatus(ncclCommGetAsyncError(comm, &state), "ncclCommGetAsyncError"));
-    if (state == ncclSuccess) return absl::OkStatus();
-    if (state != ncclInProgress) {
-      return absl::UnavailableError(absl::StrCat(what, " failed: ", ncclGetErrorString(state)));
-    }
-    if (absl::Now() > deadline)
-      return absl::DeadlineExceededError(absl::StrCat(what, " was not complete in time"));
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-  }
-}
-
-// A collective that was enqueued on a communicator's stream; `event` follows it. Owned by its
-// handle and, until it is complete, by the watch.
-struct Enqueued {
-  Operation operation;
-  ncclComm_t comm = nullptr;
-  cudaEvent_t event = nullptr;
-  absl::Time deadline;
-
-  ~Enqueued() {
-    if (event != nullptr) cudaEventDestroy(event);
-  }
-  // kOk: complete; kUnknown: not yet; else failed.
-  absl::Status Query() const {
-    const cudaError_t state = cudaEventQuery(event);
-    if (state == cudaSuccess) return absl::OkStatus();
-    if (state != cudaErrorNotReady) return CudaStatus(state, operation.name.c_str());
-    ncclResult_t async = ncclSuccess;
-    SY_RETURN_IF_ERROR(NcclStatus(ncclCommGetAsyncError(comm, &async), "ncclCommGetAsyncError"));
-    SY_RETURN_IF_ERROR(NcclStatus(async, operation.name.c_str()));
-    return absl::UnknownError("not yet");
-  }
-};
-
-// Looks after everything that was enqueued, on a thread of its own, since the computing thread
-// enqueues far ahead and waits for little: notes what is complete in the log, and ends the job when
-// a collective fails or its deadline passes.
-class NcclWatch {
- public:
-  NcclWatch(std::shared_ptr<MpiThread> mpi, int device)
-      : mpi_(std::move(mpi)), thread_([this, device](std::stop_token stop) {
-          cudaSetDevice(device);
-          Run(stop);
-        }) {}
-  ~NcclWatch() {
-    thread_.request_stop();
-    thread_.join();
-  }
-  MpiThread& mpi() { return *mpi_; }
-  void Add(std::shared_ptr<const Enqueued> enqueued) {
-    absl::MutexLock lock(&mutex_);
-    enqueued_.push_back(std::move(enqueued));
-  }
-  // Nothing of `comm` is looked at any more.
-  void Forget(ncclComm_t comm) {
-    absl::MutexLock lock(&mutex_);
-    std::erase_if(enqueued_, [&](const auto& enqueued) { return enqueued->comm == comm; });
-  }
-
- private:
-  void Run(std::stop_token stop) {
-    while (!stop.stop_requested()) {
-      {
-        absl::MutexLock lock(&mutex_);
-        std::erase_if(enqueued_, [this](const auto& enqueued) { return IsOver(*enqueued); });
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-  }
-
-  bool IsOver(const Enqueued& enqueued) {
-    absl::Status status = enqueued.Query();
-    if (status.ok()) {
-      mpi_->log().Finish(enqueued.operation.sequence);
-      return true;
-    }
-    if (absl::IsUnknown(status)) {
-      if (absl::Now() < enqueued.deadline) return false;
-      status = absl::DeadlineExceededError("it was not complete in time");
-    }
-    mpi_->Fail(absl::Status(status.code(), absl::StrCat("'", enqueued.operation.name, "' failed: ",
-                                                        std::string(status.message()))),
-               enqueued.operation);
-    return true;
-  }
-
-  const std::shared_ptr<MpiThread> mpi_;
-  absl::Mutex mutex_;
-  std::vector<std::shared_ptr<const Enqueued>> enqueued_ ABSL_GUARDED_BY(mutex_);
-  std::jthread thread_;  // last: dies first
-};
-
 class NcclCollective final : public Collective {
  public:
-  NcclCollective(absl::Status started, std::shared_ptr<const Enqueued> enqueued)
-      : started_(std::move(started)), enqueued_(std::move(enqueued)) {}
+  NcclCollective(std::shared_ptr<NcclWatch> watch, std::shared_ptr<const NcclOperation> operation)
+      : watch_(std::move(watch)), operation_(std::move(operation)) {}
   absl::Status Wait() override {
-    SY_RETURN_IF_ERROR(started_);
-    while (true) {
-      const absl::Status status = enqueued_->Query();  // the watch keeps the deadline
-      if (!absl::IsUnknown(status)) return status;
+    absl::Status status = operation_->Query();  // the watch keeps the deadline
+    while (absl::IsUnknown(status)) {
       std::this_thread::sleep_for(std::chrono::microseconds(20));
+      status = operation_->Query();
     }
+    if (!status.ok()) watch_->End(*operation_, status);
+    return absl::OkStatus();
   }
   absl::Status WaitBeforeCompute() override {
-    SY_RETURN_IF_ERROR(started_);
-    return CudaStatus(cudaStreamWaitEvent(kComputeStream, enqueued_->event, /*flags=*/0),
-                      "cudaStreamWaitEvent");
+    const absl::Status status =
+        CudaStatus(cudaStreamWaitEvent(kComputeStream, operation_->done.get(), /*flags=*/0),
+                   "cudaStreamWaitEvent");
+    if (!status.ok()) watch_->End(*operation_, status);
+    return absl::OkStatus();
   }
 
  private:
-  const absl::Status started_;
-  const std::shared_ptr<const Enqueued> enqueued_;
+  const std::shared_ptr<NcclWatch> watch_;                // with the communicators
+  const std::shared_ptr<const NcclOperation> operation_;  // with the watch
 };
 
 class NcclCommunicator final : public Communicator {
  public:
-  NcclCommunicator(std::unique_ptr<Communicator> host, std::shared_ptr<NcclWatch> watch,
-                   absl::Duration deadline)
-      : host_(std::move(host)), watch_(std::move(watch)), deadline_(deadline) {}
+  // `watch`: of this process, nullptr until Init makes it; shared with the groups split off.
+  NcclCommunicator(std::unique_ptr<Communicator> host, std::shared_ptr<NcclWatch> watch)
+      : host_(std::move(host)), watch_(std::move(watch)) {}
   ~NcclCommunicator() override {
-    if (comm_ != nullptr) {
-      watch_->Forget(comm_);
-      ncclCommFinalize(comm_);
-      (void)WaitUntilReady(comm_, absl::Now() + absl::Seconds(10), "ncclCommFinalize");
-      ncclCommDestroy(comm_);
+    // What is pending, or a communicator that is not ready, would be waited for for ever.
+    if (watch_ != nullptr && watch_->Forget(*comm_)) {
+      comm_->Close();
+    } else {
+      comm_->Abort();
     }
     if (stream_ != nullptr) cudaStreamDestroy(stream_);
   }
@@ -193,35 +88,35 @@ class NcclCommunicator final : public Communicator {
 
   std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) override {
     if (!buffer.is_on_gpu) return host_->AllReduceSum(name, buffer);
-    return Start(name, buffer, [&] {
+    return Start(name, buffer, [&](ncclComm_t comm) {
       return ncclAllReduce(/*sendbuff=*/buffer.data, /*recvbuff=*/buffer.data,
-                           /*count=*/buffer.num_elements, NcclType(buffer.type), ncclSum, comm_,
+                           /*count=*/buffer.num_elements, NcclType(buffer.type), ncclSum, comm,
                            stream_);
     });
   }
   std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
                                         int root) override {
     if (!buffer.is_on_gpu) return host_->Broadcast(name, buffer, root);
-    return Start(name, buffer, [&] {
+    return Start(name, buffer, [&](ncclComm_t comm) {
       return ncclBroadcast(/*sendbuff=*/buffer.data, /*recvbuff=*/buffer.data,
-                           /*count=*/buffer.num_elements, NcclType(buffer.type), root, comm_,
+                           /*count=*/buffer.num_elements, NcclType(buffer.type), root, comm,
                            stream_);
     });
   }
   std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
                                         CommBuffer all) override {
     if (!all.is_on_gpu) return host_->AllGather(name, mine, all);
-    return Start(name, all, [&] {
+    return Start(name, all, [&](ncclComm_t comm) {
       return ncclAllGather(/*sendbuff=*/mine.data, /*recvbuff=*/all.data,
-                           /*sendcount=*/mine.num_elements, NcclType(mine.type), comm_, stream_);
+                           /*sendcount=*/mine.num_elements, NcclType(mine.type), comm, stream_);
     });
   }
   std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
                                                CommBuffer mine) override {
     if (!all.is_on_gpu) return host_->ReduceScatterSum(name, all, mine);
-    return Start(name, all, [&] {
+    return Start(name, all, [&](ncclComm_t comm) {
       return ncclReduceScatter(/*sendbuff=*/all.data, /*recvbuff=*/mine.data,
-                               /*recvcount=*/mine.num_elements, NcclType(mine.type), ncclSum, comm_,
+                               /*recvcount=*/mine.num_elements, NcclType(mine.type), ncclSum, comm,
                                stream_);
     });
   }
@@ -230,61 +125,110 @@ class NcclCommunicator final : public Communicator {
   }
 
   [[noreturn]] void Abort(const absl::Status& why) override {
-    if (comm_ != nullptr) ncclCommAbort(comm_);
-    host_->Abort(why);
+    host_->Abort(why);  // the watch aborts the communicators
     std::abort();  // the declared type of host_ is [[noreturn]] through a virtual call, which g++
                    // does not see
   }
 
  private:
-  // Orders the collective after what the compute stream has been given so far.
-  template <typename Call>
-  std::unique_ptr<Collective> Start(std::string_view name, const CommBuffer& buffer, Call call) {
-    auto enqueued = std::make_shared<Enqueued>();
-    OperationLog& log = watch_->mpi().log();
-    const int64_t bytes = buffer.num_elements * static_cast<int64_t>(CommTypeBytes(buffer.type));
-    enqueued->operation.name = name;
-    enqueued->operation.sequence = log.Ask(name, bytes, size());
-    enqueued->comm = comm_;
-    enqueued->deadline = absl::Now() + deadline_;
-    const auto start = [&]() -> absl::Status {
-      const std::string& what = enqueued->operation.name;
-      cudaEvent_t& event = enqueued->event;
-      SY_RETURN_IF_ERROR(
-          CudaStatus(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate"));
-      SY_RETURN_IF_ERROR(CudaStatus(cudaEventRecord(event, kComputeStream), "cudaEventRecord"));
-      SY_RETURN_IF_ERROR(
-          CudaStatus(cudaStreamWaitEvent(stream_, event, /*flags=*/0), "cudaStreamWaitEvent"));
-      SY_RETURN_IF_ERROR(NcclStatus(call(), what.c_str()));
-      SY_RETURN_IF_ERROR(WaitUntilReady(comm_, enqueued->deadline, what));
-      return CudaStatus(cudaEventRecord(event, stream_), "cudaEventRecord");
-    };
-    absl::Status started = start();
-    if (started.ok()) {
-      log.Enter(enqueued->operation.sequence);
-      watch_->Add(enqueued);
-    } else {
-      watch_->mpi().Fail(started, enqueued->operation);
-    }
-    return std::make_unique<NcclCollective>(std::move(started), std::move(enqueued));
+  // An operation of this communicator's, in the log, not yet under watch.
+  std::shared_ptr<NcclOperation> Ask(std::string_view name, int64_t bytes) {
+    auto operation = std::make_shared<NcclOperation>();
+    operation->name = name;
+    operation->sequence = watch_->mpi().log().Ask(name, bytes, world_ranks_);
+    operation->comm = comm_;
+    return operation;
   }
 
+  template <typename Call>
+  std::unique_ptr<Collective> Start(std::string_view name, const CommBuffer& buffer, Call call) {
+    const auto width = static_cast<int64_t>(CommTypeBytes(buffer.type));
+    const auto operation = Ask(name, buffer.num_elements * width);
+    const absl::Status status = Enqueue(operation, call);
+    if (!status.ok()) watch_->End(*operation, status);
+    return std::make_unique<NcclCollective>(watch_, operation);
+  }
+
+  // Orders the collective after what the compute stream has been given so far.
+  template <typename Call>
+  absl::Status Enqueue(const std::shared_ptr<NcclOperation>& operation, Call call) {
+    SY_RETURN_IF_ERROR(NewCudaEvent(&operation->ready));
+    SY_RETURN_IF_ERROR(NewCudaEvent(&operation->done));
+    const cudaEvent_t ready = operation->ready.get();
+    SY_RETURN_IF_ERROR(CudaStatus(cudaEventRecord(ready, kComputeStream), "cudaEventRecord"));
+    SY_RETURN_IF_ERROR(
+        CudaStatus(cudaStreamWaitEvent(stream_, ready, /*flags=*/0), "cudaStreamWaitEvent"));
+    watch_->Add(operation);
+    SY_RETURN_IF_ERROR(comm_->Do("NCCL", call));
+    SY_RETURN_IF_ERROR(comm_->AwaitTakenIn());
+    SY_RETURN_IF_ERROR(
+        CudaStatus(cudaEventRecord(operation->done.get(), stream_), "cudaEventRecord"));
+    operation->is_taken_in = true;
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<int> TakeGpu();
+  absl::Status MakeStream();
+  absl::Status Join();
+  absl::Status SplitInto(NcclCommunicator& group, int color);
+
   const std::unique_ptr<Communicator> host_;
-  std::shared_ptr<NcclWatch> watch_;  // of this process, from Init on
-  const absl::Duration deadline_;
+  std::shared_ptr<NcclWatch> watch_;
+  const std::shared_ptr<NcclComm> comm_ = std::make_shared<NcclComm>();  // with the watch
+  std::vector<int> world_ranks_;
   cudaStream_t stream_ = nullptr;
-  ncclComm_t comm_ = nullptr;
 };
 
+// The number of this rank's GPU. Fails on every rank if it fails on one.
+absl::StatusOr<int> NcclCommunicator::TakeGpu() {
+  constexpr int kNameBytes = 48;
+  std::vector<char> names(size() * kNameBytes);  // one of each rank
+  char* mine = names.data() + rank() * kNameBytes;
+  int num_gpus = 0, device = 0;
+  absl::Status status = CudaStatus(cudaGetDeviceCount(&num_gpus), "cudaGetDeviceCount");
+  if (status.ok() && num_gpus > 0) {
+    device = local_rank() % num_gpus;
+    cudaDeviceProp properties;
+    status = CudaStatus(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+    if (status.ok()) {
+      status = CudaStatus(cudaSetDevice(device), "cudaSetDevice");
+      absl::StrCat("GPU-", absl::BytesToHexString({properties.uuid.bytes, 16}))
+          .copy(mine, kNameBytes);
+    }
+  }
+  SY_RETURN_IF_ERROR(
+      host_
+          ->AllGather("gpus", {.data = mine, .num_elements = kNameBytes, .type = CommType::kByte},
+                      {.data = names.data(),
+                       .num_elements = static_cast<int64_t>(names.size()),
+                       .type = CommType::kByte})
+          ->Wait());
+  SY_RETURN_IF_ERROR(status);
+  std::vector<std::string> gpus;
+  for (int r = 0; r < size(); ++r) gpus.emplace_back(names.data() + r * kNameBytes);
+  SY_RETURN_IF_ERROR(CheckOneGpuPerRank(gpus));
+  return device;
+}
+
+absl::Status NcclCommunicator::MakeStream() {
+  return CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
+                    "cudaStreamCreateWithFlags");
+}
+
 absl::Status NcclCommunicator::Init(std::shared_ptr<MpiThread> thread) {
-  int num_gpus = 0;
-  SY_RETURN_IF_ERROR(CudaStatus(cudaGetDeviceCount(&num_gpus), "cudaGetDeviceCount"));
-  if (num_gpus == 0) return absl::UnavailableError("NCCL needs a GPU and none is visible");
-  const int device = local_rank() % num_gpus;
-  SY_RETURN_IF_ERROR(CudaStatus(cudaSetDevice(device), "cudaSetDevice"));
+  world_ranks_ = thread->world().world_ranks;
+  SY_ASSIGN_OR_RETURN(const int device, TakeGpu());
   watch_ = std::make_shared<NcclWatch>(std::move(thread), device);
-  SY_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking),
-                                "cudaStreamCreateWithFlags"));
+  const auto operation = Ask("nccl_init", /*bytes=*/0);
+  watch_->Add(operation);
+  // From here on the others would wait for a rank that leaves.
+  if (const absl::Status status = Join(); !status.ok()) watch_->End(*operation, status);
+  operation->is_taken_in = true;
+  return absl::OkStatus();
+}
+
+absl::Status NcclCommunicator::Join() {
+  SY_RETURN_IF_ERROR(MakeStream());
   ncclUniqueId id;
   if (rank() == 0) SY_RETURN_IF_ERROR(NcclStatus(ncclGetUniqueId(&id), "ncclGetUniqueId"));
   SY_RETURN_IF_ERROR(
@@ -294,33 +238,57 @@ absl::Status NcclCommunicator::Init(std::shared_ptr<MpiThread> thread) {
           ->Wait());
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
-  SY_RETURN_IF_ERROR(NcclStatus(ncclCommInitRankConfig(&comm_, size(), id, rank(), &config),
+  ncclComm_t comm = nullptr;
+  SY_RETURN_IF_ERROR(NcclStatus(ncclCommInitRankConfig(&comm, size(), id, rank(), &config),
                                 "ncclCommInitRankConfig"));
-  return WaitUntilReady(comm_, absl::Now() + deadline_, "ncclCommInitRankConfig");
+  comm_->Set(comm);
+  watch_->Add(comm_);
+  return comm_->AwaitTakenIn();
 }
 
 absl::StatusOr<std::unique_ptr<Communicator>> NcclCommunicator::Split(std::string_view name,
                                                                       int color) {
   SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> host, host_->Split(name, color));
-  auto group = std::make_unique<NcclCommunicator>(std::move(host), watch_, deadline_);
-  SY_RETURN_IF_ERROR(CudaStatus(cudaStreamCreateWithFlags(&group->stream_, cudaStreamNonBlocking),
-                                "cudaStreamCreateWithFlags"));
+  auto group = std::make_unique<NcclCommunicator>(std::move(host), watch_);
+  const auto operation = Ask(name, /*bytes=*/0);
+  watch_->Add(operation);
+  if (const absl::Status status = SplitInto(*group, color); !status.ok()) {
+    watch_->End(*operation, status);
+  }
+  operation->is_taken_in = true;
+  return group;
+}
+
+absl::Status NcclCommunicator::SplitInto(NcclCommunicator& group, int color) {
+  SY_RETURN_IF_ERROR(group.MakeStream());
+  std::vector<int64_t> ranks(group.size());
+  ranks[group.rank()] = watch_->mpi().world().rank;
+  SY_RETURN_IF_ERROR(
+      group.host_
+          ->AllGather(
+              "ranks of the group",
+              {.data = &ranks[group.rank()], .num_elements = 1, .type = CommType::kInt64},
+              {.data = ranks.data(), .num_elements = group.size(), .type = CommType::kInt64})
+          ->Wait());
+  group.world_ranks_.assign(ranks.begin(), ranks.end());
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
-  SY_RETURN_IF_ERROR(NcclStatus(ncclCommSplit(comm_, color, /*key=*/rank(), &group->comm_, &config),
-                                "ncclCommSplit"));
-  const absl::Time deadline = absl::Now() + deadline_;
-  SY_RETURN_IF_ERROR(WaitUntilReady(comm_, deadline, "ncclCommSplit"));
-  SY_RETURN_IF_ERROR(WaitUntilReady(group->comm_, deadline, "ncclCommSplit"));
-  return group;
+  ncclComm_t made = nullptr;  // filled in by NCCL when the split is complete
+  SY_RETURN_IF_ERROR(comm_->Do("ncclCommSplit", [&](ncclComm_t comm) {
+    return ncclCommSplit(comm, color, /*key=*/rank(), &made, &config);
+  }));
+  SY_RETURN_IF_ERROR(comm_->AwaitTakenIn());
+  group.comm_->Set(made);
+  watch_->Add(group.comm_);
+  return group.comm_->AwaitTakenIn();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_ptr<MpiThread> thread,
-                                                                  absl::Duration deadline) {
-  auto communicator = std::make_unique<NcclCommunicator>(NewMpiCommunicator(thread),
-                                                         /*watch=*/nullptr, deadline);
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(
+    std::shared_ptr<MpiThread> thread) {
+  auto communicator =
+      std::make_unique<NcclCommunicator>(NewMpiCommunicator(thread), /*watch=*/nullptr);
   SY_RETURN_IF_ERROR(communicator->Init(std::move(thread)));
   return communicator;
 }

@@ -11,10 +11,11 @@
 namespace switchyard {
 
 // `thread`, which has initialised MPI, carries the id and all host buffers; its report tells of
-// operations over NCCL that fail or are not complete within `deadline` of being started. Uses the
-// GPU local_rank modulo the number of visible GPUs. Fails: kUnimplemented in a build without CUDA;
-// kUnavailable with NCCL's or CUDA's reason.
-absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_ptr<MpiThread> thread,
-                                                                  absl::Duration deadline);
+// operations over NCCL that fail or are not complete within its deadline, and of NCCL's
+// initialisation: this process then ends. Uses the GPU local_rank modulo the number of visible
+// GPUs. Fails, on every rank: kUnimplemented in a build without CUDA; kInvalidArgument if a rank
+// has no GPU of its own; kUnavailable with CUDA's reason.
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(
+    std::shared_ptr<MpiThread> thread);
 
 }  // namespace switchyard

@@ -3,11 +3,9 @@
 
 namespace switchyard {
 
-absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_ptr<MpiThread>,
-                                                                  absl::Duration) {
+absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_ptr<MpiThread>) {
   return absl::UnimplementedError(
-      "this build has no NCCL: build where nvcc is found, or set trainer.communicator.backend to "
-      "mpi");
+      "this build has no NCCL: build where nvcc is found, or set policy.device: cpu");
 }
 
 }  // namespace switchyard

@@ -1,7 +1,6 @@
 #include "trainer/comm/rank_watch.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -44,7 +43,7 @@ absl::Status RankWatch::Poll() {
     int has_come = 0;
     const int code = MPI_Test(&peer.request, &has_come, MPI_STATUS_IGNORE);
     if (code != MPI_SUCCESS) {
-      peer.state = State::kDead;
+      if (peer.state == State::kSilent) peer.state = State::kDead;  // else it has told why it ends
       peer.request = MPI_REQUEST_NULL;
       return absl::UnavailableError(absl::StrCat("rank ", r, " died"));
     }
@@ -62,75 +61,103 @@ absl::Status RankWatch::Poll() {
 absl::Status RankWatch::Handle(int rank) {
   Peer& peer = peers_[rank];
   const Message message = peer.incoming;
-  peer.answer = message;
-  peer.state = State::kAnswered;
   SY_RETURN_IF_ERROR(Post(rank));
-  if (message.kind == Kind::kAborting) {
-    return absl::AbortedError(absl::StrCat("rank ", rank, " ended the job"));
+  switch (message.kind) {
+    case Kind::kAborting:
+      return absl::AbortedError(absl::StrCat("rank ", rank, " ended the job"));
+    case Kind::kAnswer:
+      peer.answer = message;
+      peer.state = State::kAnswered;
+      return absl::OkStatus();
+    case Kind::kGivingUp:
+      break;
   }
-  if (message.kind == Kind::kAnswer) return absl::OkStatus();
-  Send(rank, Kind::kAnswer);
-  return absl::UnavailableError(absl::StrCat("rank ", rank, " gave up in '", message.entered_name,
-                                             "' (operation ", message.entered, ")"));
+  if (peer.state != State::kAnswered) {
+    peer.answer = message;
+    peer.state = State::kGaveUp;
+  }
+  Send(rank, Kind::kAnswer, message.about);
+  return absl::UnavailableError(absl::StrCat("rank ", rank, " gave up ", PlaceText(message)));
 }
 
-void RankWatch::Send(int rank, Kind kind) {
-  if (peers_[rank].state == State::kDead) return;
-  const Operation entered = log_->last_entered();
+void RankWatch::Send(int rank, Kind kind, int64_t about) {
+  if (peers_[rank].request == MPI_REQUEST_NULL) return;  // it is dead
+  Operation operation = log_->oldest_unfinished();
+  const bool is_under_way = operation.sequence > 0;
+  if (!is_under_way) operation = log_->last_finished();
   Sending& sending = sending_.emplace_back();
-  std::memset(&sending.message, 0, sizeof(sending.message));
-  sending.message.kind = kind;
-  sending.message.entered = entered.sequence;
-  sending.message.finished = log_->last_finished().sequence;
-  std::snprintf(sending.message.entered_name, sizeof(sending.message.entered_name), "%s",
-                entered.name.c_str());
-  MPI_Isend(/*buf=*/&sending.message, /*count=*/sizeof(Message), MPI_BYTE, /*dest=*/rank, kTag,
-            comm_, &sending.request);
+  Message& message = sending.message;
+  std::memset(&message, 0, sizeof(message));
+  message.kind = kind;
+  message.about = about;
+  message.has_entered = log_->HasEntered(about);
+  message.sequence = operation.sequence;
+  message.is_under_way = is_under_way;
+  operation.name.copy(message.name, sizeof(message.name) - 1);
+  MPI_Isend(/*buf=*/&message, /*count=*/sizeof(Message), MPI_BYTE, /*dest=*/rank, kTag, comm_,
+            &sending.request);
 }
 
-bool RankWatch::HasEverybodySpoken() const {
+std::string RankWatch::PlaceText(const Message& message) {
+  return absl::StrFormat("%s '%s' (operation %d)", message.is_under_way ? "in" : "after",
+                         message.name, message.sequence);
+}
+
+bool RankWatch::HasEverybodyAnswered() const {
   for (int r = 0; r < size_; ++r) {
-    if (r != rank_ && peers_[r].state == State::kSilent) return false;
+    const State state = peers_[r].state;
+    if (r != rank_ && (state == State::kSilent || state == State::kGaveUp)) return false;
   }
   return true;
 }
 
-std::string RankWatch::AskAround(const std::string& name, int64_t sequence,
-                                 absl::Duration patience) {
+void RankWatch::AskAround(const Operation& operation, absl::Duration patience) {
   for (int r = 0; r < size_; ++r) {
-    if (r != rank_) Send(r, Kind::kGivingUp);
+    if (r != rank_) Send(r, Kind::kGivingUp, operation.sequence);
   }
   const absl::Time end = absl::Now() + patience;
-  while (!HasEverybodySpoken() && absl::Now() < end) {
+  while (!HasEverybodyAnswered() && absl::Now() < end) {
     Poll().IgnoreError();  // what it finds is in the peers' states
     absl::SleepFor(absl::Milliseconds(1));
   }
+}
+
+std::string RankWatch::Describe(const Operation& operation) const {
+  const std::string place =
+      absl::StrFormat("'%s' (operation %d)", operation.name, operation.sequence);
   std::string text;
   for (int r = 0; r < size_; ++r) {
     if (r == rank_) continue;
     const Peer& peer = peers_[r];
-    const std::string missing =
-        sequence > 0 ? absl::StrFormat("it is missing from '%s' (operation %d)", name, sequence)
-                     : std::string("no operation was under way");
-    if (peer.state == State::kDead) {
-      text += absl::StrFormat("  rank %d is dead: %s\n", r, missing);
-    } else if (peer.state == State::kSilent) {
-      text += absl::StrFormat("  rank %d does not answer (stopped, or cut off): %s\n", r, missing);
-    } else if (peer.answer.entered < sequence) {
-      text += absl::StrFormat(
-          "  rank %d lives but has not entered '%s' (operation %d): its last is '%s' (%d)\n", r,
-          name, sequence, peer.answer.entered_name, peer.answer.entered);
-    } else {
-      text += absl::StrFormat("  rank %d lives and is in '%s' (operation %d)\n", r,
-                              peer.answer.entered_name, peer.answer.entered);
+    const bool takes_part = std::ranges::find(operation.ranks, r) != operation.ranks.end();
+    const std::string missing = operation.sequence == 0 ? "no operation was under way here"
+                                : takes_part            ? "it is missing from " + place
+                                                        : "it takes no part in " + place;
+    switch (peer.state) {
+      case State::kDead:
+        absl::StrAppend(&text, "  rank ", r, " is dead: ", missing);
+        break;
+      case State::kSilent:
+        absl::StrAppend(&text, "  rank ", r, " does not answer (stopped, or cut off): ", missing);
+        break;
+      case State::kGaveUp:
+        absl::StrAppend(&text, "  rank ", r, " gave up ", PlaceText(peer.answer));
+        break;
+      case State::kAnswered:
+        absl::StrAppend(&text, "  rank ", r, " lives, ", PlaceText(peer.answer));
+        if (takes_part && !peer.answer.has_entered) {
+          absl::StrAppend(&text, ": it has not entered ", place);
+        }
+        break;
     }
+    text += '\n';
   }
   return text;
 }
 
 void RankWatch::SayAborting() {
   for (int r = 0; r < static_cast<int>(peers_.size()); ++r) {
-    if (r != rank_) Send(r, Kind::kAborting);
+    if (r != rank_) Send(r, Kind::kAborting, /*about=*/0);
   }
   const absl::Time end = absl::Now() + absl::Milliseconds(200);
   while (!sending_.empty() && absl::Now() < end) Poll().IgnoreError();

@@ -31,20 +31,23 @@ class RankWatch {
   // Withdraws the receives, before MPI is finalised.
   void Stop();
 
-  // After a failure: tells the others, asks them where they are, and polls until all have answered
-  // or `patience` is over. Then describes who is missing from `name` (operation `sequence`; 0: from
-  // none): one line for each of the others.
-  std::string AskAround(const std::string& name, int64_t sequence, absl::Duration patience);
+  // After a failure: tells the others, asks each whether it has entered `operation` (`sequence` 0:
+  // only where it is), and polls until all have answered or `patience` is over.
+  void AskAround(const Operation& operation, absl::Duration patience);
+  // After AskAround: a line for each of the others, who is missing from `operation` and who is not.
+  std::string Describe(const Operation& operation) const;
 
  private:
   enum class Kind : int64_t { kGivingUp = 1, kAnswer = 2, kAborting = 3 };
   struct Message {
     Kind kind;
-    int64_t entered;   // sequence of the sender's last operation that it entered
-    int64_t finished;  // … that it finished
-    char entered_name[104];
+    int64_t about;         // kGivingUp: the operation that the sender asks about; kAnswer: as asked
+    int64_t has_entered;   // kAnswer: the sender has entered that operation
+    int64_t sequence;      // the sender's oldest unfinished operation, else the last one finished
+    int64_t is_under_way;  // it is unfinished
+    char name[88];         // its name, cut if it is longer
   };
-  enum class State { kSilent, kAnswered, kDead };
+  enum class State { kSilent, kGaveUp, kAnswered, kDead };
   struct Peer {
     Message incoming;
     MPI_Request request = MPI_REQUEST_NULL;
@@ -58,8 +61,9 @@ class RankWatch {
 
   absl::Status Post(int rank);
   absl::Status Handle(int rank);
-  void Send(int rank, Kind kind);
-  bool HasEverybodySpoken() const;
+  void Send(int rank, Kind kind, int64_t about);
+  bool HasEverybodyAnswered() const;
+  static std::string PlaceText(const Message& message);
 
   OperationLog* const log_;
   MPI_Comm comm_ = MPI_COMM_NULL;

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <ctime>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
@@ -138,6 +139,18 @@ TEST(CommunicatorTest, SeveralCollectivesMayBeInFlight) {
   ASSERT_TRUE(first->Wait().ok());
   EXPECT_EQ(a[999], communicator->size());
   EXPECT_EQ(b[999], 2.0 * communicator->size());
+}
+
+TEST(CommunicatorTest, AnExceptionPassesACollectiveThatIsUnderWay) {
+  std::vector<float> values(100000, 1.0f);
+  try {
+    const auto sum = communicator->AllReduceSum("sum", {.data = values.data(), .num_elements = 7});
+    throw std::runtime_error("out of memory");
+  } catch (const std::runtime_error& error) {
+    EXPECT_STREQ(error.what(), "out of memory");
+  }
+  EXPECT_EQ(values[6], communicator->size());
+  EXPECT_EQ(values[7], 1.0f);
 }
 
 // The waiting ranks' process time is compared with what spinning would have burnt.

@@ -32,5 +32,15 @@ TEST(LocalCommunicatorTest, NcclOnTheCpuIsRefused) {
   EXPECT_TRUE(absl::IsInvalidArgument(NewCommunicator(config, false).status()));
 }
 
+TEST(LocalCommunicatorTest, MpiOnAGpuIsRefusedWithTheKeysToSet) {
+  CommunicatorConfig config;
+  config.set_backend(CommunicatorConfig::BACKEND_MPI);
+  const absl::Status status = NewCommunicator(config, /*is_on_gpu=*/true).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_NE(status.message().find("set trainer.communicator.backend: auto, or policy.device: cpu"),
+            std::string::npos)
+      << status;
+}
+
 }  // namespace
 }  // namespace switchyard
