@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -24,26 +23,6 @@
 
 namespace switchyard {
 namespace {
-
-// The first line in which two texts differ, of each.
-std::pair<std::string, std::string> FirstDifference(const std::string& a, const std::string& b) {
-  const std::vector<std::string> ours = absl::StrSplit(a, '\n'), theirs = absl::StrSplit(b, '\n');
-  const auto [mine, other] = std::mismatch(ours.begin(), ours.end(), theirs.begin(), theirs.end());
-  return {mine == ours.end() ? "" : *mine, other == theirs.end() ? "" : *other};
-}
-
-// Ranks that were started with different programs or configs would diverge or hang: found here.
-absl::Status CheckSameRun(const LearnerParts& parts) {
-  const std::string mine =
-      absl::StrCat("code version ", parts.code_version, "\n", ConfigToYaml(*parts.config));
-  std::string of_rank_0 = mine;
-  SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "config", of_rank_0, /*root=*/0));
-  if (mine == of_rank_0) return absl::OkStatus();
-  const auto [ours, theirs] = FirstDifference(mine, of_rank_0);
-  return absl::InvalidArgumentError(absl::StrCat(
-      "rank ", parts.communicator->rank(), " was started with '", ours, "' and rank 0 with '",
-      theirs, "': give every rank the same program, --config and --set"));
-}
 
 // Rank 0 reads the policy's shape; the others get it from there.
 absl::StatusOr<ModelConfig> ShareModelConfig(const LearnerParts& parts) {
@@ -164,7 +143,6 @@ absl::Status CheckOffload(const LearnerParts& parts) {
 absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
   SY_RETURN_IF_ERROR(CheckOffload(parts));
   SetThreads(*parts.config, parts.communicator->local_size());
-  SY_RETURN_IF_ERROR(CheckSameRun(parts));
   SY_ASSIGN_OR_RETURN(const ModelConfig model, ShareModelConfig(parts));
   SY_ASSIGN_OR_RETURN(const auto groups,
                       RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));

@@ -101,8 +101,10 @@ int Train(const RunConfig& config, const std::string& resume) {
   if (const absl::Status setup = CheckEpisodeSetup(config); !setup.ok()) return Fail(setup);
   const auto is_on_gpu = IsOnGpu(config);
   if (!is_on_gpu.ok()) return Fail(is_on_gpu.status());
-  auto communicator = NewCommunicator(config.trainer().communicator(), *is_on_gpu,
-                                      absl::StrCat(RunFolder(config), "/logs/lost_rank.txt"));
+  auto communicator =
+      NewCommunicator(config.trainer().communicator(), *is_on_gpu,
+                      absl::StrCat(RunFolder(config), "/logs/lost_rank.txt"),
+                      absl::StrCat("code version ", CodeVersion(), "\n", ConfigToYaml(config)));
   if (!communicator.ok()) return Fail(communicator.status());
   const int rank = (*communicator)->rank();
 

@@ -74,7 +74,7 @@ class BadInputTest(unittest.TestCase):
             capture_output=True, text=True, timeout=LIMIT_S,
             env=dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1", **self.environment))
         self.assertNotEqual(result.returncode, 0)
-        for part in ("rank 1 was started with", "steps: 77", "rank 0 with", "--set"):
+        for part in ("rank 1: was started with", "steps: 77", "rank 0 with", "--set"):
             self.assertIn(part, result.stderr)
 
     def test_a_missing_config(self):

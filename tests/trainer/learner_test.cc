@@ -17,7 +17,6 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/fake_trajectory_source.h"
 #include "tests/trainer/tiny_model.h"
-#include "tests/trainer/told_communicator.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_store.h"
 #include "trainer/comm/local_communicator.h"
@@ -348,21 +347,6 @@ TEST_F(LearnerTest, LearnsFromDemonstrationsWithoutASource) {
 }
 
 // Ranks with different configs: tests/integration/bad_input_test.py.
-TEST_F(LearnerTest, ARankOfAnotherCodeVersionThanRank0SaysWhich) {
-  const RunConfig config = Config("a");
-  const auto message_if_rank_0_has = [&](const char* version) {
-    communicator_ = std::make_unique<ToldCommunicator>(
-        absl::StrCat("code version ", version, "\n", ConfigToYaml(config)));
-    return std::string(Run(config).status().message());
-  };
-  EXPECT_THAT(message_if_rank_0_has("1.0+theirs"),
-              ::testing::AllOf(HasSubstr("rank 1 was started with 'code version 1.0+ours'"),
-                               HasSubstr("rank 0 with 'code version 1.0+theirs'"),
-                               HasSubstr("the same program")));
-  EXPECT_THAT(message_if_rank_0_has("1.0+ours"),
-              ::testing::Not(HasSubstr("was started with")));  // it fails later: no model's shape
-}
-
 TEST_F(LearnerTest, OffloadOfARunOnTheCpuIsRefusedBeforeAnythingIsDone) {
   for (const auto offload : {ShardingConfig::OFFLOAD_OPTIMIZER, ShardingConfig::OFFLOAD_ALL}) {
     RunConfig config = Config("a");

@@ -2,6 +2,7 @@
 // collective that he never enters.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -13,5 +14,10 @@ namespace switchyard {
 // failed has to say. Collective; fails as the collectives do. `name` names them.
 absl::Status AgreeOnStatus(Communicator& communicator, std::string_view name,
                            const absl::Status& mine);
+
+// That ranks were started alike: `mine` says how, a fact on each line. OK on every rank if all say
+// the same; else, on every rank, kInvalidArgument with the first line in which the lowest rank that
+// differs does so from rank 0. Collective; fails as the collectives do.
+absl::Status AgreeOnStart(Communicator& communicator, const std::string& mine);
 
 }  // namespace switchyard

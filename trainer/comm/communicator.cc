@@ -2,8 +2,10 @@
 
 #include <cstdlib>
 
+#include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status_macros.h"
+#include "trainer/comm/agreement.h"
 #include "trainer/comm/checked_communicator.h"
 #include "trainer/comm/local_communicator.h"
 #include "trainer/comm/mpi_communicator.h"
@@ -42,7 +44,8 @@ int LauncherRanks() {
 
 absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const CommunicatorConfig& config,
                                                                  bool is_on_gpu,
-                                                                 const std::string& report_path) {
+                                                                 const std::string& report_path,
+                                                                 const std::string& start) {
   const int ranks = LauncherRanks();
   const absl::Duration deadline = absl::Seconds(config.deadline_s());
   CommunicatorConfig::Backend backend = config.backend();
@@ -69,7 +72,10 @@ absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const Communica
   }
   auto thread = std::make_shared<MpiThread>(deadline, report_path);
   SY_RETURN_IF_ERROR(thread->init_status());
-  if (backend == CommunicatorConfig::BACKEND_MPI) return NewMpiCommunicator(std::move(thread));
+  auto over_mpi = NewMpiCommunicator(thread);
+  SY_RETURN_IF_ERROR(AgreeOnStart(
+      *over_mpi, absl::StrCat(is_on_gpu ? "a GPU" : "no GPU", " for the policy\n", start)));
+  if (backend == CommunicatorConfig::BACKEND_MPI) return over_mpi;
   return NewNcclCommunicator(std::move(thread));
 }
 
@@ -77,8 +83,9 @@ absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const Communica
 
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
                                                               bool is_on_gpu,
-                                                              const std::string& report_path) {
-  SY_ASSIGN_OR_RETURN(auto communicator, ChooseCommunicator(config, is_on_gpu, report_path));
+                                                              const std::string& report_path,
+                                                              const std::string& start) {
+  SY_ASSIGN_OR_RETURN(auto communicator, ChooseCommunicator(config, is_on_gpu, report_path, start));
   return config.check_order() ? NewCheckedCommunicator(std::move(communicator))
                               : std::move(communicator);
 }

@@ -87,9 +87,13 @@ class Communicator {
 // that it is missing from, the oldest unfinished one, and lists the last operations with the ranks
 // that take part; it ends with status 1 when the deadline comes. `report_path` is that file; "":
 // stderr.
+//
+// `start` says how this rank was started: ranks compare it, and their devices, before anything that
+// depends on it is made. Fails on every rank: as AgreeOnStart.
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
                                                               bool is_on_gpu,
-                                                              const std::string& report_path = "");
+                                                              const std::string& report_path = "",
+                                                              const std::string& start = "");
 
 // Conveniences over the interface, for host data.
 absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value,
