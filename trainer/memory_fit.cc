@@ -36,6 +36,12 @@ std::vector<ShardingConfig::Stage> StagesFrom(const PlanInput& input) {
   return stages;
 }
 
+// A copy that is not made makes training wait for the disk; a GPU's host has room for it.
+std::vector<bool> CopiesFrom(const PlanInput& input) {
+  if (!input.config.checkpoint().asynchronous()) return {false};
+  return input.has_gpu ? std::vector<bool>{true} : std::vector<bool>{true, false};
+}
+
 std::vector<ShardingConfig::Offload> OffloadsFrom(const PlanInput& input) {
   std::vector<ShardingConfig::Offload> offloads;
   const int last = input.has_gpu ? ShardingConfig::OFFLOAD_ALL : input.config.sharding().offload();
@@ -48,30 +54,43 @@ std::vector<ShardingConfig::Offload> OffloadsFrom(const PlanInput& input) {
 // Tokens at once halve at no other cost than smaller products; a stage costs communication;
 // recomputation a third more arithmetic; offloading the host's bandwidth.
 std::vector<Candidate> Candidates(const PlanInput& input, int64_t min_tokens) {
-  std::vector<Candidate> candidates;
-  const int64_t now = input.config.max_micro_batch_tokens();
-  for (const auto stage : StagesFrom(input)) {
-    for (const auto offload : OffloadsFrom(input)) {
-      for (const bool recompute : {false, true}) {
-        if (input.config.recompute_activations() && !recompute) continue;
-        int halvings = 0;
-        for (int64_t tokens = now;; tokens = std::max(min_tokens, tokens / 2), ++halvings) {
-          Candidate candidate{.cost = halvings + 2 * (stage - input.config.sharding().stage()) +
-                                      (recompute && !input.config.recompute_activations() ? 8 : 0) +
-                                      20 * (offload - input.config.sharding().offload()),
-                              .config = input.config};
-          candidate.config.mutable_sharding()->set_stage(stage);
-          if (offload != ShardingConfig::OFFLOAD_NONE) {
-            candidate.config.mutable_sharding()->set_offload(offload);
-          }
-          candidate.config.set_recompute_activations(recompute);
-          candidate.config.set_max_micro_batch_tokens(static_cast<int32_t>(tokens));
-          candidates.push_back(std::move(candidate));
-          if (tokens <= min_tokens) break;
-        }
-      }
+  const TrainerConfig& now = input.config;
+  std::vector<Candidate> candidates{{.config = now}};
+  // Each choice multiplies what there is by its own values.
+  const auto choose = [&](const auto& values, const auto& apply) {
+    std::vector<Candidate> chosen;
+    for (const Candidate& candidate : candidates) {
+      for (const auto& value : values) apply(value, chosen.emplace_back(candidate));
     }
-  }
+    candidates = std::move(chosen);
+  };
+  choose(StagesFrom(input), [&](ShardingConfig::Stage stage, Candidate& candidate) {
+    candidate.cost += 2 * (stage - now.sharding().stage());
+    candidate.config.mutable_sharding()->set_stage(stage);
+  });
+  choose(OffloadsFrom(input), [&](ShardingConfig::Offload offload, Candidate& candidate) {
+    candidate.cost += 20 * (offload - now.sharding().offload());
+    if (offload == ShardingConfig::OFFLOAD_NONE) return;
+    candidate.config.mutable_sharding()->set_offload(offload);
+  });
+  choose(CopiesFrom(input), [&](bool is_asynchronous, Candidate& candidate) {
+    if (is_asynchronous == now.checkpoint().asynchronous()) return;
+    candidate.cost += 1;
+    candidate.config.mutable_checkpoint()->set_asynchronous(is_asynchronous);
+  });
+  const std::vector<bool> recompute =
+      now.recompute_activations() ? std::vector<bool>{true} : std::vector<bool>{false, true};
+  choose(recompute, [&](bool is_recomputed, Candidate& candidate) {
+    candidate.cost += is_recomputed && !now.recompute_activations() ? 8 : 0;
+    candidate.config.set_recompute_activations(is_recomputed);
+  });
+  std::vector<int64_t> tokens = {now.max_micro_batch_tokens()};
+  while (tokens.back() > min_tokens) tokens.push_back(std::max(min_tokens, tokens.back() / 2));
+  choose(tokens, [&](int64_t at_once, Candidate& candidate) {
+    candidate.cost +=
+        static_cast<int>(std::find(tokens.begin(), tokens.end(), at_once) - tokens.begin());
+    candidate.config.set_max_micro_batch_tokens(static_cast<int32_t>(at_once));
+  });
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const Candidate& a, const Candidate& b) { return a.cost < b.cost; });
   return candidates;
@@ -98,6 +117,9 @@ std::vector<std::string> Changes(const TrainerConfig& from, const TrainerConfig&
     changes.push_back(
         absl::StrCat("trainer.sharding.offload=",
                      ShortName(ShardingConfig::Offload_Name(to.sharding().offload()))));
+  }
+  if (from.checkpoint().asynchronous() != to.checkpoint().asynchronous()) {
+    changes.push_back("trainer.checkpoint.asynchronous=false");
   }
   return changes;
 }

@@ -32,7 +32,8 @@ struct MemoryAdvice {
   MemoryPlan plan;
 };
 // Tries changes from the cheapest on: fewer tokens at once (down to min_tokens, the longest
-// sequence), sharding further, computing activations again, offloading (GPUs), and last more ranks.
+// sequence), no copy for checkpoints (CPUs), sharding further, computing activations again,
+// offloading (GPUs), and last more ranks.
 // nullopt: none is enough.
 std::optional<MemoryAdvice> CheapestFit(const PlanInput& input, int64_t usable_bytes,
                                         int64_t min_tokens);

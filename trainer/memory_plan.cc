@@ -25,6 +25,9 @@ class ModelPlan {
 
   // Adds the state of a model that learns.
   void AddState(MemoryPlan& plan) const {
+    if (input_.config.checkpoint().asynchronous()) {  // every rank writes as much as any other
+      (input_.has_gpu ? plan.on_host : plan.checkpoint) += 3 * elements() * kF32 / input_.ranks;
+    }
     const bool is_shared = input_.bytes_per_element == kF32 && !is_offloaded();
     if (!is_on_demand()) plan.weights += elements() * input_.bytes_per_element;
     if (is_on_demand() || !is_shared) {

@@ -26,15 +26,16 @@ struct MemoryPlan {
   int64_t weights = 0;    // f32 masters, and whole copies where they are kept
   int64_t gradients = 0;  // that live as long as the run
   int64_t optimizer = 0;
-  int64_t reference = 0;  // the reference policy's weights
+  int64_t reference = 0;   // the reference policy's weights
+  int64_t checkpoint = 0;  // on a CPU: the copy that a checkpoint is written from
   // At the moment of a step when they are most, together:
   int64_t activations = 0;       // with the head's chunk
   int64_t gathered_blocks = 0;   // whole blocks that are being used, fetched or kept for the next
   int64_t gradient_buffers = 0;  // whole blocks' gradients before they are reduced
   int64_t communication = 0;     // MPI's pieces of a reduce-scatter, on the host
-  int64_t on_host = 0;           // offloaded state
+  int64_t on_host = 0;           // of a GPU's rank: offloaded state, and the checkpoint's copy
 
-  int64_t state() const { return weights + gradients + optimizer + reference; }
+  int64_t state() const { return weights + gradients + optimizer + reference + checkpoint; }
   int64_t peak() const { return state() + activations + gathered_blocks + gradient_buffers; }
 };
 MemoryPlan PlanMemory(const PlanInput& input);

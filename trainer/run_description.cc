@@ -45,6 +45,7 @@ std::string DescribeMemory(const MemoryPlan& plan, const PlanInput& input) {
                                                    {"gradients", plan.gradients},
                                                    {"optimizer", plan.optimizer},
                                                    {"reference policy", plan.reference},
+                                                   {"checkpoint's copy", plan.checkpoint},
                                                    {"activations", plan.activations},
                                                    {"gathered blocks", plan.gathered_blocks},
                                                    {"gradient buffers", plan.gradient_buffers}};
@@ -56,11 +57,12 @@ std::string DescribeMemory(const MemoryPlan& plan, const PlanInput& input) {
     if (bytes > 0) text += absl::StrFormat("#   %-17s %12s\n", name, Size(bytes));
   }
   text += absl::StrFormat("#   %-17s %12s\n", "together", Size(plan.peak()));
-  const std::pair<const char*, int64_t> on_host[] = {{"offloaded state", plan.on_host},
-                                                     {"collectives", plan.communication}};
-  for (const auto& [name, bytes] : on_host) {
-    if (bytes > 0) text += absl::StrFormat("#   %-17s %12s  on the host\n", name, Size(bytes));
-  }
+  const auto beside = [&](const char* name, int64_t bytes, const char* what) {
+    if (bytes > 0) text += absl::StrFormat("#   %-17s %12s  %s\n", name, Size(bytes), what);
+  };
+  beside("on its host", plan.on_host,
+         "offloaded state, and the copy that a checkpoint is written from");
+  beside("collectives", plan.communication, "beside it");
   return text;
 }
 

@@ -54,6 +54,7 @@ SETTINGS = {
     "trainer.evaluate_every": 0,
     "trainer.evaluate_questions": "null",
     "trainer.checkpoint.every_steps": 0,
+    "trainer.checkpoint.asynchronous": "false",
     "trainer.checkpoint.keep_last": 1,
     "worker.max_episodes": 8,
 }

@@ -1,5 +1,6 @@
 // What sharding costs, under mpirun with 2 ranks or more; rank 0 prints JSON. A model of SmolLM2's
-// block shape, f32, one thread a rank, supervised steps of 4 trajectories a rank.
+// block shape, f32, one thread a rank, supervised steps of 8 trajectories of 256 tokens
+// a rank: enough for a block's forward to outlast the gather of the next one.
 //
 //   hidden_gather_share   over a link of 100 MB/s, stage full: 1 − Σ waits for gathers / Σ time
 //                         that the link was busy with them
@@ -26,7 +27,7 @@ namespace {
 using nlohmann::json;
 
 constexpr double kLinkBytesPerS = 100e6;
-constexpr int kTrajectoriesPerRank = 4;
+constexpr int kTrajectoriesPerRank = 8;
 constexpr int kTokens = 256;  // of each
 constexpr int kPairs = 7;
 

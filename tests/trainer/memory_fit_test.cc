@@ -60,6 +60,19 @@ TEST(MemoryFitTest, OneRankComputesAgainAndEightShard) {
               ElementsAre("trainer.sharding.stage=optimizer"));
 }
 
+TEST(MemoryFitTest, ACheckpointsCopyCountsWhereItIsAndIsTheFirstToGoOnACpu) {
+  PlanInput input = Qwen3B(2);
+  const int64_t copy = 12 * PlanMemory(input).reference / 2 / 2;  // the reference is in bf16
+  EXPECT_EQ(PlanMemory(input).checkpoint, 0);
+  EXPECT_EQ(PlanMemory(input).on_host, copy);
+  input.has_gpu = false;
+  const MemoryPlan plan = PlanMemory(input);
+  EXPECT_EQ(plan.checkpoint, copy);
+  EXPECT_EQ(plan.on_host, 0);
+  EXPECT_THAT(CheapestFit(input, plan.peak() - 1, /*min_tokens=*/8192)->changes,
+              ElementsAre("trainer.checkpoint.asynchronous=false"));
+}
+
 TEST(MemoryFitTest, MoreRanksAreTheLastResortAndATooSmallDeviceIsSaidSo) {
   PlanInput input = Qwen3B(1);
   input.has_gpu = false;  // nowhere to offload to

@@ -92,6 +92,7 @@ PlanInput MakeInput(const ModelConfig& model, ShardingConfig::Stage stage, int t
   input.config.set_algorithm(TrainerConfig::ALGORITHM_GRPO);
   input.config.set_steps(10);
   input.config.set_max_micro_batch_tokens(tokens);
+  input.config.mutable_checkpoint()->set_asynchronous(false);  // none is written here
   input.config.mutable_sharding()->set_stage(stage);
   return input;
 }

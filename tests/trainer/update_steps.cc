@@ -89,8 +89,10 @@ int Main() {
   const auto groups = ValueOrExit(RankGroups::Make(communicator.get(), options.config.sharding()));
   options.groups = groups.get();
   PolicyUpdate update(options);
-  const TensorSource initial = ValueOrExit(OpenPolicyTensors(folder, options.model));
-  ExitUnlessOk(update.Initialize(&initial));
+  {  // and unmapped again
+    const TensorSource initial = ValueOrExit(OpenPolicyTensors(folder, options.model));
+    ExitUnlessOk(update.Initialize(&initial));
+  }
   const json steps = TakeSteps(update, ReadBatch(request.at("trajectories")), request.at("steps"),
                                request.at("kl_coefficient"));
   std::cout << json({{"steps", steps}, {"peak_bytes", PeakBytes()}}).dump() << '\n';
