@@ -134,6 +134,7 @@ absl::StatusOr<RunOutcome> Leader::Run() {
 absl::StatusOr<bool> Leader::MakeStep() {
   const absl::Time start = absl::Now();
   SY_RETURN_IF_ERROR(CheckSave());
+  SY_RETURN_IF_ERROR(ForgetJournal());
   auto collected = is_supervised() ? CollectDemonstrations() : CollectEpisodes();
   if (absl::IsCancelled(collected.status()) && parts_.is_stop_requested()) return false;
   if (!collected.ok()) {
@@ -216,6 +217,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
     collected.metrics.Set("workers/count", step->num_workers);
     collected.metrics.Set("workers/leases_expired", static_cast<double>(step->leases_expired));
     collected.metrics.Set("workers/duplicates", static_cast<double>(step->duplicates));
+    collected.metrics.Set("workers/replayed", static_cast<double>(step->replayed));
   }
   return collected;
 }
@@ -309,6 +311,16 @@ absl::Status Leader::SaveCheckpoint() {
   saved_step_ = step_;
   LogInfo("step=", step_, " stall_s=", SecondsSince(start), " | saving");
   return absl::OkStatus();
+}
+
+// Of the checkpoints that are durable the last might turn out damaged: what the one before it needs
+// stays too.
+absl::Status Leader::ForgetJournal() {
+  if (source_ == nullptr || !saver_->IsIdle() || durable_step_ == saved_step_) {
+    return absl::OkStatus();
+  }
+  const int64_t before = std::exchange(durable_step_, saved_step_);
+  return before >= 0 ? source_->ForgetBefore(before) : absl::OkStatus();
 }
 
 absl::Status Leader::CheckSave() {

@@ -67,6 +67,7 @@ class Leader {
   // Tells every rank to save, and goes on once they have copies.
   absl::Status SaveCheckpoint();
   absl::StatusOr<CheckpointTexts> MakeCheckpointTexts() const;
+  absl::Status ForgetJournal();
   // If a rank cannot write, the run ends with that rank's reason.
   absl::Status CheckSave();
   // Waits until the last checkpoint is durable.
@@ -97,6 +98,7 @@ class Leader {
 
   int64_t step_ = 0;                  // steps done
   int64_t saved_step_ = -1;           // of the newest checkpoint that this run has, or writes
+  int64_t durable_step_ = -1;         // of the newest checkpoint that is known to be durable
   int64_t ledger_total_picousd_ = 0;  // of all committed episodes
   int64_t episodes_committed_ = 0;
   google::protobuf::RepeatedPtrField<EvaluationResult> evaluations_;

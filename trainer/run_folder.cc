@@ -38,7 +38,7 @@ absl::Status RunFolderFiles::PutAside() {
   for (int number = 1; aside.empty() || files_.Exists(aside); ++number) {
     aside = absl::StrCat(folder_, "/previous-", number);
   }
-  for (const std::string& path : {checkpoints(), metrics(), trajectories()}) {
+  for (const std::string& path : {checkpoints(), metrics(), trajectories(), journal()}) {
     if (!files_.Exists(path)) continue;
     SY_RETURN_IF_ERROR(files_.CreateFolders(aside));
     SY_RETURN_IF_ERROR(files_.Rename(path, aside + path.substr(folder_.size())));

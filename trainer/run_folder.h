@@ -22,13 +22,14 @@ class RunFolderFiles {
   std::string checkpoints() const { return folder_ + "/checkpoints"; }
   std::string metrics() const { return folder_ + "/metrics.jsonl"; }
   std::string trajectories() const { return folder_ + "/trajectories"; }
+  std::string journal() const { return folder_ + "/journal"; }
   std::string config() const { return folder_ + "/config.resolved.yaml"; }
 
   // Makes the folder and writes config.resolved.yaml.
   absl::Status Prepare(const std::string& config_yaml);
 
-  // For a run that starts anew where one was: moves checkpoints, metrics.jsonl and trajectories/
-  // into previous-1/ (or the first number that is free). Nothing is deleted.
+  // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, trajectories/ and
+  // journal/ into previous-1/ (or the first number that is free). Nothing is deleted.
   absl::Status PutAside();
 
   // Writes trajectories/step-000012.jsonl: those trajectories of the step that the share picks, by

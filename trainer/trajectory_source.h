@@ -41,6 +41,7 @@ struct CollectedStep {
   std::vector<Trajectory> trajectories;  // one per episode of the plan, in the plan's order
   int64_t leases_expired = 0;  // of this step: leases given out again after a worker fell silent
   int64_t duplicates = 0;      // trajectories that came again and were not counted
+  int64_t replayed = 0;        // taken from the journal of a learner that died in this step
   int num_workers = 0;
 };
 
@@ -66,6 +67,9 @@ class TrajectorySource {
   // for again. Does not touch rewards: `cost_reward` and `reward` are the learner's.
   virtual absl::StatusOr<CollectedStep> CollectStep(
       const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) = 0;
+
+  // A checkpoint has what the steps before `step` led to: their trajectories need not be kept.
+  virtual absl::Status ForgetBefore(int64_t step) = 0;
 
   // Tells the workers that the run has ended (`is_finished`), waits briefly for them to hear it,
   // and stops serving.

@@ -111,6 +111,31 @@ class TrainingRunTest(unittest.TestCase):
             self.assertEqual(run.train("--resume", "auto", extra={"trainer.steps": 5}), 0)
             self.assertEqual([row["step"] for row in run.metrics()], [0, 1, 2, 3, 4])
 
+    def test_what_a_killed_learner_had_acknowledged_is_not_paid_for_twice(self):
+        """Killed before its first checkpoint, at whatever moment: every episode in the journal is run once."""
+        with Run(name="same") as whole:
+            self.assertEqual(whole.train(), 0)
+            expected = (without_times(whole.metrics()), weights(whole))
+        with Run(name="same") as run:
+            run.start_pool()
+            trainer = run.start_trainer(extra={"trainer.checkpoint.every_steps": 0})
+            worker = run.start_worker(run.address(trainer), "worker")
+            wait_until(lambda: len(run.metrics() if (run.folder / "metrics.jsonl").exists() else []) >= 2, "two steps")
+            kill_session(trainer)
+            kill_session(worker)
+            self.assertEqual(run.checkpoints(), [])
+            journal = sorted((run.folder / "journal").glob("step-*.bin"))
+            self.assertGreaterEqual(len(journal), 2)
+            before = ledger_by_episode(run)
+            # Steps 0 and 1 are learnt from again, from the journal alone: no worker is needed.
+            self.assertEqual(run.train("--resume", "auto"), 0)
+            self.assertEqual(without_times(run.metrics()), expected[0])
+            self.assertEqual(weights(run), expected[1])
+            after = ledger_by_episode(run)
+            for episode, calls in before.items():
+                if episode.split("/")[1] in ("000000", "000001"):
+                    self.assertEqual(after[episode], calls, f"{episode} was paid for again")
+
     def test_a_killed_worker_costs_nothing_and_another_may_join(self):
         with Run(name="same") as whole:
             self.assertEqual(whole.train(), 0)
@@ -146,6 +171,15 @@ class TrainingRunTest(unittest.TestCase):
             self.assertEqual(run.train("--resume", "auto", extra={"trainer.checkpoint.every_steps": 0}), 0)
             self.assertEqual([row["step"] for row in run.metrics()], [0, 1, 2, 3])
             self.assertEqual(set(weights(run)), set(expected))
+
+
+def ledger_by_episode(run):
+    calls = {}
+    for line in (run.folder / "pool_ledger.jsonl").read_text().splitlines():
+        call = json.loads(line)
+        episode = call["call_id"].rsplit("/", 2)[0]  # before attempt and round
+        calls.setdefault(episode, []).append(call["call_id"])
+    return calls
 
 
 def trajectories_with_calls(run):

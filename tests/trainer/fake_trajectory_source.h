@@ -22,6 +22,7 @@ struct SourceRecord {
   std::vector<int64_t> published;                // versions, in order
   std::shared_ptr<const PolicyWeights> weights;  // of the newest version
   std::vector<StepPlan> plans;
+  std::vector<int64_t> forgotten;  // what ForgetBefore was told
   bool is_finished = false;
 };
 
@@ -63,6 +64,11 @@ class FakeTrajectorySource final : public TrajectorySource {
     step.num_workers = 1;
     for (const EpisodeSpec& spec : plan.episodes) step.trajectories.push_back(Run(spec));
     return step;
+  }
+
+  absl::Status ForgetBefore(int64_t step) override {
+    record_->forgotten.push_back(step);
+    return absl::OkStatus();
   }
 
   absl::Status Finish() override {

@@ -73,8 +73,10 @@ absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const Communica
   auto thread = std::make_shared<MpiThread>(deadline, report_path);
   SY_RETURN_IF_ERROR(thread->init_status());
   auto over_mpi = NewMpiCommunicator(thread);
-  SY_RETURN_IF_ERROR(AgreeOnStart(
-      *over_mpi, absl::StrCat(is_on_gpu ? "a GPU" : "no GPU", " for the policy\n", start)));
+  if (!start.empty()) {
+    SY_RETURN_IF_ERROR(AgreeOnStart(
+        *over_mpi, absl::StrCat(is_on_gpu ? "a GPU" : "no GPU", " for the policy\n", start)));
+  }
   if (backend == CommunicatorConfig::BACKEND_MPI) return over_mpi;
   return NewNcclCommunicator(std::move(thread));
 }

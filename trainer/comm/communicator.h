@@ -89,7 +89,7 @@ class Communicator {
 // stderr.
 //
 // `start` says how this rank was started: ranks compare it, and their devices, before anything that
-// depends on it is made. Fails on every rank: as AgreeOnStart.
+// depends on it is made ("": they don't). Fails on every rank: as AgreeOnStart.
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
                                                               bool is_on_gpu,
                                                               const std::string& report_path = "",

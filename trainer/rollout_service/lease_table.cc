@@ -123,6 +123,11 @@ const EpisodeSpec* LeaseTable::FindSpec(const std::string& episode_id) const {
   return found == index_.end() ? nullptr : &entries_[found->second].spec;
 }
 
+bool LeaseTable::IsCommitted(const std::string& episode_id) const {
+  const auto found = index_.find(episode_id);
+  return found != index_.end() && entries_[found->second].state == State::kCommitted;
+}
+
 CollectedStep LeaseTable::TakeStep() {
   SY_CHECK(is_complete()) << num_committed_ << " of " << num_episodes()
                           << " episodes are committed";

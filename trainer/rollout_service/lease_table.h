@@ -52,6 +52,8 @@ class LeaseTable {
   // The plan's spec of an episode, or nullptr if it is not of the running step.
   const EpisodeSpec* FindSpec(const std::string& episode_id) const;
 
+  bool IsCommitted(const std::string& episode_id) const;
+
   bool has_waiting() const { return num_waiting_ > 0; }
   bool is_complete() const { return num_committed_ == static_cast<int>(entries_.size()); }
   int num_episodes() const { return static_cast<int>(entries_.size()); }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "common/check.h"
 #include "common/log.h"
+#include "common/status_macros.h"
 #include "trainer/rollout_service/trajectory_check.h"
 
 namespace switchyard {
@@ -15,6 +16,11 @@ namespace {
 constexpr absl::Duration kClerkPeriod = absl::Milliseconds(50);
 constexpr absl::Duration kLongestWait =
     absl::Seconds(30);  // of a lease request, whatever it asks for
+
+bool HasVerdict(const Trajectory& trajectory) {
+  return trajectory.status() != EPISODE_STATUS_POOL_FAILED &&
+         trajectory.status() != EPISODE_STATUS_CANCELLED;
+}
 
 }  // namespace
 
@@ -110,22 +116,73 @@ bool RolloutDesk::FillResponse(const LeaseRequest& request, LeaseResponse& respo
 }
 
 SubmitResponse RolloutDesk::Submit(const SubmitRequest& request) {
+  std::vector<Trajectory> fresh;
+  {
+    absl::MutexLock lock(&mutex_);
+    Hear(request.worker());
+    fresh = TakeFresh(request);
+  }
+  // Acknowledged is what is durable. The lock is not held while the disk is waited for.
+  absl::Status status;
+  if (options_.journal != nullptr) {
+    std::vector<Trajectory> with_verdict;  // a failed attempt is not worth keeping
+    for (const Trajectory& trajectory : fresh) {
+      if (HasVerdict(trajectory)) with_verdict.push_back(trajectory);
+    }
+    status = options_.journal->Append(with_verdict);
+  }
   SubmitResponse response;
   absl::MutexLock lock(&mutex_);
-  Hear(request.worker());
+  journal_status_.Update(status);
+  if (!status.ok()) return response;
   for (const Trajectory& trajectory : request.trajectories()) {
     response.add_acknowledged_episode_ids(trajectory.episode_id());
+  }
+  for (Trajectory& trajectory : fresh) {
+    if (table_.FindSpec(trajectory.episode_id()) != nullptr) table_.Commit(std::move(trajectory));
+  }
+  return response;
+}
+
+std::vector<Trajectory> RolloutDesk::TakeFresh(const SubmitRequest& request) {
+  std::vector<Trajectory> fresh;
+  for (const Trajectory& trajectory : request.trajectories()) {
     const EpisodeSpec* spec = table_.FindSpec(trajectory.episode_id());
     if (spec == nullptr) continue;  // of an earlier step: no longer wanted
+    if (table_.IsCommitted(trajectory.episode_id())) {
+      table_.Commit(trajectory);  // counts the duplicate
+      continue;
+    }
     if (absl::Status status = CheckTrajectory(trajectory, *spec, options_.vocabulary_size);
         !status.ok()) {
       LogError(status.message());
       table_.Refuse(trajectory.episode_id());
       continue;
     }
-    table_.Commit(trajectory);
+    fresh.push_back(trajectory);
   }
-  return response;
+  return fresh;
+}
+
+absl::StatusOr<std::vector<Trajectory>> RolloutDesk::OpenJournal(const StepPlan& plan) {
+  if (options_.journal == nullptr) return std::vector<Trajectory>();
+  JournalOrigin origin;
+  origin.set_config_digest(options_.config_digest);
+  origin.set_policy_version(plan.policy_version);
+  origin.set_weights_crc32c(publisher_.newest_crc32c());
+  return options_.journal->OpenStep(plan.step, origin);
+}
+
+int64_t RolloutDesk::Replay(std::vector<Trajectory> known) {
+  int64_t replayed = 0;
+  for (Trajectory& trajectory : known) {
+    const EpisodeSpec* spec = table_.FindSpec(trajectory.episode_id());
+    if (spec == nullptr || table_.IsCommitted(trajectory.episode_id())) continue;
+    if (!CheckTrajectory(trajectory, *spec, options_.vocabulary_size).ok()) continue;
+    table_.Commit(std::move(trajectory));
+    ++replayed;
+  }
+  return replayed;
 }
 
 absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
@@ -133,9 +190,16 @@ absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
   SY_CHECK(publisher_.newest_version() == plan.policy_version)
       << "the plan samples from version " << plan.policy_version << ", published is "
       << publisher_.newest_version();
+  SY_ASSIGN_OR_RETURN(std::vector<Trajectory> known, OpenJournal(plan));
+  int64_t replayed = 0;
   {
     absl::MutexLock lock(&mutex_);
     table_.StartStep(plan);
+    replayed = Replay(std::move(known));
+  }
+  if (replayed > 0) {
+    LogInfo("step=", plan.step, " | ", replayed, " of ", plan.episodes.size(),
+            " episodes were there from before: taken from the journal");
   }
   AnswerWaiting();
   while (true) {
@@ -151,8 +215,10 @@ absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
       if (table_.is_complete()) {
         CollectedStep step = table_.TakeStep();
         step.num_workers = progress.num_workers;
+        step.replayed = replayed;
         return step;
       }
+      SY_RETURN_IF_ERROR(journal_status_);
     }
     if (!should_go_on(progress)) {
       absl::MutexLock lock(&mutex_);

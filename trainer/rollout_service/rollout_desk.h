@@ -19,6 +19,7 @@
 #include "common/clock.h"
 #include "proto/learner_service.pb.h"
 #include "trainer/rollout_service/lease_table.h"
+#include "trainer/rollout_service/trajectory_journal.h"
 #include "trainer/rollout_service/weight_publisher.h"
 #include "trainer/trajectory_source.h"
 
@@ -31,6 +32,8 @@ struct RolloutDeskOptions {
   absl::Duration lease_timeout = absl::Seconds(120);
   int max_attempts = 3;
   Clock* clock = &Clock::Real();  // borrowed for the desk's life
+  // Borrowed likewise; nullptr: what was acknowledged is lost with the process.
+  TrajectoryJournal* journal = nullptr;
 };
 
 class RolloutDesk {
@@ -74,6 +77,13 @@ class RolloutDesk {
   };
   using Replies = std::vector<std::pair<LeaseReply, LeaseResponse>>;
 
+  // Of the running step, checked, and not there yet; refuses what is not what was asked for.
+  std::vector<Trajectory> TakeFresh(const SubmitRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What an earlier learner acknowledged of this plan, to be committed at its start: how many
+  // count.
+  absl::StatusOr<std::vector<Trajectory>> OpenJournal(const StepPlan& plan);
+  int64_t Replay(std::vector<Trajectory> known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ClerkLoop(std::stop_token stop) ABSL_LOCKS_EXCLUDED(mutex_);
   void AnswerWaiting() ABSL_LOCKS_EXCLUDED(mutex_);
   // True if the response says something or the wait is over.
@@ -91,6 +101,7 @@ class RolloutDesk {
   std::map<std::string, Worker> workers_ ABSL_GUARDED_BY(mutex_);
   std::list<WaitingRequest> waiting_ ABSL_GUARDED_BY(mutex_);
   bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Status journal_status_ ABSL_GUARDED_BY(mutex_);  // the first failure ends the run
 
   std::jthread clerk_;  // last: dies first
 };

@@ -123,8 +123,12 @@ class Service final : public LearnerService::CallbackService {
 
 class RolloutService final : public TrajectorySource {
  public:
-  RolloutService(const RolloutDeskOptions& options, int chunk_bytes)
-      : desk_(options), service_(&desk_, chunk_bytes) {}
+  // `journal` may be null.
+  RolloutService(RolloutDeskOptions options, std::unique_ptr<TrajectoryJournal> journal,
+                 int chunk_bytes)
+      : journal_(std::move(journal)),
+        desk_((options.journal = journal_.get(), options)),
+        service_(&desk_, chunk_bytes) {}
   ~RolloutService() override {
     if (server_ != nullptr)
       server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
@@ -166,12 +170,16 @@ class RolloutService final : public TrajectorySource {
       const std::function<bool(const CollectProgress&)>& should_go_on) override {
     return desk_.CollectStep(plan, should_go_on);
   }
+  absl::Status ForgetBefore(int64_t step) override {
+    return journal_ != nullptr ? journal_->ForgetBefore(step) : absl::OkStatus();
+  }
   absl::Status Finish() override {
     desk_.Finish(kFinishPatience);
     return absl::OkStatus();
   }
 
  private:
+  const std::unique_ptr<TrajectoryJournal> journal_;
   RolloutDesk desk_;
   Service service_;
   std::unique_ptr<grpc::Server> server_;  // last: dies first
@@ -188,7 +196,13 @@ absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunC
   options.vocabulary_size = vocabulary_size;
   options.lease_timeout = absl::Seconds(service_config.lease_timeout_s());
   options.max_attempts = config.episode().max_attempts();
-  auto service = std::make_unique<RolloutService>(options, service_config.weight_chunk_bytes());
+  std::unique_ptr<TrajectoryJournal> journal;
+  if (service_config.journal()) {
+    journal =
+        std::make_unique<TrajectoryJournal>(FileSystem::Posix(), RunFolder(config) + "/journal");
+  }
+  auto service = std::make_unique<RolloutService>(options, std::move(journal),
+                                                  service_config.weight_chunk_bytes());
   SY_ASSIGN_OR_RETURN(const std::string address, service->Listen(service_config.listen_address()));
   const std::string path = absl::StrCat(RunFolder(config), "/learner.address");
   SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));

@@ -24,6 +24,7 @@ void WeightPublisher::Publish(int64_t policy_version,
   auto version = std::make_shared<Version>();
   version->manifest.set_policy_version(policy_version);
   uint64_t offset = 0;
+  std::string checksums;
   for (const auto& [name, tensor] : weights->tensors()) {
     WeightTensor* entry = version->manifest.add_tensors();
     entry->set_name(name);
@@ -31,6 +32,7 @@ void WeightPublisher::Publish(int64_t policy_version,
     entry->set_offset(offset);
     entry->set_num_bytes(Bytes(tensor).size());
     entry->set_crc32c(Crc32c(Bytes(tensor)));
+    absl::StrAppend(&checksums, name, " ", entry->crc32c(), "\n");
     offset += Bytes(tensor).size();
   }
   version->manifest.set_total_bytes(offset);
@@ -39,6 +41,7 @@ void WeightPublisher::Publish(int64_t policy_version,
   absl::MutexLock lock(&mutex_);
   newest_ = std::move(version);
   newest_version_ = policy_version;
+  newest_crc32c_ = Crc32c(checksums);
 }
 
 void WeightPublisher::Retire() {
@@ -49,6 +52,11 @@ void WeightPublisher::Retire() {
 int64_t WeightPublisher::newest_version() const {
   absl::MutexLock lock(&mutex_);
   return newest_version_;
+}
+
+uint32_t WeightPublisher::newest_crc32c() const {
+  absl::MutexLock lock(&mutex_);
+  return newest_crc32c_;
 }
 
 std::shared_ptr<const WeightPublisher::Version> WeightPublisher::Find(

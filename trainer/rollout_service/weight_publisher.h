@@ -24,6 +24,8 @@ class WeightPublisher {
   void Retire() ABSL_LOCKS_EXCLUDED(mutex_);
   // 0 before the first Publish.
   int64_t newest_version() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of that version's tensors, whether or not it was retired.
+  uint32_t newest_crc32c() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Fails: kNotFound if the version is no longer (or not yet) there; 0 asks for the newest.
   absl::StatusOr<WeightManifest> Manifest(int64_t policy_version) const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -42,6 +44,7 @@ class WeightPublisher {
   mutable absl::Mutex mutex_;
   std::shared_ptr<const Version> newest_ ABSL_GUARDED_BY(mutex_);
   int64_t newest_version_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint32_t newest_crc32c_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace switchyard

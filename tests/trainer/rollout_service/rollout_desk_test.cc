@@ -5,6 +5,8 @@
 #include <thread>
 
 #include "absl/synchronization/notification.h"
+#include "tests/common/fault_file_system.h"
+#include "tests/common/temp_folder.h"
 #include "tests/trainer/trajectories.h"
 
 namespace switchyard {
@@ -137,6 +139,98 @@ TEST_F(RolloutDeskTest, FinishTellsWorkersToLeave) {
     }
   });
   desk_.Finish(absl::Seconds(30));
+}
+
+class JournalledDeskTest : public RolloutDeskTest {
+ protected:
+  // A desk as a learner at this place makes one, with weights that `seed` draws.
+  std::unique_ptr<RolloutDesk> Start(FileSystem& files, float weight = 0.5f) {
+    journal_ = std::make_unique<TrajectoryJournal>(files, temp_.path() + "/journal");
+    RolloutDeskOptions options = Options(&clock_);
+    options.journal = journal_.get();
+    auto desk = std::make_unique<RolloutDesk>(options);
+    desk->publisher().Publish(1, std::make_shared<const PolicyWeights>(
+                                     std::map<std::string, HostTensor>{{"a", {{1}, {weight}}}}));
+    return desk;
+  }
+  static SubmitResponse SubmitTo(RolloutDesk& desk, const Trajectory& trajectory) {
+    SubmitRequest request;
+    *request.mutable_worker() = Identity("w1");
+    *request.add_trajectories() = trajectory;
+    return desk.Submit(request);
+  }
+  // Gives the step up once `submitted` are in.
+  static absl::Status CollectUntil(RolloutDesk& desk, const StepPlan& plan,
+                                   const std::vector<Trajectory>& submitted) {
+    size_t next = 0;
+    return desk
+        .CollectStep(plan,
+                     [&](const CollectProgress&) {
+                       if (next == submitted.size()) return false;
+                       SubmitTo(desk, submitted[next++]);
+                       return true;
+                     })
+        .status();
+  }
+
+  TempFolder temp_;
+  std::unique_ptr<TrajectoryJournal> journal_;
+};
+
+TEST_F(JournalledDeskTest, WhatWasAcknowledgedCountsAfterTheLearnerWasKilled) {
+  const StepPlan plan = Plan(3);
+  Trajectory paid = MakeTrajectory(plan.episodes[1]);
+  paid.set_worker_id("of the first life");
+  Trajectory failed = MakeTrajectory(plan.episodes[2]);
+  failed.set_status(EPISODE_STATUS_POOL_FAILED);
+  auto desk = Start(FileSystem::Posix());
+  EXPECT_TRUE(absl::IsCancelled(CollectUntil(*desk, plan, {paid, failed})));
+  desk = Start(FileSystem::Posix());
+  const auto step = desk->CollectStep(plan, [&](const CollectProgress& progress) {
+    EXPECT_GE(progress.num_committed, 1);  // and the failed one is tried again
+    SubmitTo(*desk, MakeTrajectory(plan.episodes[0]));
+    SubmitTo(*desk, MakeTrajectory(plan.episodes[1]));
+    SubmitTo(*desk, MakeTrajectory(plan.episodes[2]));
+    return true;
+  });
+  ASSERT_TRUE(step.ok()) << step.status();
+  EXPECT_EQ(step->replayed, 1);
+  EXPECT_EQ(step->duplicates, 1);
+  EXPECT_EQ(step->trajectories[1].worker_id(), "of the first life");
+  EXPECT_EQ(step->trajectories[2].status(), EPISODE_STATUS_ANSWERED);
+}
+
+TEST_F(JournalledDeskTest, TrajectoriesOfOtherWeightsDoNotCount) {
+  const StepPlan plan = Plan(2);
+  auto desk = Start(FileSystem::Posix());
+  EXPECT_FALSE(CollectUntil(*desk, plan, {MakeTrajectory(plan.episodes[0])}).ok());
+  desk = Start(FileSystem::Posix(), /*weight=*/0.25f);
+  int committed = -1;
+  EXPECT_FALSE(desk->CollectStep(plan,
+                                 [&](const CollectProgress& progress) {
+                                   committed = progress.num_committed;
+                                   return false;
+                                 })
+                   .ok());
+  EXPECT_EQ(committed, 0);
+}
+
+TEST_F(JournalledDeskTest, WhatCannotBeWrittenIsNotAcknowledgedAndEndsTheStep) {
+  const StepPlan plan = Plan(1);
+  FaultFileSystem files;
+  const auto desk = Start(files);
+  absl::Status status;
+  int acknowledged = -1;
+  status = desk->CollectStep(plan,
+                             [&](const CollectProgress&) {
+                               files.At(/*n=*/1, Fault::kDiskFull);
+                               acknowledged = SubmitTo(*desk, MakeTrajectory(plan.episodes[0]))
+                                                  .acknowledged_episode_ids_size();
+                               return true;
+                             })
+               .status();
+  EXPECT_EQ(acknowledged, 0);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
 }
 
 }  // namespace
