@@ -55,6 +55,7 @@ class PosixFile final : public WritableFile {
       }
       written += static_cast<size_t>(n);
     }
+    StartWritingBack(static_cast<off_t>(data.size()));
     return absl::OkStatus();
   }
 
@@ -72,6 +73,18 @@ class PosixFile final : public WritableFile {
   }
 
  private:
+  // Lets the disk begin with a large file's pages while the next ones come: a hint, so that Sync
+  // has less to wait for.
+  void StartWritingBack(off_t written) {
+    constexpr off_t kPiece = off_t{16} << 20;
+    num_written_ += written;
+#if defined(__linux__)
+    if (num_written_ - num_hinted_ < kPiece || is_append_) return;
+    ::sync_file_range(fd_, num_hinted_, num_written_ - num_hinted_, SYNC_FILE_RANGE_WRITE);
+    num_hinted_ = num_written_;
+#endif
+  }
+
   // Removes the first part of a record whose rest found no room, so that the next record starts on
   // its own line.
   void TakeBack(size_t written) {
@@ -85,6 +98,8 @@ class PosixFile final : public WritableFile {
   int fd_;
   const std::string path_;
   const bool is_append_;
+  off_t num_written_ = 0;
+  off_t num_hinted_ = 0;  // bytes from the start that the disk was told of
 };
 
 absl::StatusOr<std::unique_ptr<WritableFile>> Open(const std::string& path, int flags) {

@@ -69,7 +69,7 @@ absl::Status CheckpointStore::RemoveUnfinished() {
 absl::Status CheckpointStore::Commit(int64_t step) {
   const std::string target = FolderOf(step);
   // A checkpoint of the same step can only be one that was not resumed from.
-  if (files_.Exists(target)) SY_RETURN_IF_ERROR(files_.RemoveAll(target));
+  if (files_.Exists(target)) SY_RETURN_IF_ERROR(Remove(step));
   SY_RETURN_IF_ERROR(files_.Rename(FolderAside(step), target));
   return files_.SyncFolder(folder_);
 }
@@ -79,9 +79,16 @@ absl::Status CheckpointStore::Prune(const LearnerState& learner) {
   const std::vector<int64_t> kept = StepsToKeep(config_, steps, learner);
   for (int64_t step : steps) {
     if (std::binary_search(kept.begin(), kept.end(), step)) continue;
-    SY_RETURN_IF_ERROR(files_.RemoveAll(FolderOf(step)));
+    SY_RETURN_IF_ERROR(Remove(step));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckpointStore::Remove(int64_t step) {
+  const std::string aside = absl::StrFormat("%s/.%s%06d.old.partial", folder_, kStepPrefix, step);
+  SY_RETURN_IF_ERROR(files_.RemoveAll(aside));
+  SY_RETURN_IF_ERROR(files_.Rename(FolderOf(step), aside));
+  return files_.RemoveAll(aside);
 }
 
 absl::Status CheckpointStore::PutAside(int64_t step, const char* why) {

@@ -45,6 +45,8 @@ class CheckpointStore {
 
  private:
   absl::Status PutAside(int64_t step, const char* why);
+  // A process that dies in it leaves the checkpoint whole, or none of its name.
+  absl::Status Remove(int64_t step);
 
   FileSystem& files_;
   const std::string folder_;

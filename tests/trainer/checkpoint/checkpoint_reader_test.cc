@@ -90,7 +90,7 @@ TEST_F(CheckpointReaderTest, ItsPolicyFolderIsOneForAnyNumberOfRanks) {
   }
 }
 
-// The count is ten thousand in tests/integration/checkpoint_damage.py's run of this test.
+// tests/benchmarks/checkpoint_damage.py runs it ten thousand times.
 TEST_F(CheckpointReaderTest, AnyDamageIsRefusedByFile) {
   const char* more = std::getenv("SWITCHYARD_TEST_DAMAGES");
   const int damages = more != nullptr ? std::atoi(more) : 600;
