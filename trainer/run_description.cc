@@ -150,6 +150,16 @@ std::string PlannedDevice(const RunConfig& config, const PlannedMachine& machine
   return config.policy().device() == PolicyConfig::DEVICE_CUDA ? "h100" : "cpu";
 }
 
+PlanInput MakePlanInput(const RunConfig& config, const PlannedMachine& machine,
+                        const DeviceMemory& device, const ModelConfig& model) {
+  return {.model = model,
+          .config = config.trainer(),
+          .bytes_per_element = ComputesInBf16(config) ? 2 : 4,
+          .ranks = machine.ranks,
+          .ranks_per_host = machine.ranks_per_host,
+          .has_gpu = device.is_gpu};
+}
+
 // A CPU's ceiling that was not given is measured here and now.
 DeviceSpeed MakeSpeed(const RunConfig& config, const PlannedMachine& machine,
                       const PlanInput& input) {
@@ -184,18 +194,33 @@ absl::Status CheckPlannedMachine(const RunConfig& config, const PlannedMachine& 
       speed.peak_flop_per_s / 1e12));
 }
 
+absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const PlannedMachine& machine) {
+  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
+                      FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
+  SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
+  const PlanInput input = MakePlanInput(config, machine, device, model);
+  const MemoryPlan plan = PlanMemory(input);
+  if (plan.peak() <= device.usable_bytes()) return std::string();
+  std::string text = absl::StrFormat("a rank takes %s of %s (%s)", Size(plan.peak()),
+                                     Size(device.usable_bytes()), device.name);
+  const auto advice =
+      CheapestFit(input, device.usable_bytes(), config.episode().max_sequence_tokens());
+  if (!advice.has_value()) return text + "; nothing that the config can change makes it fit";
+  absl::StrAppend(&text, "; the cheapest change that fits:");
+  for (const std::string& change : advice->changes) text += " --set " + change;
+  if (advice->input.ranks > input.ranks) {
+    absl::StrAppend(&text, " on ", advice->input.ranks, " ranks");
+  }
+  return text;
+}
+
 absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMachine& machine) {
   SY_RETURN_IF_ERROR(CheckPlannedMachine(config, machine));
   SY_ASSIGN_OR_RETURN(const DeviceMemory device,
                       FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
   SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
   SY_ASSIGN_OR_RETURN(const std::string data, DescribeData(config, model));
-  const PlanInput input{.model = model,
-                        .config = config.trainer(),
-                        .bytes_per_element = ComputesInBf16(config) ? 2 : 4,
-                        .ranks = machine.ranks,
-                        .ranks_per_host = machine.ranks_per_host,
-                        .has_gpu = device.is_gpu};
+  const PlanInput input = MakePlanInput(config, machine, device, model);
   const DeviceSpeed speed = MakeSpeed(config, machine, input);
   return absl::StrCat(ConfigToYaml(config), DescribePolicy(config, model), data,
                       DescribeBatch(config.trainer(), machine.ranks),

@@ -28,4 +28,8 @@ absl::Status CheckPlannedMachine(const RunConfig& config, const PlannedMachine& 
 // datasets do when they are loaded; kInvalidArgument for an unknown device.
 absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMachine& machine);
 
+// Why a rank would not fit its machine, and the cheapest change that would make it; "" if it fits.
+// Measures nothing. Fails as above.
+absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const PlannedMachine& machine);
+
 }  // namespace switchyard

@@ -8,6 +8,7 @@ std::span<const Command> Commands() {
   static const auto* commands = new std::vector<Command>{
       {"ask", "one question: every round, its cost and its time", RunAsk},
       {"convert", "policy formats in, a Hugging Face folder out", RunConvert},
+      {"doctor", "check this machine and a config before a job is submitted", RunDoctor},
       {"eval", "evaluate a policy over questions, with baselines", RunEval},
       {"generate", "sample from a policy, token ids in and out", RunGenerate},
       {"inspect", "what is in a checkpoint, a policy or a trajectory file", RunInspect},

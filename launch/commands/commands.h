@@ -11,6 +11,7 @@ std::span<const Command> Commands();
 
 int RunAsk(int argc, char** argv);
 int RunConvert(int argc, char** argv);
+int RunDoctor(int argc, char** argv);
 int RunEval(int argc, char** argv);
 int RunGenerate(int argc, char** argv);
 int RunInspect(int argc, char** argv);

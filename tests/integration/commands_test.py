@@ -72,6 +72,48 @@ class CommandsTest(unittest.TestCase):
         self.assertEqual(len(json.loads(answers[0])["ids"]), 8)
         self.assertIn(str(folder), self.call("convert", "--from", self.checkpoint, "--to", folder, code=1).stderr)
 
+    def doctor(self, *flags, code=0, **environment):
+        # A run of its own: what it probes is written into that run's ledger.
+        result = run_command("doctor", "--config", CONFIG, "--json", "--set", f"run.output_dir={self.run_.parent}",
+                             "--set", "run.name=doctor", *flags, environment={**self.environment, **environment})
+        self.assertEqual(result.returncode, code, result.stderr + result.stdout)
+        return {finding["subject"]: finding for finding in json.loads(result.stdout)}, result
+
+    def test_doctor_finds_a_sound_config_well_and_writes_down_what_its_calls_cost(self):
+        found, _ = self.doctor()
+        self.assertEqual({finding["level"] for finding in found.values()}, {"ok"}, found)
+        for subject in ("policy", "prompt", "data", "mpi", "gpu", "port", "disk", "memory",
+                        *(f"{what} {model}" for what in ("endpoint", "pool") for model in MODELS)):
+            self.assertIn(subject, found)
+        ledger = (self.run_.parent / "doctor/pool_ledger.jsonl").read_text().splitlines()
+        self.assertEqual({json.loads(line)["model"] for line in ledger}, set(MODELS))
+        self.assertRegex(found["pool Sage"]["text"], r"for \$\d")
+
+    def test_doctor_names_what_would_fail_and_the_remedy(self):
+        for flags, environment, subject, parts in (
+            (("--set", "policy.path=/nowhere"), {}, "policy", ("/nowhere", "policy.path")),
+            (("--set", "prompt.template_path=/nowhere.txt"), {}, "prompt", ("/nowhere.txt",)),
+            (("--set", "data.train.0.path=/nowhere.jsonl"), {}, "data", ("/nowhere.jsonl", "data.train")),
+            (("--set", "pool.models.0.api_key_env=NO_SUCH_KEY"), {}, "endpoint Atlas", ("NO_SUCH_KEY",)),
+            (("--set", "pool.models.0.base_url=http://127.0.0.1:1/v1"), {}, "pool Atlas", ("cannot connect", "start")),
+            (("--set", "trainer.rollout_service.listen_address=192.0.2.1:0"), {}, "port", ("192.0.2.1", "listen_address")),
+            (("--set", "run.output_dir=/proc/nowhere"), {}, "disk", ("run.output_dir",)),
+            (("--ranks", "1024", "--set", "trainer.max_micro_batch_tokens=2000000"), {}, "memory", ("--set trainer.",)),
+        ):
+            found, _ = self.doctor(*flags, code=1, **environment)
+            self.assertEqual(found[subject]["level"], "failure", (subject, found[subject]))
+            for part in parts:
+                self.assertIn(part, found[subject]["text"] + found[subject]["remedy"])
+
+    def test_doctor_never_shows_a_key_and_calls_nobody_if_told_so(self):
+        key = "sk-very-secret-0123456789"
+        flags = ("--set", "pool.models.0.api_key_env=MY_KEY", "--no-probe", "--set", "run.name=silent")
+        found, result = self.doctor(*flags, MY_KEY=key)
+        self.assertIn("with a key", found["endpoint Atlas"]["text"])
+        self.assertNotIn(key, result.stdout + result.stderr)
+        self.assertNotIn("pool Atlas", found)
+        self.assertFalse((self.run_.parent / "silent").exists())
+
     def test_eval_names_what_is_missing_before_it_pays_for_anything(self):
         arguments = ("eval", "--config", CONFIG, *self.sets, "--policy", POLICY)
         ledger = self.run_.folder.parent / "quickstart/pool_ledger.jsonl"

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "trainer/comm/gpu_check.h"
+#include "trainer/comm/libraries.h"
 #include "trainer/comm/mpi_communicator.h"
 #include "trainer/comm/nccl_watch.h"
 
@@ -291,6 +292,12 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(
       std::make_unique<NcclCommunicator>(NewMpiCommunicator(thread), /*watch=*/nullptr);
   SY_RETURN_IF_ERROR(communicator->Init(std::move(thread)));
   return communicator;
+}
+
+std::string NcclLibraryVersion() {
+  int version = 0;
+  if (ncclGetVersion(&version) != ncclSuccess) return "an NCCL of no version";
+  return absl::StrCat("NCCL ", version / 10000, ".", version / 100 % 100, ".", version % 100);
 }
 
 }  // namespace switchyard

@@ -1,0 +1,105 @@
+// `switchyard doctor`: checks this machine and a config before a job is submitted.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "common/check.h"
+#include "launch/commands/commands.h"
+#include "launch/commands/config_flags.h"
+#include "launch/doctor/machine_checks.h"
+#include "launch/doctor/run_checks.h"
+
+namespace switchyard {
+namespace {
+
+const char* LevelName(Finding::Level level) {
+  switch (level) {
+    case Finding::Level::kOk:
+      return "ok";
+    case Finding::Level::kWarning:
+      return "warning";
+    default:
+      return "failure";
+  }
+}
+
+// A foreign text must not move the cursor.
+std::string Printable(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < 32 || c == 127; }, ' ');
+  return text;
+}
+
+void Print(const Finding& finding, bool is_quiet) {
+  if (is_quiet && finding.level == Finding::Level::kOk) return;
+  std::printf("%-8s %-16s %s\n", LevelName(finding.level), finding.subject.c_str(),
+              Printable(finding.text).c_str());
+  if (!finding.remedy.empty()) std::printf("%-25s -> %s\n", "", finding.remedy.c_str());
+  std::fflush(stdout);
+}
+
+void PrintJson(const Findings& findings) {
+  nlohmann::ordered_json rows = nlohmann::ordered_json::array();
+  for (const Finding& finding : findings) {
+    rows.push_back({{"level", LevelName(finding.level)},
+                    {"subject", finding.subject},
+                    {"text", finding.text},
+                    {"remedy", finding.remedy}});
+  }
+  std::printf("%s\n",
+              rows.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+}
+
+}  // namespace
+
+int RunDoctor(int argc, char** argv) {
+  CLI::App app(
+      "Checks a config and this machine before a job is submitted: policy, prompt, data, keys, "
+      "pool, MPI, GPUs, names, ports, disk and memory, with a remedy for what is wrong. Calls each "
+      "pool model once, which is paid for. The exit code is 1 if something would fail.",
+      "switchyard doctor");
+  app.footer(
+      "examples:\n"
+      "  switchyard doctor --config mine/run.yaml --ranks 8\n"
+      "  switchyard doctor --config mine/run.yaml --no-probe --quiet");
+  ConfigFlags flags;
+  flags.AddTo(app);
+  int ranks = 1;
+  bool has_no_probe = false, is_quiet = false, is_json = false;
+  app.add_option("--ranks", ranks, "trainer ranks that will share this machine")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_flag("--no-probe", has_no_probe, "call no pool model");
+  app.add_flag("--quiet", is_quiet, "say only what is wrong");
+  app.add_flag("--json", is_json, "print JSON");
+  if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
+  SetProcessName("doctor");
+  const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
+  if (!config.ok()) return ReportFailure("doctor", config.status());
+
+  Findings all;
+  const auto add = [&](Findings findings) {
+    for (Finding& finding : findings) {
+      if (!is_json) Print(finding, is_quiet);
+      all.push_back(std::move(finding));
+    }
+  };
+  add(CheckPolicy(*config));
+  add(CheckData(*config));
+  add(CheckEndpoints(*config));
+  if (!has_no_probe && config->pool().models_size() > 0) add(ProbePool(*config));
+  add(CheckLauncher());
+  add(CheckDevices(*config, ranks));
+  add(CheckNetwork(*config));
+  add(CheckDisk(*config));
+  add(CheckMemory(*config, ranks));
+  if (is_json) PrintJson(all);
+  const bool fails = std::any_of(all.begin(), all.end(), [](const Finding& finding) {
+    return finding.level == Finding::Level::kFailure;
+  });
+  return fails ? kExitFailed : kExitOk;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,269 @@
+#include "launch/doctor/machine_checks.h"
+
+#include <netdb.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "common/config_loader.h"
+#include "common/file_system.h"
+#include "common/status_macros.h"
+#include "policy/parameter_layout.h"
+#include "policy/policy_folder.h"
+#include "trainer/comm/libraries.h"
+#include "trainer/device.h"
+#include "trainer/memory_fit.h"
+#include "trainer/run_description.h"
+
+namespace switchyard {
+namespace {
+
+constexpr int64_t kProbeBytes = int64_t{64} << 20;
+constexpr double kSlowBytesPerS = 50e6;
+
+// What a command prints; nullopt if it cannot be run or fails. Only fixed command lines.
+std::optional<std::string> Output(const char* command) {
+  std::FILE* pipe = popen(command, "r");
+  if (pipe == nullptr) return std::nullopt;
+  std::string text;
+  std::array<char, 4096> buffer;
+  while (const size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+    text.append(buffer.data(), n);
+  }
+  return pclose(pipe) == 0 ? std::optional(text) : std::nullopt;
+}
+
+std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
+
+std::string HostName() {
+  char name[256] = "";
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+struct AddressInfo {
+  addrinfo* list = nullptr;
+  ~AddressInfo() {
+    if (list != nullptr) freeaddrinfo(list);
+  }
+};
+
+// The numeric addresses of a name; empty if it has none.
+std::vector<std::string> Resolve(const std::string& name) {
+  AddressInfo info;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  if (getaddrinfo(name.c_str(), nullptr, &hints, &info.list) != 0) return {};
+  std::vector<std::string> addresses;
+  for (const addrinfo* entry = info.list; entry != nullptr; entry = entry->ai_next) {
+    char text[NI_MAXHOST] = "";
+    if (getnameinfo(entry->ai_addr, entry->ai_addrlen, text, sizeof(text), nullptr, 0,
+                    NI_NUMERICHOST) == 0) {
+      addresses.emplace_back(text);
+    }
+  }
+  return addresses;
+}
+
+bool IsLoopback(const std::string& address) {
+  return absl::StartsWith(address, "127.") || address == "::1" || address == "localhost" ||
+         address == "[::1]";
+}
+
+// Nothing else listens there, and it is an address of this host.
+bool CanListen(const std::string& host, const std::string& port) {
+  AddressInfo info;
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE;
+  const std::string bare(absl::StripSuffix(absl::StripPrefix(host, "["), "]"));
+  if (getaddrinfo(bare.empty() ? nullptr : bare.c_str(), port.c_str(), &hints, &info.list) != 0) {
+    return false;
+  }
+  const int fd = socket(info.list->ai_family, SOCK_STREAM, 0);
+  if (fd < 0) return false;
+  const bool can = bind(fd, info.list->ai_addr, info.list->ai_addrlen) == 0 && listen(fd, 1) == 0;
+  close(fd);
+  return can;
+}
+
+std::string Size(double bytes) {
+  return bytes < 1e9 ? absl::StrFormat("%.1f MB", bytes / 1e6)
+                     : absl::StrFormat("%.1f GB", bytes / 1e9);
+}
+
+// The folder itself, or the nearest above it that is there.
+std::filesystem::path NearestFolder(const std::string& path) {
+  std::filesystem::path folder = std::filesystem::absolute(path);
+  std::error_code error;
+  while (!std::filesystem::exists(folder, error) && folder.has_relative_path()) {
+    folder = folder.parent_path();
+  }
+  return folder;
+}
+
+// Bytes per second of a file that is written, synced and removed.
+absl::StatusOr<double> WriteSpeed(const std::string& folder) {
+  FileSystem& files = FileSystem::Posix();
+  const std::string path = absl::StrCat(folder, "/.doctor-", getpid());
+  const std::string piece(size_t{1} << 20, 's');
+  const absl::Time start = absl::Now();
+  const absl::Status status = [&]() -> absl::Status {
+    SY_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
+    for (int64_t done = 0; done < kProbeBytes; done += piece.size()) {
+      SY_RETURN_IF_ERROR(file->Append(piece));
+    }
+    SY_RETURN_IF_ERROR(file->Sync());
+    return file->Close();
+  }();
+  const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
+  files.RemoveAll(path).IgnoreError();
+  if (!status.ok()) return status;
+  return static_cast<double>(kProbeBytes) / seconds;
+}
+
+}  // namespace
+
+Findings CheckLauncher() {
+  const std::string linked = MpiLibraryVersion();
+  // The launchers prefer the one of .venv; they are run from the repository's root.
+  const auto version = Output(
+      "{ if [ -x .venv/bin/mpirun ]; then .venv/bin/mpirun --version; else mpirun --version; fi; } "
+      "2>/dev/null");
+  Findings findings;
+  if (!version.has_value()) {
+    return {Warning("mpi", absl::StrCat("no mpirun is found; the program links ", linked),
+                    "run launch/build.sh, or load your site's MPI module; one rank needs none")};
+  }
+  const std::string found = FirstLine(*version);
+  const size_t number = found.find_last_of(' ');
+  if (number != std::string::npos && !absl::StrContains(linked, found.substr(number + 1))) {
+    return {Failure("mpi", absl::StrCat(found, ", but the program links ", linked),
+                    "start ranks with the mpirun that belongs to the library")};
+  }
+  const bool has_ulfm =
+      Output(
+          "{ .venv/bin/mpirun --with-ft ulfm --version || mpirun --with-ft ulfm --version; } "
+          "2>/dev/null")
+          .has_value();
+  if (has_ulfm) return {Ok("mpi", absl::StrCat(found, ", which reports lost ranks"))};
+  return {Warning("mpi", absl::StrCat(found, ", without fault tolerance (ULFM)"),
+                  "a lost rank will be noticed by its deadline only: build Open MPI 5 with ULFM")};
+}
+
+Findings CheckDevices(const RunConfig& config, int ranks) {
+  const auto is_on_gpu = IsOnGpu(config);
+  if (!is_on_gpu.ok()) {
+    return {Failure("gpu", std::string(is_on_gpu.status().message()),
+                    "submit to a node with GPUs, or set policy.device: cpu")};
+  }
+  if (!*is_on_gpu) {
+    return {Ok("gpu", config.policy().device() == PolicyConfig::DEVICE_CPU
+                          ? "not asked for: the policy trains on the CPU"
+                          : "none that can be used: the policy trains on the CPU")};
+  }
+  Findings findings;
+  const auto list = Output(
+      "nvidia-smi --query-gpu=name,memory.total,driver_version --format=csv,noheader 2>/dev/null");
+  int gpus = 0;
+  for (absl::string_view line : absl::StrSplit(list.value_or(""), '\n', absl::SkipEmpty())) {
+    findings.push_back(Ok(absl::StrCat("gpu ", gpus++), std::string(line)));
+  }
+  if (ranks > 1 && gpus > 0 && ranks > gpus) {
+    findings.push_back(Failure("gpu", absl::StrFormat("%d ranks for %d GPUs", ranks, gpus),
+                               "start one rank for each GPU: NCCL takes no two on one"));
+  }
+  const std::string nccl = NcclLibraryVersion();
+  findings.push_back(nccl.empty() ? Failure("nccl", "this build has none",
+                                            "build where nvcc is found, or set policy.device: cpu")
+                                  : Ok("nccl", nccl));
+  return findings;
+}
+
+Findings CheckNetwork(const RunConfig& config) {
+  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return {};
+  Findings findings;
+  const std::string& address = config.trainer().rollout_service().listen_address();
+  const size_t colon = address.rfind(':');
+  const std::string host = address.substr(0, colon), port = address.substr(colon + 1);
+  findings.push_back(
+      CanListen(host, port)
+          ? Ok("port", absl::StrCat("the learner can listen on ", address))
+          : Failure("port", absl::StrCat("the learner cannot listen on ", address),
+                    "set trainer.rollout_service.listen_address to an address of this host and a "
+                    "free port; port 0 picks one"));
+  if (IsLoopback(host)) {
+    findings.push_back(Ok("host", "workers of this machine only: the learner listens on loopback"));
+    return findings;
+  }
+  const std::string name = HostName();
+  const std::vector<std::string> addresses = Resolve(name);
+  const bool is_reachable =
+      std::any_of(addresses.begin(), addresses.end(), std::not_fn(IsLoopback));
+  if (is_reachable) {
+    findings.push_back(Ok("host", absl::StrCat("workers will be told ", name)));
+  } else {
+    findings.push_back(
+        Warning("host",
+                absl::StrCat(name, addresses.empty() ? " has no address here"
+                                                     : " is an address of loopback here"),
+                "workers elsewhere are told this name: see that it resolves there, or listen on an "
+                "address instead of 0.0.0.0"));
+  }
+  return findings;
+}
+
+Findings CheckDisk(const RunConfig& config) {
+  const std::filesystem::path folder = NearestFolder(RunFolder(config));
+  struct statvfs info {};
+  if (statvfs(folder.c_str(), &info) != 0) {
+    return {
+        Failure("disk", absl::StrCat(folder.string(), " cannot be read"), "mend run.output_dir")};
+  }
+  const double free = static_cast<double>(info.f_bavail) * static_cast<double>(info.f_frsize);
+  const auto speed = WriteSpeed(folder);
+  if (!speed.ok()) {
+    return {Failure("disk", std::string(speed.status().message()),
+                    "run.output_dir must be a folder that you can write to")};
+  }
+  const auto model = LoadModelConfig(config.policy().path());
+  if (!model.ok()) return {};  // CheckPolicy says so
+  const CheckpointConfig& checkpoint = config.trainer().checkpoint();
+  const double one =
+      12.0 *
+      static_cast<double>(ParameterLayout(*model, HeadKind::kLanguageModel).num_parameters()) *
+      (config.trainer().algorithm() == TrainerConfig::ALGORITHM_PPO ? 2 : 1);
+  const double most = one * (checkpoint.keep_last() + checkpoint.keep_best() + 1);
+  const std::string text =
+      absl::StrFormat("%s: %s free at %s/s; a checkpoint takes %s and %.1f s", folder.string(),
+                      Size(free), Size(*speed), Size(one), one / *speed);
+  if (free < most) {
+    return {Failure("disk", absl::StrCat(text, ", and up to ", Size(most), " are kept"),
+                    "free space there, or lower trainer.checkpoint.keep_last and keep_best")};
+  }
+  if (*speed < kSlowBytesPerS) {
+    return {Warning("disk", text, "this is slow: is run.output_dir on the right file system?")};
+  }
+  return {Ok("disk", text)};
+}
+
+Findings CheckMemory(const RunConfig& config, int ranks) {
+  const auto fit = DescribeMisfit(config, {.ranks = ranks, .ranks_per_host = ranks, .device = ""});
+  if (!fit.ok()) return {};  // what it needs is checked above
+  if (fit->empty()) return {Ok("memory", absl::StrFormat("%d ranks fit", ranks))};
+  return {Failure("memory", *fit, "change what it names; `train --dry-run` says more")};
+}
+
+}  // namespace switchyard

@@ -1,0 +1,169 @@
+#include "launch/doctor/run_checks.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "common/config_loader.h"
+#include "common/dataset.h"
+#include "policy/policy_folder.h"
+#include "rollout_workers/episode_setup.h"
+#include "rollout_workers/http_pool_client.h"
+#include "rollout_workers/pool_endpoint.h"
+#include "trainer/demonstrations.h"
+
+namespace switchyard {
+namespace {
+
+constexpr absl::Duration kProbePatience = absl::Seconds(30);
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+bool IsSupervised(const RunConfig& config) {
+  return config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+}
+
+Finding JudgeCall(const PoolModelConfig& model, const PoolCall& call) {
+  const std::string subject = absl::StrCat("pool ", model.name());
+  if (call.outcome() != CALL_OUTCOME_OK && call.outcome() != CALL_OUTCOME_TRUNCATED) {
+    return Failure(subject, call.error().empty() ? CallOutcome_Name(call.outcome()) : call.error(),
+                   "start the endpoint, or mend its entry in pool.models");
+  }
+  const std::string text = absl::StrFormat(
+      "answered in %.0f ms for $%.3g (%d + %d tokens)", call.latency_ms(),
+      static_cast<double>(call.cost_picousd()) * 1e-12, call.input_tokens(), call.output_tokens());
+  if (call.is_estimated()) {
+    return Warning(subject, text + ", but said nothing usable of usage",
+                   "costs will be counted and marked as estimated; let the server report usage");
+  }
+  const std::string& asked = model.has_served_model() ? model.served_model() : model.name();
+  if (!call.served_model().empty() && call.served_model() != asked) {
+    return Warning(subject, absl::StrCat(text, ", as ", call.served_model()),
+                   absl::StrCat("it was asked for ", asked, ": is served_model right?"));
+  }
+  return Ok(subject, text);
+}
+
+}  // namespace
+
+Findings CheckPolicy(const RunConfig& config) {
+  Findings findings;
+  const std::string& folder = config.policy().path();
+  const auto model = LoadModelConfig(folder);
+  if (!model.ok()) {
+    return {Failure("policy", Message(model.status()),
+                    "name a folder in Hugging Face's layout in policy.path, or make one with "
+                    "`switchyard convert`")};
+  }
+  const auto tensors = OpenPolicyTensors(folder, *model);
+  if (tensors.ok()) {
+    findings.push_back(
+        Ok("policy",
+           absl::StrFormat("%s: %s, %d parameters", folder, ArchitectureName(model->architecture),
+                           ParameterLayout(*model, HeadKind::kLanguageModel).num_parameters())));
+  } else {
+    findings.push_back(Failure("policy", Message(tensors.status()),
+                               "copy its weights there, or mend policy.path"));
+  }
+  if (IsSupervised(config)) return findings;
+  const auto setup = EpisodeSetup::Load(config, folder);
+  findings.push_back(setup.ok() ? Ok("prompt", "tokenizer, chat template and prompt fit together")
+                                : Failure("prompt", Message(setup.status()), "mend what it names"));
+  return findings;
+}
+
+Findings CheckData(const RunConfig& config) {
+  if (IsSupervised(config)) {
+    const std::vector<std::string> paths(config.data().demonstrations().begin(),
+                                         config.data().demonstrations().end());
+    const auto model = LoadModelConfig(config.policy().path());
+    if (!model.ok()) return {};  // said already
+    const auto loaded = Demonstrations::Load(paths, model->vocabulary_size, config.run().seed());
+    if (!loaded.ok()) {
+      return {Failure("data", Message(loaded.status()), "mend data.demonstrations")};
+    }
+    return {Ok("data", absl::StrFormat("%d demonstrations", (*loaded)->size()))};
+  }
+  const auto train = LoadDatasets(config.data().train());
+  if (!train.ok()) return {Failure("data", Message(train.status()), "mend data.train")};
+  const auto held_out = LoadDatasets(config.data().held_out());
+  if (!held_out.ok()) return {Failure("data", Message(held_out.status()), "mend data.held_out")};
+  const std::string text =
+      absl::StrFormat("%d questions to learn from, %d held out", train->size(), held_out->size());
+  std::set<std::string> learnt;
+  for (const Question& question : *train) learnt.insert(question.question());
+  const auto num_shared = std::count_if(
+      held_out->begin(), held_out->end(),
+      [&](const Question& question) { return learnt.count(question.question()) > 0; });
+  if (num_shared == 0) return {Ok("data", text)};
+  return {Warning("data", absl::StrFormat("%s, of which %d are learnt from too", text, num_shared),
+                  "take them out of data.train, or the evaluation says more than is true")};
+}
+
+Findings CheckEndpoints(const RunConfig& config) {
+  Findings findings;
+  for (const PoolModelConfig& model : config.pool().models()) {
+    const std::string subject = absl::StrCat("endpoint ", model.name());
+    const auto endpoint = ResolveEndpoint(model);
+    if (!endpoint.ok()) {
+      findings.push_back(Failure(subject, Message(endpoint.status()),
+                                 "set the environment variable or the key file that it names"));
+      continue;
+    }
+    const bool has_key = !endpoint->api_key.is_empty();
+    findings.push_back(Ok(subject, absl::StrCat(endpoint->base_url, " as ", endpoint->served_model,
+                                                has_key ? ", with a key" : ", without a key")));
+    if (!has_key && !endpoint->is_loopback) {
+      findings.back().level = Finding::Level::kWarning;
+      findings.back().remedy = "name its key's api_key_env or api_key_file if it wants one";
+    }
+  }
+  return findings;
+}
+
+Findings ProbePool(const RunConfig& config) {
+  PoolConfig pool = config.pool();
+  pool.set_max_retries(0);
+  pool.set_max_reply_tokens(8);
+  pool.set_call_timeout_s(std::min(pool.call_timeout_s(), 20.0));
+  const std::string folder = RunFolder(config);
+  const absl::Status made = FileSystem::Posix().CreateFolders(folder);
+  if (!made.ok()) return {Failure("pool", Message(made), "mend run.output_dir")};
+  HttpPoolClientOptions options;
+  options.ledger_path = folder + "/pool_ledger.jsonl";
+  const auto client = MakeHttpPoolClient(pool, std::move(options));
+  if (!client.ok()) return {};  // CheckEndpoints has said why
+  const absl::Time deadline = absl::Now() + kProbePatience;
+  for (const PoolModelConfig& model : pool.models()) {
+    // Named by the moment: a call is named once and for all.
+    const std::string id =
+        absl::StrCat("doctor/", absl::ToUnixMicros(absl::Now()), "/", model.name());
+    (*client)
+        ->Start({.call_id = id,
+                 .episode_id = "doctor",
+                 .model = model.name(),
+                 .prompt = "Reply with the word: ready"})
+        .IgnoreError();  // a call that does not start does not come back either
+  }
+  Findings findings;
+  std::set<std::string> answered;
+  while (static_cast<int>(answered.size()) < pool.models_size() && absl::Now() < deadline) {
+    for (const PoolCall& call : (*client)->TakeFinished(absl::Milliseconds(200))) {
+      answered.insert(call.model());
+      for (const PoolModelConfig& model : pool.models()) {
+        if (model.name() == call.model()) findings.push_back(JudgeCall(model, call));
+      }
+    }
+  }
+  for (const PoolModelConfig& model : pool.models()) {
+    if (answered.count(model.name()) > 0) continue;
+    findings.push_back(Failure(absl::StrCat("pool ", model.name()), "did not answer in time",
+                               "is its server overloaded or still loading its model?"));
+  }
+  return findings;
+}
+
+}  // namespace switchyard

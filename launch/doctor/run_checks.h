@@ -1,0 +1,17 @@
+// What a run reads and whom it calls: policy, prompt, data, keys, pool. Nothing is changed but the
+// ledger, where the calls that are made to find out are written like any others.
+#pragma once
+
+#include "launch/doctor/finding.h"
+#include "proto/config.pb.h"
+
+namespace switchyard {
+
+Findings CheckPolicy(const RunConfig& config);
+Findings CheckData(const RunConfig& config);
+// Address and key of every pool model, without a call.
+Findings CheckEndpoints(const RunConfig& config);
+// One short call to each model, all at once, none retried: it costs what the endpoint says.
+Findings ProbePool(const RunConfig& config);
+
+}  // namespace switchyard
