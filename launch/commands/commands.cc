@@ -11,7 +11,7 @@ std::span<const Command> Commands() {
       {"doctor", "check this machine and a config before a job is submitted", RunDoctor},
       {"eval", "evaluate a policy over questions, with baselines", RunEval},
       {"generate", "sample from a policy, token ids in and out", RunGenerate},
-      {"inspect", "what is in a checkpoint, a policy or a trajectory file", RunInspect},
+      {"inspect", "what is in a run, a checkpoint, a policy or a trajectory file", RunInspect},
       {"logprob", "log-probabilities of token ids under a policy", RunLogprob},
       {"pool", "serve simulated models over HTTP, to learn and test offline", RunPool},
       {"reward", "score recorded transcripts, JSON lines in and out", RunReward},

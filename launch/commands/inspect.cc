@@ -19,6 +19,7 @@ constexpr char kFooter[] =
     R"(The kind is recognised by what is there. Exit code 1 if a checkpoint is damaged.
 
 examples:
+  switchyard inspect runs/demo
   switchyard inspect runs/demo/checkpoints/step-000100
   switchyard inspect --json runs/demo/trajectories/step-000010.jsonl | jq .models)";
 
@@ -63,7 +64,9 @@ void PrintReport(const Json& report) {
 
 int RunInspect(int argc, char** argv) {
   CLI::App app(
-      "Shows what is in a checkpoint, a policy folder, a weight file or a trajectory file.",
+      "Shows which checkpoints a run has and how good they are, or what is in a checkpoint, a "
+      "policy "
+      "folder, a weight file or a trajectory file.",
       "switchyard inspect");
   app.footer(kFooter);
   std::string path;

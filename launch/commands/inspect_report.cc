@@ -18,6 +18,7 @@
 #include "policy/safetensors.h"
 #include "trainer/checkpoint/checkpoint_manifest.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
+#include "trainer/checkpoint/checkpoint_store.h"
 
 namespace switchyard {
 namespace {
@@ -156,6 +157,44 @@ absl::StatusOr<Json> InspectCheckpoint(const std::string& folder) {
   return report;
 }
 
+// The run's checkpoints, with what their weights reached on the held-out questions. Their files are
+// not read: inspect one of them for that.
+absl::StatusOr<Json> InspectRun(const std::string& folder) {
+  Json report = Start("run", folder);
+  const CheckpointStore store(FileSystem::Posix(), folder + "/checkpoints", {});
+  SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store.Steps());
+  std::map<int64_t, EvaluationResult> evaluations;
+  std::vector<std::unique_ptr<CheckpointReader>> checkpoints;
+  for (int64_t step : steps) {
+    SY_ASSIGN_OR_RETURN(auto checkpoint,
+                        CheckpointReader::Open(FileSystem::Posix(), store.FolderOf(step)));
+    for (const EvaluationResult& result : checkpoint->manifest().learner().evaluations()) {
+      evaluations[result.step()] = result;
+    }
+    checkpoints.push_back(std::move(checkpoint));
+  }
+  Json rows = Json::array();
+  for (const auto& checkpoint : checkpoints) {
+    const CheckpointManifest& manifest = checkpoint->manifest();
+    const auto figure = [&](const char* name) -> Json {
+      const auto& figures = evaluations[manifest.step()].figures();
+      const auto found = figures.find(name);
+      return found == figures.end() ? Json("-") : Json(found->second);
+    };
+    rows.push_back(
+        {{"step", manifest.step()},
+         {"held_out_em", figure("em")},
+         {"held_out_f1", figure("f1")},
+         {"held_out_reward", figure("reward_mean")},
+         {"held_out_usd_per_1k", figure("cost_usd_per_1k")},
+         {"run_usd", static_cast<double>(manifest.learner().ledger_total_picousd()) * 1e-12},
+         {"folder", checkpoint->folder()}});
+  }
+  report["num_checkpoints"] = rows.size();
+  report["checkpoints"] = std::move(rows);
+  return report;
+}
+
 absl::StatusOr<Json> InspectPath(const std::string& path) {
   std::error_code error;
   const auto exists = [&](const char* name) {
@@ -166,12 +205,11 @@ absl::StatusOr<Json> InspectPath(const std::string& path) {
   if (std::filesystem::is_directory(path, error)) {
     if (exists("manifest.json")) return InspectCheckpoint(path);
     if (exists("config.json")) return InspectPolicyFolder(path);
-    if (exists("checkpoints")) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path, " is a run's folder: name one of its checkpoints, ", path, "/checkpoints/step-…"));
-    }
+    if (exists("checkpoints")) return InspectRun(path);
     return absl::InvalidArgumentError(absl::StrCat(
-        path, ": neither a checkpoint (manifest.json) nor a policy folder (config.json)"));
+        path,
+        ": neither a run (checkpoints/), a checkpoint (manifest.json) nor a policy folder "
+        "(config.json)"));
   }
   if (path.ends_with(".safetensors")) return InspectSafetensors(path);
   if (path.ends_with(".gguf")) return InspectGguf(path);

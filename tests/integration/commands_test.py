@@ -57,7 +57,9 @@ class CommandsTest(unittest.TestCase):
 
     def test_inspect_shows_checkpoints_policies_weights_and_trajectories(self):
         trajectories = sorted((self.run_.folder / "trajectories").glob("*.jsonl"))[0]
-        for path in (self.checkpoint, POLICY, POLICY / "model.safetensors", trajectories):
+        run = json.loads(self.call("inspect", "--json", self.run_.folder).stdout)
+        self.assertEqual([row["step"] for row in run["checkpoints"]], [1, 2])
+        for path in (self.run_.folder, self.checkpoint, POLICY, POLICY / "model.safetensors", trajectories):
             self.assertGreater(len(self.call("inspect", path).stdout), 100)
             self.assertIsInstance(json.loads(self.call("inspect", "--json", path).stdout), dict)
         self.assertIn("/nowhere", self.call("inspect", "/nowhere", code=1).stderr)

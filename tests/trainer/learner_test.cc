@@ -173,6 +173,26 @@ TEST_F(LearnerTest, RunsEveryStepOnFreshWeightsAndLeavesACheckpoint) {
   EXPECT_THAT(ReadFile("a", "config.resolved.yaml"), HasSubstr("cost_coefficient: 0.6"));
 }
 
+TEST_F(LearnerTest, TheBestCheckpointOnHeldOutQuestionsStays) {
+  RunConfig config = Config("best");
+  CheckpointConfig& checkpoint = *config.mutable_trainer()->mutable_checkpoint();
+  checkpoint.set_every_steps(1);
+  checkpoint.set_keep_last(1);
+  checkpoint.set_keep_best(1);
+  // Of the evaluations at steps 0, 2 and 4 the one in the middle is right.
+  change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {
+    if (spec.purpose() != PURPOSE_EVAL) return;
+    trajectory.mutable_components()->set_em(spec.step() == 2 ? 1 : 0);
+  };
+  ASSERT_TRUE(Run(config).ok());
+  const auto newest = Newest("best");
+  ASSERT_EQ(newest->manifest().learner().evaluations_size(), 3);
+  EXPECT_EQ(newest->manifest().learner().evaluations(1).step(), 2);
+  EXPECT_EQ(newest->manifest().learner().evaluations(1).figures().at("em"), 1.0);
+  const CheckpointStore store(FileSystem::Posix(), temp_ / "runs/best/checkpoints", {});
+  EXPECT_THAT(store.Steps().value(), ElementsAre(2, 6));
+}
+
 TEST_F(LearnerTest, PlansEpisodesByNameWithTheSameHeldOutQuestionsEachTime) {
   ASSERT_TRUE(Run(Config("a")).ok());
   const StepPlan& plan = record_.plans[2];
