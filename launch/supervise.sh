@@ -42,6 +42,9 @@ ends_within() {
   done
 }
 
+# Sleeps so many seconds; Slurm's step daemon signals each process of a task, and bash would say that a sleep was killed.
+nap() { (trap '' INT TERM USR1; exec sleep "$1"); }
+
 # Ends the process group that child $1 leads: TERM, then KILL after $2 seconds (default 3).
 end_group() {
   [[ -n ${1:-} ]] || return 0

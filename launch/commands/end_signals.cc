@@ -11,6 +11,7 @@ EndSignals::EndSignals(std::function<void()> on_first) : on_first_(std::move(on_
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGINT);
   sigaddset(&signals_, SIGTERM);
+  sigaddset(&signals_, SIGUSR1);
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   waiter_ = std::jthread([this](std::stop_token stop) { Wait(stop); });
 }
@@ -21,12 +22,14 @@ EndSignals::~EndSignals() {
 }
 
 void EndSignals::Wait(std::stop_token stop) {
-  for (int count = 1;; ++count) {
+  bool is_asked = false;
+  for (int urgent = 0;;) {
     int signal_number = 0;
     sigwait(&signals_, &signal_number);
     if (stop.stop_requested()) return;
-    if (count > 1) std::_Exit(kExitFailed);
-    on_first_();
+    if (signal_number != SIGUSR1 && ++urgent > 1) std::_Exit(kExitFailed);
+    if (!is_asked) on_first_();
+    is_asked = true;
   }
 }
 

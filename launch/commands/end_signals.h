@@ -1,5 +1,5 @@
-// SIGINT and SIGTERM for commands that end cleanly when asked: a worker gives its episodes back, an
-// evaluation stops between turns.
+// SIGINT, SIGTERM and SIGUSR1 for commands that end cleanly when asked: a worker gives its episodes
+// back, an evaluation stops between turns.
 #pragma once
 
 #include <signal.h>
@@ -9,9 +9,10 @@
 
 namespace switchyard {
 
-// Blocks both signals in this thread and in all that it starts afterwards: construct it before any
+// Blocks these signals in this thread and in all that it starts afterwards: construct it before any
 // other thread, and outlive what `on_first` touches. The first signal calls `on_first` on a thread
-// of its own; the second ends the process at once, with exit code 1.
+// of its own; a second SIGINT or SIGTERM ends the process at once, with exit code 1. SIGUSR1 asks
+// and never hurries: Slurm's step daemon and the process's launcher may both send it.
 class EndSignals {
  public:
   explicit EndSignals(std::function<void()> on_first);

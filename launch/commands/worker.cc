@@ -66,6 +66,10 @@ absl::Status CheckAddress(const std::string& address) {
 absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
                   const std::string& worker_id) {
   SY_RETURN_IF_ERROR(CheckAddress(learner_address));
+  // Signals are blocked before gRPC, the pool client and the worker start their threads: a thread
+  // that does not block one has its default action done to the whole process.
+  StoppableWorker stoppable;
+  const EndSignals signals([&] { stoppable.Stop(); });
   SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
   SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
   SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
@@ -79,9 +83,6 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   options.code_version = CodeVersion();
   options.config = config.worker();
 
-  // Signals are blocked before the pool client, gRPC and the worker start their threads.
-  StoppableWorker stoppable;
-  const EndSignals signals([&] { stoppable.Stop(); });
   SY_ASSIGN_OR_RETURN(const auto pool, OpenPool(config, &setup->tokenizer()));
   Worker worker(
       std::move(options), &setup->context(), &setup->layout(),
@@ -101,8 +102,8 @@ int RunWorker(int argc, char** argv) {
   CLI::App app(
       "Runs episodes for a learner: leases them, samples with its weights, calls the pool and "
       "sends "
-      "the trajectories back. It may come and go at any time; SIGTERM and Ctrl-C give its episodes "
-      "back first. It ends when the run is finished.",
+      "the trajectories back. It may come and go at any time; SIGUSR1, SIGTERM and Ctrl-C give its "
+      "episodes back first. It ends when the run is finished.",
       "switchyard worker");
   app.footer(
       "example:\n"

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# Keeps one rollout worker at work for a run: waits for the learner's address, starts the worker, starts it again, with
+# pauses of 1 to 60 seconds, when it fails while the learner is running, and takes it to a learner's new address.
+#
+#   launch/keep_worker.sh --config FILE --run FOLDER [--wait SECONDS] [--log FILE] [-- worker's arguments]
+#   launch/keep_worker.sh --config configs/quickstart.yaml --run runs/quickstart -- --set pool.max_retries=5
+#
+#   --run FOLDER     the run's folder: learner.address and learner.json are read there, over a shared file system
+#   --wait SECONDS   gives up after so long without a learner (default 600)
+#   --log FILE       where the worker writes (default: FOLDER/logs/worker-HOST-PID.log)
+#
+# USR1, TERM or INT: the worker gives its episodes back, and this ends with 0. It also ends when the run has.
+# Exit status: 0 the run is over, or asked to leave; 1 no learner in time; 2 bad usage or config.
+set -euo pipefail
+set -m
+caller=$PWD
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+me=launch/keep_worker.sh
+source launch/supervise.sh
+source launch/ranks.sh
+
+config='' run='' wait=600 log=''
+while (($#)); do
+  case "$1" in
+    --config | --run | --wait | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --) shift; break ;;
+    *) usage_error "unknown option '$1'" ;;
+  esac
+done
+[[ -n $config ]] || usage_error "--config is missing"
+[[ -n $run ]] || usage_error "--run is missing"
+[[ $wait =~ ^[0-9]+$ ]] || usage_error "--wait must be a number of seconds, not '$wait'"
+config=$(from_caller "$config")
+run=$(from_caller "$run")
+[[ -n $log ]] || log=$run/logs/worker-$(hostname)-$$.log
+me="$me ${log##*/}"
+find_programs
+mkdir -p "${log%/*}"
+
+worker='' is_asked=0
+trap 'is_asked=1' USR1 TERM INT
+trap 'trap "" USR1 TERM INT; end_group "$worker" 2' EXIT
+
+address_now() {
+  local line=''
+  { IFS= read -r line <"$run/learner.address"; } 2>/dev/null || true
+  printf '%s' "$line"
+}
+# Launchers remove the address of a learner before they start the next; the record says whether this one still runs.
+is_learner_up() { [[ -n $(address_now) && $(learner_state "$run") == running ]]; }
+is_run_over() { [[ -n $(address_now) && $(learner_state "$run") =~ ^(finished|failed)$ ]]; }
+has_served() { tail -c "+$((log_bytes + 1))" "$log" | grep -q 'registered run='; }
+
+# Waits so many seconds, less when asked to leave or when the learner is another or none.
+pause() {
+  local until=$((SECONDS + $1))
+  while ((SECONDS < until && !is_asked)) && is_learner_up && [[ $(address_now) == "$address" ]]; do nap 0.5; done
+}
+
+# Runs the worker at $address to its end; its status is then in $status.
+work() {
+  local ticks=0
+  log_bytes=$(bytes_of "$log")
+  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" "$@" </dev/null >>"$log" 2>&1 &
+  worker=$!
+  while kill -0 "$worker" 2>/dev/null; do
+    # The learner tells its workers when it ends; 5 s more are for one that did not hear.
+    if is_learner_up && [[ $(address_now) == "$address" ]]; then ticks=0; else ticks=$((ticks + 1)); fi
+    if ((is_asked || ticks > 10)); then
+      kill -USR1 "$worker" 2>/dev/null || true # asks, as often as it is sent
+      ends_within "$worker" 10 || kill -KILL -- "-$worker" 2>/dev/null || true
+    fi
+    nap 0.5
+  done
+  status=0
+  wait "$worker" 2>/dev/null || status=$?
+  worker=''
+}
+
+backoff=1
+without_since=$SECONDS
+while ((!is_asked)); do
+  is_run_over && { say "the run is over ($(learner_state "$run"))"; exit 0; }
+  if ! is_learner_up; then
+    ((SECONDS - without_since < wait)) || fail "no learner for $wait s: nothing listens for $run (learner.address, learner.json)"
+    nap 0.5
+    continue
+  fi
+  address=$(address_now)
+  say "working for the learner at $address (log: $log)"
+  started=$SECONDS
+  work "$@"
+  ((is_asked)) && break
+  ((status == 2)) && { tail -n 2 "$log" >&2; exit 2; }
+  if ((status == 0)); then # the learner told it to go; its record follows
+    without_since=$SECONDS
+    pause 15
+    continue
+  fi
+  if has_served; then without_since=$SECONDS; fi
+  ((SECONDS - without_since < wait)) || fail "the worker reached no learner for $wait s; it said: $(tail -n 1 "$log")"
+  ((SECONDS - started < 60)) || backoff=1
+  say "the worker ended with status $status; again in $backoff s. It said: $(tail -n 1 "$log")"
+  pause "$backoff"
+  backoff=$((backoff < 30 ? backoff * 2 : 60))
+done
+say "asked to leave"

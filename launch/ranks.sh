@@ -1,0 +1,161 @@
+# Functions for the launchers that start trainer ranks under mpirun on one machine, on the hosts of a file or in a Slurm
+# job (sourced after supervise.sh): check the config before anything runs, start the ranks, pass signals on, and tell
+# how they ended. What they share: $config, $sets, $program, $mpirun, $resolved, $folder, $trainer, $status.
+
+# The program and mpirun: of this tree, or what $SWITCHYARD_BINARY, $SWITCHYARD_MPIRUN and $SWITCHYARD_CONTAINER name.
+find_programs() {
+  local binary=${SWITCHYARD_BINARY:-$PWD/build/bin/switchyard} container=${SWITCHYARD_CONTAINER:-}
+  [[ -n $container || -x $binary ]] || fail "there is no $binary; run launch/build.sh first"
+  read -ra program <<<"$container"
+  program+=("$binary")
+  mpirun=${SWITCHYARD_MPIRUN:-$PWD/.venv/bin/mpirun}
+  [[ -x $mpirun ]] || mpirun=$(command -v mpirun) || fail "there is no mpirun; run launch/build.sh first"
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+}
+
+# Puts the --set options of train's arguments into $sets: what workers are told besides the config.
+keep_sets() {
+  sets=()
+  while (($#)); do
+    case "$1" in
+      --set) sets+=(--set "${2:-}") ;;
+      --set=*) sets+=("$1") ;;
+    esac
+    shift
+  done
+}
+
+# A value of the resolved config, by the key's own name.
+resolved_value() {
+  awk -v key="$1:" '$1 == key {sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); print; exit}' <<<"$resolved"
+}
+
+# Bad config ends the launcher here, with 2, before anything runs. Arguments are further ones of the dry run. The
+# resolved config, $resolved, also says where the run's $folder is.
+check_run() {
+  local status=0
+  resolved=$("${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@") || status=$?
+  ((status == 0)) || exit "$status"
+  folder=$(awk '/^run:/ {inside = 1; next} /^[^ ]/ {inside = 0}
+    inside && /^ *(output_dir|name):/ {key = $1; sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); value[key] = $0}
+    END {print value["output_dir:"] "/" value["name:"]}' <<<"$resolved")
+  [[ $folder != / ]] || fail "cannot tell the run's folder from: switchyard train --config $config --dry-run"
+  mkdir -p "$folder/logs"
+}
+# What the dry run found out: parameters, data, batch, memory and the time of a step.
+show_plan() { grep '^# ' <<<"$resolved" | grep -v '^# Defaults' >&2 || true; }
+
+# Puts into $address_sets what lets workers on other hosts reach the learner: unless the config names an address, any
+# free port of all interfaces (the learner then writes HOSTNAME:PORT), or of the address $1.
+choose_address() {
+  address_sets=()
+  case "$(resolved_value listen_address)" in
+    127.* | localhost:* | '[::1]:'*) address_sets=(--set "trainer.rollout_service.listen_address=${1:-0.0.0.0}:0") ;;
+  esac
+}
+
+# mpirun's options and the environment for several hosts, from $SWITCHYARD_INTERFACE, $SWITCHYARD_HOST_LOST_S and
+# $SWITCHYARD_MPIRUN_OPTIONS, into $network_options.
+choose_network() {
+  read -ra network_options <<<"${SWITCHYARD_MPIRUN_OPTIONS:-}"
+  if [[ -n ${SWITCHYARD_INTERFACE:-} ]]; then
+    export NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-$SWITCHYARD_INTERFACE}
+    network_options+=(--prtemca prte_if_include "$SWITCHYARD_INTERFACE" --mca btl_tcp_if_include "$SWITCHYARD_INTERFACE")
+  fi
+  if [[ -n ${SWITCHYARD_HOST_LOST_S:-} ]]; then # the last three of these seconds are probes
+    local silent_s=$((SWITCHYARD_HOST_LOST_S > 4 ? SWITCHYARD_HOST_LOST_S - 3 : 1))
+    network_options+=(--prtemca oob_tcp_keepalive_time "$silent_s" --prtemca oob_tcp_keepalive_intvl 1
+      --prtemca oob_tcp_keepalive_probes 3)
+  fi
+}
+
+# The learner's own record in the run's folder $1: running, finished, preempted, failed, or nothing.
+learner_state() {
+  local line=''
+  { IFS= read -r line <"$1/learner.json"; } 2>/dev/null || true
+  [[ $line =~ \"state\":\"([a-z]+)\" ]] && printf '%s' "${BASH_REMATCH[1]}"
+  return 0
+}
+
+time_of() { stat -c %y "$1" 2>/dev/null || true; }
+bytes_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
+
+# start_ranks MPIRUN-OPTION… -- ARGUMENT-OF-TRAIN…: $trainer is mpirun's pid.
+start_ranks() {
+  local options=()
+  while [[ $1 != -- ]]; do options+=("$1"); shift; done
+  shift
+  # With ULFM the ranks that survive another's death hear of it and report it; older MPIs end them all without a word.
+  "$mpirun" --with-ft ulfm --version >/dev/null 2>&1 && options+=(--with-ft ulfm)
+  rm -f "$folder/learner.address"
+  record_time=$(time_of "$folder/learner.json")
+  loss_report=$folder/logs/lost_rank.txt
+  loss_report_bytes=$(bytes_of "$loss_report")
+  shows_only=0
+  [[ " $* " == *" --dry-run "* || " $* " == *" --help "* ]] && shows_only=1
+  "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
+    </dev/null 2> >(without_mpi_banner >&2) &
+  trainer=$!
+}
+
+# How these ranks' learner says that they ended: finished, preempted, failed, lost; nothing while they run.
+end_record() {
+  if (($(bytes_of "$loss_report") > loss_report_bytes)); then
+    echo lost
+  elif [[ $(time_of "$folder/learner.json") != "$record_time" ]]; then
+    learner_state "$folder" | grep -v running || true
+  fi
+}
+
+# Counts a signal in $interrupts; watch_ranks answers.
+interrupts=0
+on_signal() { interrupts=$((interrupts + 1)); }
+
+# Waits for the ranks, whose status is then in $status. The first signal makes them save and stop, a second one ends the
+# launcher. Calls `on_tick` five times a second. mpirun can wait for ever for a host that is lost: once the end is on
+# record it gets $SWITCHYARD_HANG_S seconds.
+was_asked=0
+watch_ranks() {
+  local ended_at=0 ticks=0
+  while kill -0 "$trainer" 2>/dev/null; do
+    if ((interrupts > was_asked)); then
+      was_asked=$interrupts
+      if ((was_asked > 1)); then
+        say "leaving at once; the last saved checkpoint stays"
+        exit 1
+      fi
+      say "finishing this step and saving${how_to_hurry-; again to leave at once}"
+      stop_ranks
+    fi
+    on_tick
+    if ((++ticks % 5 == 0)) && [[ -n $(end_record) ]]; then
+      ((ended_at)) || ended_at=$SECONDS
+      if ((SECONDS - ended_at >= ${SWITCHYARD_HANG_S:-15})); then
+        say "the end of the ranks is on record ($(end_record)), but mpirun does not return: killing it"
+        kill -KILL -- "-$trainer" 2>/dev/null || true
+      fi
+    fi
+    sleep 0.2 || true
+  done
+  status=0
+  wait "$trainer" 2>/dev/null || status=$?
+}
+# mpirun passes USR1 on; TERM would kill the ranks at once.
+stop_ranks() { kill -USR1 "$trainer" 2>/dev/null || true; }
+
+# Says how the ranks ended and returns the launcher's exit status: 0, 1, 2 or 75. mpirun can return 0 though a rank or
+# a host was lost, so the learner's own record decides.
+judge_ranks() {
+  local record
+  record=$(end_record)
+  case "$record" in
+    finished) return 0 ;;
+    preempted) return 75 ;;
+    lost) say "a rank was lost: $loss_report says which one, and from what operation it is missing; start again to go on from the last checkpoint"
+      return 1 ;;
+  esac
+  ((status == 2)) && return 2
+  ((status == 0 && shows_only)) && return 0
+  say "the trainer failed (status $status${record:+, $record}; its logs: $folder/logs/)"
+  return 1
+}
