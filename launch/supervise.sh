@@ -20,9 +20,16 @@ run_forwarding() {
   return "$status"
 }
 
-# Waits until a child ends, however many signals come in between; returns the child's status.
+# Waits until a child ends, however many signals come in between; returns the child's status. Calls `while_waiting`
+# now and then, if the script has one.
 wait_for() {
   local status
+  if declare -F while_waiting >/dev/null; then
+    while kill -0 "$1" 2>/dev/null; do
+      while_waiting
+      nap 0.3
+    done
+  fi
   while :; do
     status=0
     wait "$1" 2>/dev/null || status=$?

@@ -7,7 +7,8 @@
 #     --policy data/quickstart/policy "What is the capital of Peru?"
 #
 # The command finds the pool's address in $SWITCHYARD_POOL_URL ("http://127.0.0.1:41234"), which configs use as
-# base_url: "${SWITCHYARD_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it.
+# base_url: "${SWITCHYARD_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it. An
+# emulator that dies meanwhile is started again at the same address.
 set -euo pipefail
 set -m
 caller=$PWD
@@ -19,7 +20,7 @@ config='' gguf='' name='' log=''
 while (($#)); do
   case "$1" in
     --config | --gguf | --name | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
@@ -43,10 +44,19 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-program=(build/bin/switchyard pool --config "$config" --port 0)
-[[ -z $gguf ]] || program=(.venv/bin/python launch/llama_server.py --gguf "$gguf" --name "$name")
-"${dies_with_us[@]}" "${program[@]}" </dev/null >"$scratch/address" 2>"$log" &
-pool=$!
+program=(build/bin/switchyard pool --config "$config")
+start_pool() { # start_pool PORT
+  "${dies_with_us[@]}" "${program[@]}" --port "$1" </dev/null >"$scratch/address" 2>>"$log" &
+  pool=$!
+}
+: >"$log"
+if [[ -n $gguf ]]; then
+  "${dies_with_us[@]}" .venv/bin/python launch/llama_server.py --gguf "$gguf" --name "$name" </dev/null \
+    >"$scratch/address" 2>"$log" &
+  pool=$!
+else
+  start_pool 0
+fi
 for ((i = 0; i < 300; i++)); do
   url=$(grep -aoEm1 'http://[^ ]+:[0-9]+' "$scratch/address" 2>/dev/null || true)
   [[ -z $url ]] || break
@@ -56,6 +66,12 @@ done
 [[ -n $url ]] || fail "the pool said no address within 30 s (its log: $log)"
 export SWITCHYARD_POOL_URL=$url
 
+while_waiting() {
+  [[ -z $gguf ]] && ! kill -0 "$pool" 2>/dev/null || return 0
+  say "the pool died: starting it again at $url (its log: $log)"
+  nap 1
+  start_pool "${url##*:}"
+}
 status=0
 run_forwarding "$@" || status=$?
 kill -0 "$pool" 2>/dev/null || say "the pool ended before the command did (its log: $log)"

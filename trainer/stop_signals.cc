@@ -3,29 +3,43 @@
 #include <signal.h>
 
 #include <atomic>
+#include <initializer_list>
+#include <thread>
 
 namespace switchyard {
 namespace {
 
 std::atomic<bool> is_requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free, "used in a signal handler");
 
-void OnSignal(int /*signal*/) { is_requested.store(true, std::memory_order_relaxed); }
+sigset_t SetOf(std::initializer_list<int> signals) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : signals) sigaddset(&set, signal);
+  return set;
+}
+
+void WaitForSignals(sigset_t awaited) {
+  int signal = 0;
+  while (sigwait(&awaited, &signal) == 0) {
+    is_requested = true;
+    if (signal != SIGINT) continue;
+    // A second Ctrl-C has its usual effect.
+    sigdelset(&awaited, SIGINT);
+    const sigset_t interrupt = SetOf({SIGINT});
+    pthread_sigmask(SIG_UNBLOCK, &interrupt, nullptr);
+  }
+}
 
 }  // namespace
 
 void InstallStopSignals() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGUSR1, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  // Taken off as it runs: a second Ctrl-C has its usual effect.
-  action.sa_flags = static_cast<int>(SA_RESETHAND | SA_RESTART);
-  sigaction(SIGINT, &action, nullptr);
+  static std::atomic<bool> is_installed{false};
+  if (is_installed.exchange(true)) return;
+  const sigset_t stops = SetOf({SIGUSR1, SIGTERM, SIGINT});
+  pthread_sigmask(SIG_BLOCK, &stops, nullptr);
+  std::thread(WaitForSignals, stops).detach();  // as long as the process
 }
 
-bool IsStopRequested() { return is_requested.load(std::memory_order_relaxed); }
+bool IsStopRequested() { return is_requested; }
 
 }  // namespace switchyard

@@ -1,11 +1,15 @@
-// SIGUSR1, SIGTERM and SIGINT ask the run to stop: the step under way is finished, a checkpoint is
-// saved, the program exits with 75. A second SIGINT (Ctrl-C) ends the process at once.
+// SIGUSR1, SIGTERM and Ctrl-C ask a training to stop after its step. A thread of their own waits
+// for them, and every other thread blocks them: no signal's frame is ever put on the stack of a
+// thread that computes. oneDNN, as LibTorch 2.11 carries it, reads memory below its stack pointer
+// in a matrix product, and crashes if a handler has run there.
 #pragma once
 
 namespace switchyard {
 
+// Must be called before the process starts other threads: they inherit what is blocked. A second
+// Ctrl-C ends the process at once.
 void InstallStopSignals();
-// Whether one has come. Any thread.
+// Any thread.
 bool IsStopRequested();
 
 }  // namespace switchyard

@@ -83,13 +83,18 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   options.code_version = CodeVersion();
   options.config = config.worker();
 
-  SY_ASSIGN_OR_RETURN(const auto pool, OpenPool(config, &setup->tokenizer()));
+  const auto pool = OpenPool(config, &setup->tokenizer());
+  if (absl::IsInvalidArgument(pool.status()) || absl::IsNotFound(pool.status()) ||
+      absl::IsPermissionDenied(pool.status())) {
+    return UsageError(std::string(pool.status().message()));  // starting again does not mend it
+  }
+  SY_RETURN_IF_ERROR(pool.status());
   Worker worker(
       std::move(options), &setup->context(), &setup->layout(),
       [&](std::shared_ptr<const PolicyWeights> weights, int64_t policy_version) {
         return setup->MakeGenerator(std::move(weights), policy_version);
       },
-      pool.get(), learner.get());
+      pool->get(), learner.get());
   stoppable.Set(&worker);
   absl::Status status = worker.Run();
   stoppable.Set(nullptr);

@@ -15,7 +15,7 @@ from harness import CONFIG, LIMIT_S, ROOT, SMALL, wait_until
 class Launch:
     """launch/local.sh with the emulator, in a session and with a mark of its own."""
 
-    def __init__(self, overrides=None, ranks=2, workers=2):
+    def __init__(self, overrides=None, ranks=2, workers=2, restarts=3):
         self._temporary = tempfile.TemporaryDirectory(prefix="switchyard-")
         self.parent = pathlib.Path(self._temporary.name)
         self.folder = self.parent / "run"
@@ -24,7 +24,7 @@ class Launch:
         settings = {**SMALL, "run.name": "run", "run.output_dir": self.parent, **(overrides or {})}
         sets = [flag for key, value in settings.items() for flag in ("--set", f"{key}={value}")]
         self.command = [ROOT / "launch/local.sh", "--config", CONFIG, "--ranks", ranks, "--workers", workers,
-                        "--emulator", "--", *sets]
+                        "--restarts", restarts, "--emulator", "--", *sets]
 
     def __enter__(self):
         return self
@@ -54,6 +54,22 @@ class Launch:
 
     def wait(self):
         return self.process.wait(timeout=LIMIT_S)
+
+    def running(self, command):
+        """Pids of the program's processes that run this command."""
+        pids = []
+        for pid in self.members():
+            try:
+                words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if words[0].endswith(b"/switchyard") and words[1:2] == [command.encode()]:
+                pids.append(pid)
+        return sorted(pids)
+
+    def kill(self, command):
+        """SIGKILLs one of them."""
+        os.kill(wait_until(lambda: self.running(command), f"a {command}")[-1], signal.SIGKILL)
 
     def steps(self):
         metrics = self.folder / "metrics.jsonl"
@@ -113,13 +129,24 @@ class LauncherTest(unittest.TestCase):
             self.assertNotEqual(launch.wait(), 0)
             self.assert_nothing_left(launch)
 
-    def test_a_killed_rank_ends_the_job(self):
-        with Launch({"trainer.steps": 1000}) as launch:
+    def test_killed_ranks_workers_and_pools_are_started_again_and_the_run_finishes(self):
+        with Launch({"trainer.steps": 12}) as launch:
+            launch.start()
+            for step, command in ((1, "train"), (3, "worker"), (5, "pool"), (7, "train")):
+                wait_until(lambda: launch.steps() >= step, f"step {step}")
+                launch.kill(command)
+            self.assertEqual(launch.wait(), 0, launch.text())
+            self.assertEqual(launch.steps(), 12)
+            for part in ("a rank was lost", "starting the ranks again (1 of 3 in a row)", "the worker ended with status",
+                         "the pool died: starting it again"):
+                self.assertIn(part, launch.log.read_text())
+            self.assert_nothing_left(launch)
+
+    def test_without_restarts_a_killed_rank_ends_the_job(self):
+        with Launch({"trainer.steps": 1000}, restarts=0) as launch:
             launch.start()
             wait_until(lambda: launch.steps() >= 1, "a step")
-            ranks = [pid for pid in launch.members()
-                     if b"train" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:2]]
-            os.kill(ranks[-1], signal.SIGKILL)
+            launch.kill("train")
             self.assertEqual(launch.wait(), 1, launch.text())
             self.assertIn("a rank was lost", launch.text())
             self.assertIn(" is dead: ", (launch.folder / "logs" / "lost_rank.txt").read_text())
