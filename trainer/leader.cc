@@ -56,7 +56,8 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   SY_RETURN_IF_ERROR(LoadData());
   if (manifest != nullptr) SY_RETURN_IF_ERROR(RestoreState(*manifest));
   state_ = CaptureState();
-  SY_ASSIGN_OR_RETURN(metrics_log_, MetricsLog::Open(*parts_.files, folder_.metrics(), step_));
+  SY_ASSIGN_OR_RETURN(
+      watch_, RunWatch::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode));
   SY_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
   if (parts_.progress_out != nullptr) {
     progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
@@ -178,10 +179,9 @@ absl::StatusOr<bool> Leader::MakeStep() {
 
 // What the step that was just made leaves behind and shows.
 absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories) {
-  const TrainerConfig& trainer = config_.trainer();
   SY_RETURN_IF_ERROR(folder_.RecordTrajectories(
-      step_ - 1, trajectories, trainer.record_trajectories(), config_.run().seed()));
-  SY_RETURN_IF_ERROR(metrics_log_->Write(step_ - 1, metrics));
+      step_ - 1, trajectories, config_.trainer().record_trajectories(), config_.run().seed()));
+  SY_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories));
   if (progress_) progress_->ShowStep(step_ - 1, metrics);
   return absl::OkStatus();
 }

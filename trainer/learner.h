@@ -46,6 +46,8 @@ struct LearnerParts {
   std::function<absl::StatusOr<std::unique_ptr<TrajectorySource>>(int64_t vocabulary_size)>
       open_source;
   std::FILE* progress_out = nullptr;  // nullptr: no progress is shown
+  // A committed episode for people, control characters escaped; empty: none is shown.
+  std::function<std::string(const Trajectory&)> describe_episode;
 };
 
 enum class RunOutcome {
