@@ -42,6 +42,7 @@ struct CollectedStep {
   int64_t leases_expired = 0;  // of this step: leases given out again after a worker fell silent
   int64_t duplicates = 0;      // trajectories that came again and were not counted
   int num_workers = 0;
+  double worker_wait_s = 0;  // without a lease, since the last step's end: mean over the workers
 };
 
 class TrajectorySource {

@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
+#include "launch/commands/serve_figures.h"
 #include "launch/version.h"
 #include "policy/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
@@ -128,8 +129,16 @@ int Train(const RunConfig& config, const std::string& resume) {
       return CommittedEpisodeToText(trajectory, (*setup)->tokenizer());
     };
   }
-  const absl::Status log = OpenLog(config, rank);
-  const auto outcome = log.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(log);
+  absl::Status ready = OpenLog(config, rank);
+  absl::StatusOr<std::unique_ptr<PrometheusExporter>> exporter = nullptr;
+  if (ready.ok()) {
+    exporter = ServeFigures(config, config.trainer().prometheus(), (*communicator)->local_rank(),
+                            absl::StrCat("rank-", rank),
+                            {{"role", "trainer"}, {"rank", absl::StrCat(rank)}});
+    ready = exporter.status();
+    if (exporter.ok()) parts.exporter = exporter->get();
+  }
+  const auto outcome = ready.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(ready);
   if (outcome.ok()) return *outcome == RunOutcome::kPreempted ? kExitPreempted : kExitOk;
   const int code = ReportFailure("train", outcome.status());
   if ((*communicator)->size() > 1) (*communicator)->Abort(outcome.status());
