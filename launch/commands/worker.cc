@@ -69,6 +69,9 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   SY_RETURN_IF_ERROR(CheckAddress(learner_address));
   SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
   SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
+  // Signals are blocked before anything starts a thread, gRPC's channel included.
+  StoppableWorker stoppable;
+  const EndSignals signals([&] { stoppable.Stop(); });
   SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
   const auto learner =
       ConnectToLearner(learner_address, absl::Seconds(config.worker().rpc_timeout_s()));
@@ -80,9 +83,6 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   options.code_version = CodeVersion();
   options.config = config.worker();
 
-  // Signals are blocked before the pool client, gRPC and the worker start their threads.
-  StoppableWorker stoppable;
-  const EndSignals signals([&] { stoppable.Stop(); });
   SY_ASSIGN_OR_RETURN(const auto exporter,
                       ServeFigures(config, config.worker().prometheus(), /*port_offset=*/0,
                                    absl::StrCat("worker-", worker_id),
