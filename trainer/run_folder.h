@@ -32,7 +32,8 @@ class RunFolderFiles {
   absl::Status Prepare(const std::string& config_yaml);
 
   // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, TensorBoard's event
-  // files and trajectories/ into previous-1/ (or the first number that is free). Nothing is deleted.
+  // files and trajectories/ into previous-1/ (or the first number that is free). Nothing is
+  // deleted.
   absl::Status PutAside();
 
   // Writes trajectories/step-000012.jsonl: those trajectories of the step that the share picks.
