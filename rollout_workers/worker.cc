@@ -1,6 +1,8 @@
 #include "rollout_workers/worker.h"
 
 #include <memory>
+#include <set>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -28,7 +30,8 @@ Worker::Worker(WorkerOptions options, const EpisodeContext* context, const Param
       layout_(layout),
       learner_(learner),
       exchange_(options_.config.max_episodes(), [pool] { pool->Wake(); }),
-      loop_(context, std::move(make_generator), pool, options_.identity, &exchange_) {}
+      loop_(context, std::move(make_generator), pool, options_.identity, &exchange_),
+      figures_(options_.exporter) {}
 
 absl::Status Worker::Run() {
   absl::Status status = Join(stop_.get_token());
@@ -94,6 +97,8 @@ void Worker::LeaseLoop(std::stop_token stop) {
         needs.free_slots > 0 ? static_cast<int>(absl::ToInt64Milliseconds(kHeartbeat)) : 0);
     request.mutable_active_episode_ids()->Assign(needs.active_ids.begin(), needs.active_ids.end());
     request.set_learner_epoch(needs.learner_epoch);
+    request.set_waited_for_lease_s(absl::ToDoubleSeconds(needs.waited_for_lease));
+    figures_.ShowLeases(static_cast<int>(needs.active_ids.size()), needs.waited_for_lease);
     const absl::StatusOr<LeaseResponse> response = learner_->LeaseEpisodes(request);
     if (response.ok()) {
       if (response->leases_size() > 0) {
@@ -106,6 +111,7 @@ void Worker::LeaseLoop(std::stop_token stop) {
     if (stop.stop_requested()) return;
     absl::Status status = response.status();
     LogWarning("no leases: ", status.message());
+    figures_.CountLeaseFailure();
     if (IsTransportFailure(status) || absl::IsAborted(status)) status = Join(stop);
     if (!status.ok()) return exchange_.End(std::move(status));
   }
@@ -119,6 +125,7 @@ void Worker::WeightLoop(std::stop_token stop) {
     if (weights.ok()) {
       LogInfo("weights fetched policy_version=", wanted->policy_version);
       exchange_.DeliverWeights(*wanted, *std::move(weights));
+      figures_.ShowPolicyVersion(wanted->policy_version);
     } else if (absl::IsNotFound(weights.status())) {
       LogWarning("weights not fetched: ", weights.status().message());
       exchange_.WithdrawVersion(*wanted);
@@ -175,8 +182,12 @@ void Worker::SubmitLoop(std::stop_token stop) {
     request.set_learner_epoch(finished.learner_epoch);
     const absl::StatusOr<SubmitResponse> response = learner_->SubmitTrajectories(request);
     if (response.ok()) {
-      exchange_.Acknowledge({response->acknowledged_episode_ids().begin(),
-                             response->acknowledged_episode_ids().end()});
+      const std::set<std::string> acknowledged(response->acknowledged_episode_ids().begin(),
+                                               response->acknowledged_episode_ids().end());
+      for (const Trajectory& trajectory : finished.trajectories) {
+        if (acknowledged.contains(trajectory.episode_id())) figures_.CountEpisode(trajectory);
+      }
+      exchange_.Acknowledge({acknowledged.begin(), acknowledged.end()});
       if (response->acknowledged_episode_ids_size() > 0) continue;
     } else if (!IsTransportFailure(response.status()) && !absl::IsAborted(response.status()) &&
                !stop.stop_requested()) {  // another learner answers: the lease thread registers

@@ -19,6 +19,7 @@
 #include "rollout_workers/episode_loop.h"
 #include "rollout_workers/learner_client.h"
 #include "rollout_workers/worker_exchange.h"
+#include "rollout_workers/worker_figures.h"
 
 namespace switchyard {
 
@@ -27,6 +28,7 @@ struct WorkerOptions {
   uint64_t config_digest = 0;  // WorkerConfigDigest
   std::string code_version;
   WorkerConfig config;
+  PrometheusExporter* exporter = nullptr;  // nullptr: no figures are served
 };
 
 class Worker {
@@ -60,6 +62,7 @@ class Worker {
   LearnerClient* const learner_;
   WorkerExchange exchange_;
   EpisodeLoop loop_;
+  WorkerFigures figures_;
   std::stop_source stop_;
   uint64_t learner_epoch_ = 0;  // Run's thread, then the lease thread
 };

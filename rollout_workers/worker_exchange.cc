@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "common/check.h"
 
 namespace switchyard {
 
 WorkerExchange::WorkerExchange(int max_episodes, std::function<void()> wake)
-    : max_episodes_(max_episodes), wake_(std::move(wake)) {
+    : max_episodes_(max_episodes), wake_(std::move(wake)), idle_since_(absl::Now()) {
   SY_CHECK(max_episodes > 0) << max_episodes;
 }
 
@@ -19,7 +20,12 @@ WorkerExchange::LeaseNeeds WorkerExchange::WaitForSlots(absl::Duration wait) {
     return free_slots() > 0 || news_.is_over;
   };
   mutex_.AwaitWithTimeout(absl::Condition(&has_slots), wait);
-  return {free_slots(), {active_ids_.begin(), active_ids_.end()}, learner_epoch_};
+  const absl::Duration idle =
+      active_ids_.empty() ? absl::Now() - idle_since_ : absl::ZeroDuration();
+  return {free_slots(),
+          {active_ids_.begin(), active_ids_.end()},
+          learner_epoch_,
+          waited_for_lease_ + idle};
 }
 
 void WorkerExchange::Accept(const LeaseResponse& response) {
@@ -33,6 +39,7 @@ void WorkerExchange::Accept(const LeaseResponse& response) {
       if (lease.spec().policy_version() != delivered_version_)
         wanted_version_ = lease.spec().policy_version();
     }
+    NoteActive();
     is_run_finished_ = is_run_finished_ || response.is_finished();
     news_.is_over = news_.is_over || is_run_finished_;
   }
@@ -45,6 +52,7 @@ void WorkerExchange::SetLearner(uint64_t learner_epoch) {
     const uint64_t before = std::exchange(learner_epoch_, learner_epoch);
     if (before == 0 || before == learner_epoch) return;
     active_ids_.clear();
+    NoteActive();
     finished_.clear();
     const bool is_over = news_.is_over;
     news_ = News();
@@ -117,6 +125,7 @@ void WorkerExchange::Acknowledge(const std::vector<std::string>& episode_ids) {
     active_ids_.erase(trajectory.episode_id());
     return true;
   });
+  NoteActive();
 }
 
 WorkerExchange::News WorkerExchange::TakeNews() { return WaitForNews(absl::ZeroDuration()); }
@@ -137,6 +146,7 @@ void WorkerExchange::Finish(Trajectory trajectory) {
 void WorkerExchange::Drop(const std::string& episode_id) {
   absl::MutexLock lock(&mutex_);
   active_ids_.erase(episode_id);
+  NoteActive();
 }
 
 void WorkerExchange::End(absl::Status status) {
@@ -166,6 +176,13 @@ bool WorkerExchange::is_run_finished() const {
 bool WorkerExchange::HasNews() const {
   return news_.is_reset || news_.is_over || news_.weights != nullptr ||
          news_.void_version.has_value() || !news_.leases.empty() || !news_.cancelled_ids.empty();
+}
+
+void WorkerExchange::NoteActive() {
+  const bool was_idle = idle_since_ != absl::InfiniteFuture();
+  if (active_ids_.empty() == was_idle) return;
+  if (was_idle) waited_for_lease_ += absl::Now() - idle_since_;
+  idle_since_ = was_idle ? absl::InfiniteFuture() : absl::Now();
 }
 
 int WorkerExchange::free_slots() const {

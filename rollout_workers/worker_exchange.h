@@ -31,7 +31,8 @@ class WorkerExchange {
   struct LeaseNeeds {
     int free_slots = 0;
     std::vector<std::string> active_ids;
-    uint64_t learner_epoch = 0;  // of the learner that holds them
+    uint64_t learner_epoch = 0;       // of the learner that holds them
+    absl::Duration waited_for_lease;  // so far, in which nothing was leased
   };
   // What to ask the learner for. Returns at once if slots are free, else when one is, or after
   // `wait`.
@@ -91,6 +92,8 @@ class WorkerExchange {
 
  private:
   bool HasNews() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Called after every change of active_ids_.
+  void NoteActive() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int free_slots() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Cancel(const std::string& episode_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -100,6 +103,8 @@ class WorkerExchange {
   mutable absl::Mutex mutex_;
   std::set<std::string> active_ids_
       ABSL_GUARDED_BY(mutex_);  // leased, not acknowledged and not dropped
+  absl::Duration waited_for_lease_ ABSL_GUARDED_BY(mutex_);  // up to idle_since_
+  absl::Time idle_since_ ABSL_GUARDED_BY(mutex_);            // InfiniteFuture: something is leased
   std::deque<Trajectory> finished_ ABSL_GUARDED_BY(mutex_);  // not acknowledged
   News news_ ABSL_GUARDED_BY(mutex_);
   uint64_t learner_epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: no learner yet

@@ -11,6 +11,7 @@
 #include "policy/policy_folder.h"
 #include "trainer/episode_plan.h"
 #include "trainer/step_statistics.h"
+#include "trainer/trainer_figures.h"
 #include "trainer/update_metrics.h"
 
 namespace switchyard {
@@ -56,7 +57,8 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   SY_RETURN_IF_ERROR(LoadData());
   if (manifest != nullptr) SY_RETURN_IF_ERROR(RestoreState(*manifest));
   state_ = CaptureState();
-  SY_ASSIGN_OR_RETURN(metrics_log_, MetricsLog::Open(*parts_.files, folder_.metrics(), step_));
+  SY_ASSIGN_OR_RETURN(watch_, RunWatch::Open(*parts_.files, folder_, config_, step_,
+                                             parts_.describe_episode, parts_.exporter));
   SY_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
   if (parts_.progress_out != nullptr) {
     progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
@@ -168,7 +170,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   const double num_tokens = static_cast<double>(message.batch.num_tokens());
   metrics.Set("run/cost_usd", static_cast<double>(ledger_total_picousd_) * 1e-12);
   metrics.Set("step/tokens", num_tokens);
-  metrics.Set("step/collect_s", collect_s);
+  metrics.Set("trainer/wait_for_batch_s", collect_s);
   metrics.Set("step/update_s", update_s);
   metrics.Set("step/publish_s", SecondsSince(publish_start));
   metrics.Set("step/time_s", SecondsSince(start));
@@ -179,10 +181,9 @@ absl::StatusOr<bool> Leader::MakeStep() {
 
 // What the step that was just made leaves behind and shows.
 absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories) {
-  const TrainerConfig& trainer = config_.trainer();
   SY_RETURN_IF_ERROR(folder_.RecordTrajectories(
-      step_ - 1, trajectories, trainer.record_trajectories(), config_.run().seed()));
-  SY_RETURN_IF_ERROR(metrics_log_->Write(step_ - 1, metrics));
+      step_ - 1, trajectories, config_.trainer().record_trajectories(), config_.run().seed()));
+  SY_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories));
   if (progress_) progress_->ShowStep(step_ - 1, metrics);
   return absl::OkStatus();
 }
@@ -213,6 +214,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
   if (IsEvaluationDue()) RecordEvaluation(collected.metrics);
   collected.metrics.Set("episode/left_out", selected.left_out);
+  collected.metrics.Set("worker/wait_for_lease_s", step->worker_wait_s);
   if (!config_.run().deterministic()) {  // such a run's metrics say nothing of who ran it
     collected.metrics.Set("workers/count", step->num_workers);
     collected.metrics.Set("workers/leases_expired", static_cast<double>(step->leases_expired));
@@ -243,6 +245,7 @@ bool Leader::ShouldGoOn(const CollectProgress& progress) {
     send_status_ = Send({.kind = StepMessage::Kind::kWait, .batch = {}});
     if (!send_status_.ok()) return false;
   }
+  if (parts_.exporter != nullptr) ShowWorkers(progress.num_workers, *parts_.exporter);
   if (progress_) {
     progress_->ShowCollecting(step_, progress.num_committed, progress.num_episodes,
                               progress.num_workers);

@@ -21,6 +21,7 @@
 #include "trainer/question_source.h"
 #include "trainer/reward_composer.h"
 #include "trainer/run_folder.h"
+#include "trainer/run_watch.h"
 #include "trainer/state_saver.h"
 #include "trainer/step_message.h"
 
@@ -93,7 +94,7 @@ class Leader {
   std::vector<Question> evaluation_questions_;
   std::unique_ptr<Demonstrations> demonstrations_;
   std::unique_ptr<TrajectorySource> source_;
-  std::optional<MetricsLog> metrics_log_;
+  std::optional<RunWatch> watch_;
   std::optional<Progress> progress_;
 
   int64_t step_ = 0;                  // steps done

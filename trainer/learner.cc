@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -20,6 +21,7 @@
 #include "trainer/resume.h"
 #include "trainer/state_saver.h"
 #include "trainer/step_message.h"
+#include "trainer/trainer_figures.h"
 
 namespace switchyard {
 namespace {
@@ -80,6 +82,16 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> LoadModels(const LearnerParts&
   return checkpoint;
 }
 
+absl::Status MakeUpdate(const LearnerParts& parts, PolicyUpdate& update,
+                        const StepMessage& message) {
+  const absl::Time start = absl::Now();
+  SY_RETURN_IF_ERROR(update.Run(message.batch, message.step, message.kl_coefficient).status());
+  if (parts.exporter != nullptr) {
+    ShowUpdate(message.step + 1, absl::ToDoubleSeconds(absl::Now() - start), *parts.exporter);
+  }
+  return absl::OkStatus();
+}
+
 // Does what rank 0 says until the run is over.
 absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate& update,
                                         StateSaver& saver) {
@@ -91,8 +103,7 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
       case StepMessage::Kind::kWait:
         break;
       case StepMessage::Kind::kUpdate:
-        SY_RETURN_IF_ERROR(
-            update.Run(message.batch, message.step, message.kl_coefficient).status());
+        SY_RETURN_IF_ERROR(MakeUpdate(parts, update, message));
         break;
       case StepMessage::Kind::kExport:
         SY_RETURN_IF_ERROR(update.ExportPolicy().status());

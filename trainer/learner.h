@@ -25,6 +25,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
+#include "common/prometheus_exporter.h"
 #include "proto/config.pb.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/trajectory_source.h"
@@ -36,7 +37,8 @@ struct LearnerParts {
   const RunConfig* config = nullptr;  // validated
   Communicator* communicator = nullptr;
   bool is_on_gpu = false;
-  std::string code_version;  // of the program, for checkpoints
+  std::string code_version;                // of the program, for checkpoints
+  PrometheusExporter* exporter = nullptr;  // nullptr: no figures are served
   // "auto": the newest checkpoint of the run's folder, if any; "none"; or a checkpoint's folder
   std::string resume = "auto";
   std::function<bool()> is_stop_requested;
@@ -46,6 +48,8 @@ struct LearnerParts {
   std::function<absl::StatusOr<std::unique_ptr<TrajectorySource>>(int64_t vocabulary_size)>
       open_source;
   std::FILE* progress_out = nullptr;  // nullptr: no progress is shown
+  // A committed episode for people, control characters escaped; empty: none is shown.
+  std::function<std::string(const Trajectory&)> describe_episode;
 };
 
 enum class RunOutcome {

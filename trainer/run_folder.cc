@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/random.h"
 #include "common/status_macros.h"
+#include "trainer/tensorboard/event_log.h"
 
 namespace switchyard {
 namespace {
@@ -28,6 +29,10 @@ absl::StatusOr<std::string> ToJsonLine(const Trajectory& trajectory) {
 
 }  // namespace
 
+bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed) {
+  return RandomUniform(StreamKey(seed, trajectory.episode_id(), 0), /*counter=*/0) < share;
+}
+
 absl::Status RunFolderFiles::Prepare(const std::string& config_yaml) {
   SY_RETURN_IF_ERROR(files_.CreateFolders(folder_));
   return WriteFileAtomically(files_, config(), config_yaml);
@@ -38,7 +43,14 @@ absl::Status RunFolderFiles::PutAside() {
   for (int number = 1; aside.empty() || files_.Exists(aside); ++number) {
     aside = absl::StrCat(folder_, "/previous-", number);
   }
-  for (const std::string& path : {checkpoints(), metrics(), trajectories(), journal()}) {
+  std::vector<std::string> paths = {checkpoints(), metrics(), trajectories(), journal()};
+  if (files_.Exists(folder_)) {
+    SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
+    for (const std::string& name : names) {
+      if (name.starts_with(kEventFilePrefix)) paths.push_back(absl::StrCat(folder_, "/", name));
+    }
+  }
+  for (const std::string& path : paths) {
     if (!files_.Exists(path)) continue;
     SY_RETURN_IF_ERROR(files_.CreateFolders(aside));
     SY_RETURN_IF_ERROR(files_.Rename(path, aside + path.substr(folder_.size())));
@@ -51,8 +63,7 @@ absl::Status RunFolderFiles::RecordTrajectories(int64_t step, std::span<const Tr
                                                 double share, uint64_t seed) {
   std::string text;
   for (const Trajectory& trajectory : recorded) {
-    const uint64_t key = StreamKey(seed, trajectory.episode_id(), 0);
-    if (RandomUniform(key, /*counter=*/0) >= share) continue;
+    if (!IsRecorded(trajectory, share, seed)) continue;
     SY_ASSIGN_OR_RETURN(const std::string line, ToJsonLine(trajectory));
     text += line;
   }

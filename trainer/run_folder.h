@@ -12,6 +12,10 @@
 
 namespace switchyard {
 
+// Whether the share picks this trajectory to be kept: by its episode id alone, so that a step made
+// again picks the same.
+bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed);
+
 class RunFolderFiles {
  public:
   // `folder` is <output_dir>/<name>; `files` must outlive this object.
@@ -28,12 +32,12 @@ class RunFolderFiles {
   // Makes the folder and writes config.resolved.yaml.
   absl::Status Prepare(const std::string& config_yaml);
 
-  // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, trajectories/ and
-  // journal/ into previous-1/ (or the first number that is free). Nothing is deleted.
+  // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, TensorBoard's event
+  // files, trajectories/ and journal/ into previous-1/ (or the first number that is free). Nothing
+  // is deleted.
   absl::Status PutAside();
 
-  // Writes trajectories/step-000012.jsonl: those trajectories of the step that the share picks, by
-  // episode id alone, so that a step made again picks the same.
+  // Writes trajectories/step-000012.jsonl: those trajectories of the step that the share picks.
   absl::Status RecordTrajectories(int64_t step, std::span<const Trajectory> recorded, double share,
                                   uint64_t seed);
 

@@ -60,9 +60,7 @@ Sums SumUp(std::span<const Trajectory> trajectories, Purpose purpose) {
     if (trajectory.purpose() != purpose) continue;
     sums.statuses[trajectory.status()] += 1;
     AddCalls(trajectory, sums);
-    const bool has_verdict = trajectory.status() != EPISODE_STATUS_POOL_FAILED &&
-                             trajectory.status() != EPISODE_STATUS_CANCELLED;
-    if (has_verdict) AddVerdict(trajectory, sums);
+    if (HasVerdict(trajectory)) AddVerdict(trajectory, sums);
   }
   return sums;
 }
@@ -119,6 +117,11 @@ Metrics PoolMetrics(const PoolConfig& pool, const Sums& sums, const std::string&
 }
 
 }  // namespace
+
+bool HasVerdict(const Trajectory& trajectory) {
+  return trajectory.status() != EPISODE_STATUS_POOL_FAILED &&
+         trajectory.status() != EPISODE_STATUS_CANCELLED;
+}
 
 double ShareEntropy(std::span<const double> shares) {
   double entropy = 0.0;

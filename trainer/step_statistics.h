@@ -16,6 +16,9 @@ namespace switchyard {
 // reported, also when they are 0.
 Metrics TrajectoryMetrics(const PoolConfig& pool, std::span<const Trajectory> trajectories);
 
+// False: what became of the episode says nothing about the policy.
+bool HasVerdict(const Trajectory& trajectory);
+
 // Entropy in nats of shares that sum to 1.
 double ShareEntropy(std::span<const double> shares);
 

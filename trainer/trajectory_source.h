@@ -43,6 +43,7 @@ struct CollectedStep {
   int64_t duplicates = 0;      // trajectories that came again and were not counted
   int64_t replayed = 0;        // taken from the journal of a learner that died in this step
   int num_workers = 0;
+  double worker_wait_s = 0;  // without a lease, since the last step's end: mean over the workers
 };
 
 class TrajectorySource {

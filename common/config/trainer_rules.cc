@@ -94,8 +94,19 @@ class TrainerRules {
     Require(trainer_.communicator().backend() != CommunicatorConfig::BACKEND_NCCL ||
                 config_.policy().device() != PolicyConfig::DEVICE_CPU,
             "trainer.communicator.backend", "nccl needs GPUs, but policy.device is cpu");
-    const std::string& address = trainer_.rollout_service().listen_address();
-    Require(IsAddress(address), "trainer.rollout_service.listen_address",
+    RequireAddress(trainer_.rollout_service().listen_address(),
+                   "trainer.rollout_service.listen_address");
+    if (trainer_.prometheus().has_listen_address()) {
+      RequireAddress(trainer_.prometheus().listen_address(), "trainer.prometheus.listen_address");
+    }
+    if (config_.worker().prometheus().has_listen_address()) {
+      RequireAddress(config_.worker().prometheus().listen_address(),
+                     "worker.prometheus.listen_address");
+    }
+  }
+
+  void RequireAddress(const std::string& address, const char* key) {
+    Require(IsAddress(address), key,
             absl::StrCat("'", address, "' is not host:port (port 0 picks one)"));
   }
 

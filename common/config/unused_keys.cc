@@ -54,6 +54,9 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   if (config.policy().device() == PolicyConfig::DEVICE_CPU) {
     unused["trainer.sharding.offload"] = "policy.device is cpu, whose memory is the host's";
   }
+  if (config.pool().models_size() < 2) {
+    unused["trainer.collapse_alarm_nats"] = "pool.models names no two models to choose from";
+  }
   if (trainer.evaluate_every() == 0) {
     unused["trainer.evaluate_questions"] = "trainer.evaluate_every is 0";
     unused["trainer.checkpoint.keep_best"] =

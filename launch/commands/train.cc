@@ -15,9 +15,11 @@
 #include "common/status_macros.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
+#include "launch/commands/serve_figures.h"
 #include "launch/version.h"
 #include "policy/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
+#include "rollout_workers/episode_text.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
@@ -62,14 +64,15 @@ int Fail(const absl::Status& status) {
 }
 
 // What the workers will need: a learner without it would wait for workers that cannot start.
-absl::Status CheckEpisodeSetup(const RunConfig& config) {
-  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return absl::OkStatus();
-  return EpisodeSetup::Load(config, config.policy().path()).status();
+// nullptr: a supervised run has no episodes.
+absl::StatusOr<std::unique_ptr<EpisodeSetup>> LoadEpisodeSetup(const RunConfig& config) {
+  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return nullptr;
+  return EpisodeSetup::Load(config, config.policy().path());
 }
 
 // Everything that a run reads is read; a plan can be had before the weights.
 int DryRun(const RunConfig& config, const PlannedMachine& machine) {
-  if (const absl::Status setup = CheckEpisodeSetup(config); !setup.ok()) return Fail(setup);
+  if (const auto setup = LoadEpisodeSetup(config); !setup.ok()) return Fail(setup.status());
   const bool has_weights = HasWeights(config.policy().path());
   if (has_weights) {
     const absl::Status weights = CheckWeights(config.policy().path());
@@ -98,7 +101,8 @@ int Train(const RunConfig& config, const std::string& resume) {
   if (const auto policy = LoadModelConfig(config.policy().path()); !policy.ok()) {
     return Fail(policy.status());
   }
-  if (const absl::Status setup = CheckEpisodeSetup(config); !setup.ok()) return Fail(setup);
+  const auto setup = LoadEpisodeSetup(config);
+  if (!setup.ok()) return Fail(setup.status());
   const auto is_on_gpu = IsOnGpu(config);
   if (!is_on_gpu.ok()) return Fail(is_on_gpu.status());
   auto communicator =
@@ -120,8 +124,21 @@ int Train(const RunConfig& config, const std::string& resume) {
     return StartRolloutService(config, vocabulary_size);
   };
   parts.progress_out = stdout;
-  const absl::Status log = OpenLog(config, rank);
-  const auto outcome = log.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(log);
+  if (*setup != nullptr) {
+    parts.describe_episode = [&setup](const Trajectory& trajectory) {
+      return CommittedEpisodeToText(trajectory, (*setup)->tokenizer());
+    };
+  }
+  absl::Status ready = OpenLog(config, rank);
+  absl::StatusOr<std::unique_ptr<PrometheusExporter>> exporter = nullptr;
+  if (ready.ok()) {
+    exporter = ServeFigures(config, config.trainer().prometheus(), (*communicator)->local_rank(),
+                            absl::StrCat("rank-", rank),
+                            {{"role", "trainer"}, {"rank", absl::StrCat(rank)}});
+    ready = exporter.status();
+    if (exporter.ok()) parts.exporter = exporter->get();
+  }
+  const auto outcome = ready.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(ready);
   if (outcome.ok()) return *outcome == RunOutcome::kPreempted ? kExitPreempted : kExitOk;
   const int code = ReportFailure("train", outcome.status());
   if ((*communicator)->size() > 1) (*communicator)->Abort(outcome.status());

@@ -18,6 +18,7 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "launch/commands/end_signals.h"
+#include "launch/commands/serve_figures.h"
 #include "launch/version.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/learner_client.h"
@@ -83,6 +84,11 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   options.code_version = CodeVersion();
   options.config = config.worker();
 
+  SY_ASSIGN_OR_RETURN(const auto exporter,
+                      ServeFigures(config, config.worker().prometheus(), /*port_offset=*/0,
+                                   absl::StrCat("worker-", worker_id),
+                                   {{"role", "worker"}, {"worker", worker_id}}));
+  options.exporter = exporter.get();
   const auto pool = OpenPool(config, &setup->tokenizer());
   if (absl::IsInvalidArgument(pool.status()) || absl::IsNotFound(pool.status()) ||
       absl::IsPermissionDenied(pool.status())) {

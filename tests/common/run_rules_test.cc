@@ -151,6 +151,11 @@ TEST(RunRulesTest, TheRunsNameIsAFolderAndTheMachineCanDoIt) {
                 HasSubstr("is not host:port"));
   }
   EXPECT_EQ(ErrorOf({"trainer.rollout_service.listen_address=0.0.0.0:50051"}), "");
+  for (const std::string key :
+       {"trainer.prometheus.listen_address", "worker.prometheus.listen_address"}) {
+    EXPECT_THAT(ErrorOf({key + "=localhost"}), HasSubstr(key));
+    EXPECT_EQ(ErrorOf({key + "=127.0.0.1:0"}), "");
+  }
 }
 
 TEST(RunRulesTest, EveryConfigurationOfTheTreeIsSound) {

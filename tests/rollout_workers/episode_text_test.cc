@@ -48,6 +48,19 @@ TEST_F(EpisodeTextTest, SaysWhyAnEpisodeHasNoAnswer) {
   EXPECT_THAT(text, HasSubstr("pool failed"));
 }
 
+TEST_F(EpisodeTextTest, ACommittedEpisodeStandsBetweenItsQuestionAndItsScores) {
+  Trajectory trajectory = Run(FakePool::Reply("It is Lima."));
+  trajectory.mutable_question()->set_question("Capital\x1b of Peru?");
+  trajectory.mutable_question()->add_golden_answers("Lima");
+  trajectory.mutable_components()->set_em(1.0);
+  trajectory.mutable_components()->set_f1(1.0);
+  trajectory.set_reward(0.75);
+  const std::string text = CommittedEpisodeToText(trajectory, world_.tokenizer);
+  EXPECT_TRUE(text.starts_with("question\n    Capital\\x1b of Peru?\ngolden answers\n")) << text;
+  EXPECT_THAT(text, HasSubstr(EpisodeToText(trajectory, world_.tokenizer)));
+  EXPECT_TRUE(text.ends_with("reward 0.750, EM 1, F1 1.00\n")) << text;
+}
+
 TEST_F(EpisodeTextTest, NothingThatAModelSaysReachesTheTerminalAsAControlSequence) {
   const std::string text = EpisodeToText(Run(FakePool::Reply("a\x1b[2Jb\rc")), world_.tokenizer);
   EXPECT_THAT(text, HasSubstr("a\\x1b[2Jb\\x0dc"));

@@ -81,6 +81,7 @@ void RolloutDesk::Lease(const LeaseRequest& request, std::function<bool()> is_go
   {
     absl::MutexLock lock(&mutex_);
     Hear(request.worker());
+    NoteWait(request);
     const bool has_news = FillResponse(request, response);
     if (!has_news && request.wait_ms() > 0) {
       const absl::Duration wait = std::min(absl::Milliseconds(request.wait_ms()), kLongestWait);
@@ -216,6 +217,7 @@ absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
         CollectedStep step = table_.TakeStep();
         step.num_workers = progress.num_workers;
         step.replayed = replayed;
+        step.worker_wait_s = std::exchange(waited_s_, 0.0) / std::max(1, progress.num_workers);
         return step;
       }
       SY_RETURN_IF_ERROR(journal_status_);
@@ -278,8 +280,15 @@ void RolloutDesk::AnswerWaiting() {
   for (auto& [reply, response] : replies) reply(std::move(response));
 }
 
+void RolloutDesk::NoteWait(const LeaseRequest& request) {
+  double& known_s = workers_[request.worker().worker_id()].waited_s;
+  if (known_s >= 0) waited_s_ += std::max(0.0, request.waited_for_lease_s() - known_s);
+  known_s = request.waited_for_lease_s();
+}
+
 void RolloutDesk::Hear(const WorkerIdentity& identity) {
   Worker& worker = workers_[identity.worker_id()];
+  if (worker.epoch != identity.worker_epoch()) worker.waited_s = -1;
   worker.epoch = identity.worker_epoch();
   worker.last_heard = options_.clock->Now();
   worker.knows_finished = false;

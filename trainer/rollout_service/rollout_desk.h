@@ -68,6 +68,7 @@ class RolloutDesk {
     uint64_t epoch = 0;
     absl::Time last_heard;
     bool knows_finished = false;
+    double waited_s = -1;  // for leases, as this epoch said last; −1: nothing yet
   };
   struct WaitingRequest {
     LeaseRequest request;
@@ -90,6 +91,7 @@ class RolloutDesk {
   bool FillResponse(const LeaseRequest& request, LeaseResponse& response)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Hear(const WorkerIdentity& worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteWait(const LeaseRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int NumLiveWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RolloutDeskOptions options_;
@@ -102,6 +104,7 @@ class RolloutDesk {
   std::list<WaitingRequest> waiting_ ABSL_GUARDED_BY(mutex_);
   bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status journal_status_ ABSL_GUARDED_BY(mutex_);  // the first failure ends the run
+  double waited_s_ ABSL_GUARDED_BY(mutex_) = 0;  // by all workers, since the last step's end
 
   std::jthread clerk_;  // last: dies first
 };

@@ -99,6 +99,28 @@ TEST_F(RolloutDeskTest, AWaitingRequestIsAnsweredWhenAStepBegins) {
   EXPECT_EQ(step->trajectories[1].episode_id(), "e1");
 }
 
+TEST_F(RolloutDeskTest, AStepSaysHowLongItsWorkersWaitedForLeases) {
+  const auto report = [this](const std::string& id, double waited_s) {
+    LeaseRequest request;
+    *request.mutable_worker() = Identity(id);
+    request.set_waited_for_lease_s(waited_s);
+    desk_.Lease(
+        request, [] { return false; }, [](const LeaseResponse&) {});
+  };
+  const auto make_step = [this] {
+    return desk_.CollectStep(Plan(0), [](const auto&) { return true; });
+  };
+  report("w1", 100.0);  // it had waited for an earlier learner
+  report("w2", 0.0);
+  report("w1", 103.0);
+  report("w2", 1.0);
+  EXPECT_EQ(make_step()->worker_wait_s, 2.0);
+  report("w1", 103.5);
+  report("w1", 104.0);
+  EXPECT_EQ(make_step()->worker_wait_s, 0.5);
+  EXPECT_EQ(make_step()->worker_wait_s, 0.0);
+}
+
 TEST_F(RolloutDeskTest, TheFirstWorkerLeavesAFairShare) {
   Lease("w1", 0);
   Lease("w2", 0);

@@ -1,0 +1,26 @@
+#include "launch/commands/serve_figures.h"
+
+#include <utility>
+
+#include "common/config_loader.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+
+namespace switchyard {
+
+absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServeFigures(
+    const RunConfig& config, const PrometheusConfig& prometheus, int port_offset,
+    const std::string& name, PrometheusExporter::Labels labels) {
+  if (!prometheus.has_listen_address()) return nullptr;
+  labels.emplace_back("run", config.run().name());
+  SY_ASSIGN_OR_RETURN(auto exporter,
+                      PrometheusExporter::Start(prometheus.listen_address(), port_offset,
+                                                {.files = &FileSystem::Posix(),
+                                                 .folder = RunFolder(config) + "/prometheus",
+                                                 .name = name,
+                                                 .labels = std::move(labels)}));
+  LogInfo("figures for Prometheus at http://", exporter->address(), "/metrics");
+  return exporter;
+}
+
+}  // namespace switchyard

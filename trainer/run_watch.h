@@ -1,0 +1,53 @@
+// What people watch a run by: metrics.jsonl, TensorBoard's events, Prometheus' figures and a
+// warning when routing collapses, after every step. Rank 0, one thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/file_system.h"
+#include "common/prometheus_exporter.h"
+#include "proto/config.pb.h"
+#include "proto/episode.pb.h"
+#include "trainer/collapse_alarm.h"
+#include "trainer/metrics.h"
+#include "trainer/run_folder.h"
+#include "trainer/tensorboard/event_log.h"
+
+namespace switchyard {
+
+class RunWatch {
+ public:
+  // A committed episode for people, control characters escaped; empty: none is shown.
+  using DescribeEpisode = std::function<std::string(const Trajectory&)>;
+
+  // Goes on with the run's files at `first_step`, or begins them. `exporter` may be nullptr; it,
+  // `files` and `config` must outlive this object.
+  static absl::StatusOr<RunWatch> Open(FileSystem& files, const RunFolderFiles& folder,
+                                       const RunConfig& config, int64_t first_step,
+                                       DescribeEpisode describe_episode,
+                                       PrometheusExporter* exporter);
+
+  // `trajectories` are the step's, committed.
+  absl::Status Record(int64_t step, const Metrics& metrics,
+                      std::span<const Trajectory> trajectories);
+
+ private:
+  RunWatch(const RunConfig& config, MetricsLog metrics_log, DescribeEpisode describe_episode,
+           PrometheusExporter* exporter);
+  StepEvents MakeEvents(std::span<const Trajectory> trajectories) const;
+
+  const RunConfig* config_;
+  MetricsLog metrics_log_;
+  DescribeEpisode describe_episode_;
+  std::optional<EventLog> event_log_;
+  PrometheusExporter* exporter_;
+  CollapseAlarm collapse_alarm_;
+};
+
+}  // namespace switchyard
