@@ -65,8 +65,14 @@ work() {
   "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" "$@" </dev/null >>"$log" 2>&1 &
   worker=$!
   while kill -0 "$worker" 2>/dev/null; do
-    # The learner tells its workers when it ends; 5 s more are for one that did not hear.
-    if is_learner_up && [[ $(address_now) == "$address" ]]; then ticks=0; else ticks=$((ticks + 1)); fi
+    # The learner tells its workers when it ends; 5 s more are for one that did not hear. None once another is up.
+    if ! is_learner_up; then
+      ticks=$((ticks + 1))
+    elif [[ $(address_now) == "$address" ]]; then
+      ticks=0
+    else
+      ticks=11
+    fi
     if ((is_asked || ticks > 10)); then
       kill -USR1 "$worker" 2>/dev/null || true # asks, as often as it is sent
       ends_within "$worker" 10 || kill -KILL -- "-$worker" 2>/dev/null || true
