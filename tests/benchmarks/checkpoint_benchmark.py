@@ -60,6 +60,7 @@ def main():
         ours, theirs, state = {}, {}, None
         for _ in range(arguments.rounds):
             # Two rounds a process: the first pays for the copy's memory, the second is what every later save costs.
+            shutil.rmtree(f"{folder}/ours", ignore_errors=True)
             output = subprocess.run([BINARY, f"{folder}/ours", "2"], check=True, capture_output=True, text=True).stdout
             measured = json.loads(output)
             for name, values in measured.items():
