@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Keeps one rollout worker at work for a run: waits for the learner's address, starts the worker, starts it again, with
-# pauses of 1 to 60 seconds, when it fails while the learner is running, and takes it to a learner's new address.
+# pauses of up to 60 seconds, when it fails while the learner is running, and takes it to a learner's new address.
 #
 #   launch/keep_worker.sh --config FILE --run FOLDER [--wait SECONDS] [--log FILE] [-- worker's arguments]
 #   launch/keep_worker.sh --config configs/quickstart.yaml --run runs/quickstart -- --set pool.max_retries=5
@@ -34,6 +34,8 @@ done
 config=$(from_caller "$config")
 run=$(from_caller "$run")
 [[ -n $log ]] || log=$run/logs/worker-$(hostname)-$$.log
+id=$(basename "$log" .log) # a worker that is started again bears its name, so that the learner gives its leases out again at once
+[[ $id == *"$(hostname)"* ]] || id=$(hostname):$id
 me="$me ${log##*/}"
 find_programs
 mkdir -p "${log%/*}"
@@ -62,7 +64,7 @@ pause() {
 work() {
   local ticks=0
   log_bytes=$(bytes_of "$log")
-  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" "$@" </dev/null >>"$log" 2>&1 &
+  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
   worker=$!
   while kill -0 "$worker" 2>/dev/null; do
     # The learner tells its workers when it ends; 5 s more are for one that did not hear. None once another is up.
@@ -106,9 +108,9 @@ while ((!is_asked)); do
   fi
   if has_served; then without_since=$SECONDS; fi
   ((SECONDS - without_since < wait)) || fail "the worker reached no learner for $wait s; it said: $(tail -n 1 "$log")"
-  ((SECONDS - started < 60)) || backoff=1
-  say "the worker ended with status $status; again in $backoff s. It said: $(tail -n 1 "$log")"
+  ((SECONDS - started < 10)) || backoff=0
+  say "the worker ended with status $status; again $( ((backoff)) && echo "in $backoff s" || echo "at once"). It said: $(tail -n 1 "$log")"
   pause "$backoff"
-  backoff=$((backoff < 30 ? backoff * 2 : 60))
+  backoff=$((backoff < 30 ? (backoff ? backoff * 2 : 1) : 60))
 done
 say "asked to leave"

@@ -9,6 +9,7 @@
 #   --restarts N  times in a row, without a new checkpoint, that ranks which were lost are started again (default 3)
 #   --emulator    also starts the config's pool emulator and sets $SWITCHYARD_POOL_URL
 #
+# Doctor's faults end it before anything runs, with 1; SWITCHYARD_DOCTOR=off in the environment leaves doctor out.
 # Ctrl-C (or TERM, or USR1) once: the trainer finishes its step, saves, and everything ends; twice: everything ends
 # within 5 seconds. A worker that dies is started again, with growing pauses; ranks that die are started again from the
 # last checkpoint; a trainer that gives up says why and ends all. Nothing is left running.
@@ -26,7 +27,7 @@ while (($#)); do
   case "$1" in
     --config | --ranks | --workers | --restarts) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --emulator) emulator=1; shift ;;
-    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
@@ -46,6 +47,8 @@ if ((emulator)); then
   run_forwarding launch/with_pool.sh --config "$config" --log "$folder/logs/pool.log" -- "${self[@]}" -- "$@" || status=$?
   exit "$status"
 fi
+
+check_machine "$ranks" "$ranks"
 
 # ---- the trainer
 mark_children

@@ -17,6 +17,7 @@
 #                                  and then mpirun may hang until it is killed, see below)
 #   SWITCHYARD_MPIRUN_OPTIONS=…    more options of mpirun, as --prtemca plm_ssh_agent my_ssh.sh
 #   SWITCHYARD_HANG_S=15           mpirun is killed when the learner's end is on record and it does not return for so long
+#   SWITCHYARD_DOCTOR=off          starts although doctor finds a fault on this host
 #   SWITCHYARD_BINARY, _MPIRUN     other programs than build/bin/switchyard and .venv/bin/mpirun
 #   SWITCHYARD_CONTAINER=…         words before the program, as in launch/slurm/README.md
 # Ctrl-C (or TERM, or USR1) once: the trainer finishes its step, saves, and everything ends; twice: everything ends.
@@ -34,7 +35,7 @@ while (($#)); do
   case "$1" in
     --config | --hostfile) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --ranks-per-host) (($# > 1)) || usage_error "$1 needs a value"; ranks_per_host=$2; shift 2 ;;
-    -h | --help) sed -n '2,26s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
@@ -58,6 +59,7 @@ keep_sets "$@"
 check_run --ranks "$ranks" --ranks-per-host "$most_ranks"
 choose_address
 choose_network
+check_machine "$ranks" "$most_ranks"
 show_plan
 options=(--hostfile "$hostfile" "${network_options[@]}" -n "$ranks")
 [[ -z $ranks_per_host ]] || options+=(--map-by "ppr:$ranks_per_host:node" --oversubscribe)

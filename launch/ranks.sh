@@ -13,9 +13,11 @@ find_programs() {
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 }
 
-# Puts the --set options of train's arguments into $sets: what workers are told besides the config.
+# Puts the --set options of train's arguments into $sets: what workers are told besides the config. $shows_only: train
+# will say something and end.
 keep_sets() {
-  sets=()
+  sets=() shows_only=0
+  [[ " $* " == *" --dry-run "* || " $* " == *" --help "* ]] && shows_only=1
   while (($#)); do
     case "$1" in
       --set) sets+=(--set "${2:-}") ;;
@@ -41,6 +43,15 @@ check_run() {
     END {print value["output_dir:"] "/" value["name:"]}' <<<"$resolved")
   [[ $folder != / ]] || fail "cannot tell the run's folder from: switchyard train --config $config --dry-run"
   mkdir -p "$folder/logs"
+}
+# What doctor finds wrong with this machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
+# before anything runs. Further arguments are words before the program. SWITCHYARD_DOCTOR=off leaves it out.
+check_machine() {
+  local ranks=$1 ranks_per_host=$2
+  shift 2
+  [[ ${SWITCHYARD_DOCTOR:-on} != off ]] && ((!shows_only)) || return 0
+  "$@" "${program[@]}" doctor --config "$config" "${sets[@]}" --ranks "$ranks" --ranks-per-host "$ranks_per_host" \
+    --no-probe --quiet >&2 || fail "doctor found what would fail: mend it, or, where doctor is wrong, set SWITCHYARD_DOCTOR=off"
 }
 # What the dry run found out: parameters, data, batch, memory and the time of a step.
 show_plan() { grep '^# ' <<<"$resolved" | grep -v '^# Defaults' >&2 || true; }
@@ -91,8 +102,6 @@ start_ranks() {
   record_time=$(time_of "$folder/learner.json")
   loss_report=$folder/logs/lost_rank.txt
   loss_report_bytes=$(bytes_of "$loss_report")
-  shows_only=0
-  [[ " $* " == *" --dry-run "* || " $* " == *" --help "* ]] && shows_only=1
   "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
     </dev/null 2> >(without_mpi_banner >&2) &
   trainer=$!

@@ -47,7 +47,7 @@ trap 'exit 1' INT TERM
 program=(build/bin/switchyard pool --config "$config")
 start_pool() { # start_pool PORT
   "${dies_with_us[@]}" "${program[@]}" --port "$1" </dev/null >"$scratch/address" 2>>"$log" &
-  pool=$!
+  pool=$! pool_started=$SECONDS
 }
 : >"$log"
 if [[ -n $gguf ]]; then
@@ -69,7 +69,7 @@ export SWITCHYARD_POOL_URL=$url
 while_waiting() {
   [[ -z $gguf ]] && ! kill -0 "$pool" 2>/dev/null || return 0
   say "the pool died: starting it again at $url (its log: $log)"
-  nap 1
+  ((SECONDS - pool_started >= 10)) || nap 1
   start_pool "${url##*:}"
 }
 status=0

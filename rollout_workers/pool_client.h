@@ -15,7 +15,7 @@ namespace switchyard {
 
 // One call that an episode's policy asked for.
 struct PoolRequest {
-  std::string call_id;  // episode_id "/" attempt "/" round: names the call once and for all
+  std::string call_id;  // episode_id "/" attempt "/" round
   std::string episode_id;
   int round = 0;
   std::string model;   // listed name, as in PoolModelConfig.name

@@ -2,6 +2,8 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <random>
+
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
@@ -22,12 +24,19 @@ absl::StatusOr<std::string> LedgerLine(PoolCall call, absl::Time time) {
   return line;
 }
 
+PoolLedger::PoolLedger(std::unique_ptr<WritableFile> file) : file_(std::move(file)) {
+  std::random_device device;  // 32 bits a draw
+  prefix_ =
+      absl::StrCat(absl::Hex(device(), absl::kZeroPad8), absl::Hex(device(), absl::kZeroPad8));
+}
+
 absl::StatusOr<PoolLedger> PoolLedger::Open(FileSystem& files, const std::string& path) {
   SY_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.OpenForAppend(path));
   return PoolLedger(std::move(file));
 }
 
-absl::Status PoolLedger::Write(const PoolCall& call, absl::Time time) {
+absl::Status PoolLedger::Write(PoolCall& call, absl::Time time) {
+  call.set_charge_id(absl::StrCat(prefix_, "-", ++num_charges_));
   SY_ASSIGN_OR_RETURN(const std::string line, LedgerLine(call, time));
   return file_->Append(line);
 }

@@ -2,6 +2,7 @@
 // runs/<name>/pool_ledger.jsonl. Several workers may append to one file: a line is a single write.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -23,14 +24,16 @@ class PoolLedger {
  public:
   // Appends to `path`, whose folder must exist.
   static absl::StatusOr<PoolLedger> Open(FileSystem& files, const std::string& path);
-  // Returns once the line is with the operating system: it survives this process, but not a power
-  // cut. Fails with the file system's error (disk full); then the line is not in the file, or not
-  // whole.
-  absl::Status Write(const PoolCall& call, absl::Time time);
+  // Gives the call its charge id and writes its line. Returns once the line is with the operating
+  // system: it survives this process, but not a power cut. Fails with the file system's error (disk
+  // full); then the line is not in the file, or not whole.
+  absl::Status Write(PoolCall& call, absl::Time time);
 
  private:
-  explicit PoolLedger(std::unique_ptr<WritableFile> file) : file_(std::move(file)) {}
+  explicit PoolLedger(std::unique_ptr<WritableFile> file);
   std::unique_ptr<WritableFile> file_;
+  std::string prefix_;  // of this ledger's charge ids: random
+  int64_t num_charges_ = 0;
 };
 
 }  // namespace switchyard

@@ -63,19 +63,23 @@ int RunDoctor(int argc, char** argv) {
   app.footer(
       "examples:\n"
       "  switchyard doctor --config mine/run.yaml --ranks 8\n"
+      "  switchyard doctor --config mine/run.yaml --ranks 16 --ranks-per-host 8\n"
       "  switchyard doctor --config mine/run.yaml --no-probe --quiet");
   ConfigFlags flags;
   flags.AddTo(app);
-  int ranks = 1;
+  int ranks = 1, ranks_per_host = 0;
   bool has_no_probe = false, is_quiet = false, is_json = false;
-  app.add_option("--ranks", ranks, "trainer ranks that will share this machine")
-      ->check(CLI::Range(1, 1024))
+  app.add_option("--ranks", ranks, "trainer ranks of the run")
+      ->check(CLI::Range(1, 65536))
       ->capture_default_str();
+  app.add_option("--ranks-per-host", ranks_per_host, "… of which so many share this machine: all")
+      ->check(CLI::Range(1, 65536));
   app.add_flag("--no-probe", has_no_probe, "call no pool model");
   app.add_flag("--quiet", is_quiet, "say only what is wrong");
   app.add_flag("--json", is_json, "print JSON");
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   SetProcessName("doctor");
+  if (ranks_per_host == 0) ranks_per_host = ranks;
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return ReportFailure("doctor", config.status());
 
@@ -91,10 +95,10 @@ int RunDoctor(int argc, char** argv) {
   add(CheckEndpoints(*config));
   if (!has_no_probe && config->pool().models_size() > 0) add(ProbePool(*config));
   add(CheckLauncher());
-  add(CheckDevices(*config, ranks));
+  add(CheckDevices(*config, std::min(ranks, ranks_per_host)));
   add(CheckNetwork(*config));
   add(CheckDisk(*config));
-  add(CheckMemory(*config, ranks));
+  add(CheckMemory(*config, ranks, ranks_per_host));
   if (is_json) PrintJson(all);
   const bool fails = std::any_of(all.begin(), all.end(), [](const Finding& finding) {
     return finding.level == Finding::Level::kFailure;

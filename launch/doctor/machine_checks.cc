@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <filesystem>
@@ -138,10 +139,10 @@ absl::StatusOr<double> WriteSpeed(const std::string& folder) {
 
 Findings CheckLauncher() {
   const std::string linked = MpiLibraryVersion();
-  // The launchers prefer the one of .venv; they are run from the repository's root.
-  const auto version = Output(
-      "{ if [ -x .venv/bin/mpirun ]; then .venv/bin/mpirun --version; else mpirun --version; fi; } "
-      "2>/dev/null");
+  // The launchers run from the repository's root.
+  const std::string find =
+      "m=${SWITCHYARD_MPIRUN:-.venv/bin/mpirun}; [ -x \"$m\" ] || m=mpirun; \"$m\" ";
+  const auto version = Output((find + "--version 2>/dev/null").c_str());
   Findings findings;
   if (!version.has_value()) {
     return {Warning("mpi", absl::StrCat("no mpirun is found; the program links ", linked),
@@ -153,11 +154,7 @@ Findings CheckLauncher() {
     return {Failure("mpi", absl::StrCat(found, ", but the program links ", linked),
                     "start ranks with the mpirun that belongs to the library")};
   }
-  const bool has_ulfm =
-      Output(
-          "{ .venv/bin/mpirun --with-ft ulfm --version || mpirun --with-ft ulfm --version; } "
-          "2>/dev/null")
-          .has_value();
+  const bool has_ulfm = Output((find + "--with-ft ulfm --version 2>/dev/null").c_str()).has_value();
   if (has_ulfm) return {Ok("mpi", absl::StrCat(found, ", which reports lost ranks"))};
   return {Warning("mpi", absl::StrCat(found, ", without fault tolerance (ULFM)"),
                   "a lost rank will be noticed by its deadline only: build Open MPI 5 with ULFM")};
@@ -259,8 +256,9 @@ Findings CheckDisk(const RunConfig& config) {
   return {Ok("disk", text)};
 }
 
-Findings CheckMemory(const RunConfig& config, int ranks) {
-  const auto fit = DescribeMisfit(config, {.ranks = ranks, .ranks_per_host = ranks, .device = ""});
+Findings CheckMemory(const RunConfig& config, int ranks, int ranks_per_host) {
+  const auto fit = DescribeMisfit(
+      config, {.ranks = ranks, .ranks_per_host = std::min(ranks, ranks_per_host), .device = ""});
   if (!fit.ok()) return {};  // what it needs is checked above
   if (fit->empty()) return {Ok("memory", absl::StrFormat("%d ranks fit", ranks))};
   return {Failure("memory", *fit, "change what it names; `train --dry-run` says more")};

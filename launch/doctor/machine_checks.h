@@ -7,13 +7,15 @@
 
 namespace switchyard {
 
-// `ranks`: that will share this machine.
+// The mpirun that the launchers will use: $SWITCHYARD_MPIRUN, else .venv's, else the PATH's.
 Findings CheckLauncher();
+// For so many ranks on this machine.
 Findings CheckDevices(const RunConfig& config, int ranks);
 // That workers can reach what the learner will listen on.
 Findings CheckNetwork(const RunConfig& config);
 // Writes 64 MiB where the run will, for their speed, and removes them.
 Findings CheckDisk(const RunConfig& config);
-Findings CheckMemory(const RunConfig& config, int ranks);
+// A rank of `ranks` in all, of which `ranks_per_host` share this machine.
+Findings CheckMemory(const RunConfig& config, int ranks, int ranks_per_host);
 
 }  // namespace switchyard

@@ -35,6 +35,13 @@ interface_address() {
   echo "${line%/*}"
 }
 
+# Runs a command on each of the trainer's nodes, which its lines then name; fails if one of them does.
+on_each_node() {
+  local named='set -o pipefail; "$@" 2>&1 | sed "s/^/$SLURMD_NODENAME: /"'
+  srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --mpi=none --overlap \
+    bash -c "$named" on_each_node "$@" </dev/null
+}
+
 # One worker for each task of a step whose srun options these are; $workers is srun's pid.
 start_workers() {
   local keep='exec launch/keep_worker.sh --log "$0/logs/worker-$SLURMD_NODENAME-$SLURM_JOB_ID.$SLURM_PROCID.log" --run "$0" "$@"'

@@ -152,10 +152,20 @@ class LauncherTest(unittest.TestCase):
             self.assertIn(" is dead: ", (launch.folder / "logs" / "lost_rank.txt").read_text())
             self.assert_nothing_left(launch)
 
-    def test_without_a_pool_the_last_worker_to_fail_ends_the_run_and_says_why(self):
+    def test_what_doctor_finds_ends_before_anything_runs(self):
         with Launch() as launch:
             launch.command.remove("--emulator")
             launch.start(SWITCHYARD_POOL_URL="")
+            self.assertEqual(launch.wait(), 1, launch.text())
+            for part in ("endpoint Sage", "SWITCHYARD_POOL_URL", "with_pool.sh", "doctor found"):
+                self.assertIn(part, launch.text())
+            self.assertFalse((launch.folder / "learner.json").exists())
+            self.assert_nothing_left(launch)
+
+    def test_without_a_pool_the_last_worker_to_fail_ends_the_run_and_says_why(self):
+        with Launch() as launch:
+            launch.command.remove("--emulator")
+            launch.start(SWITCHYARD_POOL_URL="", SWITCHYARD_DOCTOR="off")
             self.assertEqual(launch.wait(), 1, launch.text())
             for part in ("no worker is left", "SWITCHYARD_POOL_URL", "with_pool.sh"):
                 self.assertIn(part, launch.text())

@@ -41,7 +41,7 @@ def trajectories(run):
                         "worker_id", "worker_epoch", "sequence_number", "generate_ms", "pool_wait_ms"):
                 row.pop(key, None)
             for call in row.get("pool_calls", row.get("poolCalls", [])):
-                for key in ("latencyMs", "latency_ms", "callId", "call_id", "attempts", "time"):
+                for key in ("latencyMs", "latency_ms", "callId", "call_id", "charge_id", "attempts", "time"):
                     call.pop(key, None)
             rows[row.get("episode_id", row.get("episodeId"))] = row
     return rows
@@ -57,11 +57,11 @@ class TrainingRunTest(unittest.TestCase):
             ledger = {}
             for line in (run.folder / "pool_ledger.jsonl").read_text().splitlines():
                 call = json.loads(line)
-                ledger[call["call_id"]] = call.get("cost_picousd", "0")
+                ledger[call["charge_id"]] = call.get("cost_picousd", "0")
             calls = [call for row in trajectories_with_calls(run) for call in row]
             self.assertGreater(len(calls), 0)
             for call in calls:
-                self.assertEqual(ledger[call["call_id"]], call.get("cost_picousd", "0"))
+                self.assertEqual(ledger[call["charge_id"]], call.get("cost_picousd", "0"))
             for process in run.processes:
                 if process.args[1] != "pool":
                     self.assertEqual(session_members(process), [])

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "absl/strings/str_split.h"
 #include "tests/common/temp_folder.h"
@@ -32,15 +33,37 @@ TEST(PoolLedgerTest, ALineHoldsTheWholeCallAndTheTime) {
   EXPECT_EQ(json["attempts"], 0);  // zeros are written out
 }
 
+TEST(PoolLedgerTest, NoTwoLinesHaveTheSameChargeIdAndTheCallBearsItsOwn) {
+  const TempFolder folder;
+  const std::string path = folder / "pool_ledger.jsonl";
+  std::set<std::string> of_calls, of_lines;
+  for (int process = 0; process < 3; ++process) {
+    PoolLedger ledger = *PoolLedger::Open(FileSystem::Posix(), path);
+    for (int i = 0; i < 2; ++i) {
+      PoolCall call = Call("e/1/0");
+      ASSERT_TRUE(ledger.Write(call, absl::UnixEpoch()).ok());
+      of_calls.insert(call.charge_id());
+    }
+  }
+  const std::string text = *FileSystem::Posix().Read(path);
+  for (const std::string& line :
+       std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()))) {
+    of_lines.insert(nlohmann::json::parse(line)["charge_id"].get<std::string>());
+  }
+  EXPECT_EQ(of_lines.size(), 6u);
+  EXPECT_EQ(of_lines, of_calls);
+}
+
 TEST(PoolLedgerTest, LinesOfSeveralWritersAndRunsAreAppended) {
   const TempFolder folder;
   const std::string path = folder / "pool_ledger.jsonl";
   for (int run = 0; run < 2; ++run) {
     PoolLedger first = *PoolLedger::Open(FileSystem::Posix(), path);
     PoolLedger second = *PoolLedger::Open(FileSystem::Posix(), path);
-    ASSERT_TRUE(first.Write(Call("a"), absl::UnixEpoch()).ok());
-    ASSERT_TRUE(second.Write(Call("b"), absl::UnixEpoch()).ok());
-    ASSERT_TRUE(first.Write(Call("c"), absl::UnixEpoch()).ok());
+    PoolCall a = Call("a"), b = Call("b"), c = Call("c");
+    ASSERT_TRUE(first.Write(a, absl::UnixEpoch()).ok());
+    ASSERT_TRUE(second.Write(b, absl::UnixEpoch()).ok());
+    ASSERT_TRUE(first.Write(c, absl::UnixEpoch()).ok());
   }
   const std::string text = *FileSystem::Posix().Read(path);
   std::string ids;
