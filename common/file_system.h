@@ -26,6 +26,11 @@ class FileSystem {
   virtual ~FileSystem() = default;
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWrite(
       const std::string& path) = 0;  // truncates
+  // For many megabytes that are written from front to back and not read again soon; truncates.
+  // What fails may come out of a later call of the file.
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForBulkWrite(const std::string& path) {
+    return OpenForWrite(path);
+  }
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(
       const std::string& path) = 0;  // each Append is one write
   virtual absl::StatusOr<std::string> Read(const std::string& path) = 0;

@@ -6,32 +6,17 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
 #include "common/file_system.h"
+#include "common/posix_bulk_file.h"
+#include "common/posix_call.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
 namespace {
-
-absl::Status Failed(std::string_view operation, const std::string& path, int error) {
-  const char* remedy =
-      error == ENOSPC || error == EDQUOT ? "; free space there or write elsewhere" : "";
-  return absl::Status(
-      absl::ErrnoToStatusCode(error),
-      absl::StrCat("cannot ", AbslView(operation), " ", path, ": ", std::strerror(error), remedy));
-}
-
-// Calls a system call again while a signal interrupts it.
-template <typename Call>
-auto Uninterrupted(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
 
 class PosixFile final : public WritableFile {
  public:
@@ -51,16 +36,15 @@ class PosixFile final : public WritableFile {
       if (n < 0) {
         const int error = errno;
         if (is_append_ && written > 0) TakeBack(written);
-        return Failed("write to", path_, error);
+        return FailedCall("write to", path_, error);
       }
       written += static_cast<size_t>(n);
     }
-    StartWritingBack(static_cast<off_t>(data.size()));
     return absl::OkStatus();
   }
 
   absl::Status Sync() override {
-    if (Uninterrupted([&] { return ::fsync(fd_); }) < 0) return Failed("sync", path_, errno);
+    if (Uninterrupted([&] { return ::fsync(fd_); }) < 0) return FailedCall("sync", path_, errno);
     return absl::OkStatus();
   }
 
@@ -68,23 +52,11 @@ class PosixFile final : public WritableFile {
     if (fd_ < 0) return absl::OkStatus();
     const int result = ::close(fd_);  // never twice: the descriptor is gone even after EINTR
     fd_ = -1;
-    if (result < 0 && errno != EINTR) return Failed("close", path_, errno);
+    if (result < 0 && errno != EINTR) return FailedCall("close", path_, errno);
     return absl::OkStatus();
   }
 
  private:
-  // Lets the disk begin with a large file's pages while the next ones come: a hint, so that Sync
-  // has less to wait for.
-  void StartWritingBack(off_t written) {
-    constexpr off_t kPiece = off_t{16} << 20;
-    num_written_ += written;
-#if defined(__linux__)
-    if (num_written_ - num_hinted_ < kPiece || is_append_) return;
-    ::sync_file_range(fd_, num_hinted_, num_written_ - num_hinted_, SYNC_FILE_RANGE_WRITE);
-    num_hinted_ = num_written_;
-#endif
-  }
-
   // Removes the first part of a record whose rest found no room, so that the next record starts on
   // its own line.
   void TakeBack(size_t written) {
@@ -98,14 +70,12 @@ class PosixFile final : public WritableFile {
   int fd_;
   const std::string path_;
   const bool is_append_;
-  off_t num_written_ = 0;
-  off_t num_hinted_ = 0;  // bytes from the start that the disk was told of
 };
 
 absl::StatusOr<std::unique_ptr<WritableFile>> Open(const std::string& path, int flags) {
   const int fd = Uninterrupted(
       [&] { return ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666); });
-  if (fd < 0) return Failed("open for writing", path, errno);
+  if (fd < 0) return FailedCall("open for writing", path, errno);
   return std::make_unique<PosixFile>(fd, path, (flags & O_APPEND) != 0);
 }
 
@@ -118,9 +88,13 @@ class PosixFileSystem final : public FileSystem {
     return Open(path, O_APPEND);
   }
 
+  absl::StatusOr<std::unique_ptr<WritableFile>> OpenForBulkWrite(const std::string& path) override {
+    return OpenPosixBulkFile(path);
+  }
+
   absl::StatusOr<std::string> Read(const std::string& path) override {
     const int fd = Uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
-    if (fd < 0) return Failed("read", path, errno);
+    if (fd < 0) return FailedCall("read", path, errno);
     std::string content;
     struct stat info;
     if (::fstat(fd, &info) == 0 && info.st_size > 0) content.reserve(info.st_size);
@@ -131,25 +105,25 @@ class PosixFileSystem final : public FileSystem {
     }
     const int error = errno;
     ::close(fd);
-    if (n < 0) return Failed("read", path, error);
+    if (n < 0) return FailedCall("read", path, error);
     return content;
   }
 
   absl::Status Rename(const std::string& from, const std::string& to) override {
     if (::rename(from.c_str(), to.c_str()) == 0) return absl::OkStatus();
-    return Failed(absl::StrCat("rename ", from, " to"), to, errno);
+    return FailedCall(absl::StrCat("rename ", from, " to"), to, errno);
   }
 
   absl::Status SyncFolder(const std::string& path) override {
     const int fd =
         Uninterrupted([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
-    if (fd < 0) return Failed("open folder", path, errno);
+    if (fd < 0) return FailedCall("open folder", path, errno);
     const int result = Uninterrupted([&] { return ::fsync(fd); });
     const int error = errno;
     ::close(fd);
     // Some network file systems cannot sync a folder and say EINVAL: their rename is durable by
     // itself.
-    if (result < 0 && error != EINVAL) return Failed("sync folder", path, error);
+    if (result < 0 && error != EINVAL) return FailedCall("sync folder", path, error);
     return absl::OkStatus();
   }
 
@@ -158,13 +132,13 @@ class PosixFileSystem final : public FileSystem {
     if (folder.empty()) return absl::OkStatus();
     struct stat info;
     if (::stat(path.c_str(), &info) == 0) {
-      return S_ISDIR(info.st_mode) ? absl::OkStatus() : Failed("make folder", path, ENOTDIR);
+      return S_ISDIR(info.st_mode) ? absl::OkStatus() : FailedCall("make folder", path, ENOTDIR);
     }
     const std::string parent = folder.parent_path().string();
     if (parent != path) SY_RETURN_IF_ERROR(CreateFolders(parent));
     if (::mkdir(path.c_str(), 0777) != 0) {
       if (errno == EEXIST) return absl::OkStatus();  // made meanwhile, or "a/" after "a"
-      return Failed("make folder", path, errno);
+      return FailedCall("make folder", path, errno);
     }
     return SyncFolder(parent.empty() ? "." : parent);
   }
@@ -172,7 +146,7 @@ class PosixFileSystem final : public FileSystem {
   absl::Status RemoveAll(const std::string& path) override {
     std::error_code error;
     std::filesystem::remove_all(path, error);
-    return error ? Failed("remove", path, error.value()) : absl::OkStatus();
+    return error ? FailedCall("remove", path, error.value()) : absl::OkStatus();
   }
 
   absl::StatusOr<std::vector<std::string>> List(const std::string& path) override {
@@ -182,7 +156,7 @@ class PosixFileSystem final : public FileSystem {
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
       names.push_back(entry->path().filename().string());
     }
-    if (error) return Failed("list folder", path, error.value());
+    if (error) return FailedCall("list folder", path, error.value());
     std::sort(names.begin(), names.end());
     return names;
   }

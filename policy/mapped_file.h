@@ -29,4 +29,8 @@ class MappedFile {
   std::string_view bytes_;  // empty for an empty file, which is not mapped
 };
 
+// A hint: these bytes of a mapped file are about to be read through. Their pages are mapped at once
+// instead of one fault after another.
+void MapPages(std::string_view bytes);
+
 }  // namespace switchyard

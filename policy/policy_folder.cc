@@ -129,7 +129,7 @@ absl::Status WriteWeights(FileSystem& files, const std::string& path, const Tens
     SY_ASSIGN_OR_RETURN(current, tensors(*slots[i]));
     return current.values;
   };
-  SY_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
+  SY_ASSIGN_OR_RETURN(const auto file, files.OpenForBulkWrite(path));
   SY_RETURN_IF_ERROR(WriteSafetensors(*file, shapes, format, values_of));
   SY_RETURN_IF_ERROR(file->Sync());
   return file->Close();

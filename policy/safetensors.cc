@@ -233,7 +233,10 @@ absl::Status SafetensorsFile::Read(const SafetensorsTensor& tensor, int64_t begi
   const auto size = static_cast<int64_t>(out.size());
   SY_CHECK(begin >= 0 && begin + size <= tensor.num_elements) << tensor.name;
   if (tensor.dtype == "F32") {
-    if (size > 0) std::memcpy(out.data(), tensor.bytes.data() + 4 * begin, out.size_bytes());
+    if (size == 0) return absl::OkStatus();
+    const std::string_view bytes = tensor.bytes.substr(4 * begin, out.size_bytes());
+    MapPages(bytes);
+    std::memcpy(out.data(), bytes.data(), bytes.size());
     return absl::OkStatus();
   }
   if (tensor.dtype != "F16" && tensor.dtype != "BF16") {

@@ -1,5 +1,7 @@
 #include "trainer/resume.h"
 
+#include <ATen/Parallel.h>
+
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -67,7 +69,8 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTogether(FileSystem& files
                                                                const std::string& folder) {
   auto reader = CheckpointReader::Open(files, folder);
   absl::Status mine = reader.status();
-  if (mine.ok()) mine = (*reader)->Verify(communicator.rank(), communicator.size());
+  if (mine.ok())
+    mine = (*reader)->Verify(communicator.rank(), communicator.size(), at::get_num_threads());
   SY_RETURN_IF_ERROR(AgreeOnStatus(communicator, "verify_checkpoint", mine));
   SY_RETURN_IF_ERROR(AgreeOnStatus(communicator, "open_checkpoint", (*reader)->OpenTensors()));
   return reader;

@@ -1,5 +1,6 @@
 #include "trainer/trainable_weights.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -7,6 +8,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "common/status_macros.h"
 #include "trainer/scoring.h"
 
@@ -28,6 +30,23 @@ absl::Status TrainableWeights::Load(const TensorSource* weights) {
   return weights_.Load(weights);
 }
 
+// CheckpointReader::Read, cut into pieces for LibTorch's threads.
+static absl::Status ReadByThreads(const CheckpointReader& checkpoint, const std::string& name,
+                                  StateKind kind, int block, int64_t begin, std::span<float> out) {
+  absl::Mutex mutex;
+  absl::Status status;
+  constexpr int64_t kElementsAtLeast = 1 << 20;
+  at::parallel_for(
+      0, static_cast<int64_t>(out.size()), kElementsAtLeast, [&](int64_t first, int64_t last) {
+        absl::Status piece =
+            checkpoint.Read(name, kind, block, begin + first, out.subspan(first, last - first));
+        if (piece.ok()) return;
+        const absl::MutexLock lock(&mutex);
+        status.Update(std::move(piece));
+      });
+  return status;
+}
+
 absl::Status TrainableWeights::Restore(const CheckpointReader& checkpoint,
                                        const std::string& name) {
   optimizer_steps_ = checkpoint.OptimizerSteps(name);
@@ -39,8 +58,8 @@ absl::Status TrainableWeights::Restore(const CheckpointReader& checkpoint,
       const at::Tensor part = share.narrow(/*dim=*/0, 0, count);
       const at::Tensor on_host = part.is_cpu() ? part : at::empty({count}, at::kFloat);
       SY_RETURN_IF_ERROR(
-          checkpoint.Read(name, kind, b, shard.begin,
-                          {on_host.mutable_data_ptr<float>(), static_cast<size_t>(count)}));
+          ReadByThreads(checkpoint, name, kind, b, shard.begin,
+                        {on_host.mutable_data_ptr<float>(), static_cast<size_t>(count)}));
       if (!part.is_cpu()) part.copy_(on_host);
       return absl::OkStatus();
     };

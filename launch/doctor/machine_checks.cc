@@ -122,7 +122,7 @@ absl::StatusOr<double> WriteSpeed(const std::string& folder) {
   const std::string piece(size_t{1} << 20, 's');
   const absl::Time start = absl::Now();
   const absl::Status status = [&]() -> absl::Status {
-    SY_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
+    SY_ASSIGN_OR_RETURN(const auto file, files.OpenForBulkWrite(path));
     for (int64_t done = 0; done < kProbeBytes; done += piece.size()) {
       SY_RETURN_IF_ERROR(file->Append(piece));
     }

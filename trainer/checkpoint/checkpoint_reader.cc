@@ -1,7 +1,9 @@
 #include "trainer/checkpoint/checkpoint_reader.h"
 
 #include <algorithm>
+#include <atomic>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,26 +25,84 @@ absl::Status Damaged(const std::string& path, const std::string& what) {
   return absl::DataLossError(absl::StrCat(path, " is damaged: ", what));
 }
 
-absl::Status VerifyTensors(const std::string& path, const CheckpointFile& expected) {
-  const auto file = SafetensorsFile::Open(path);
-  if (!file.ok()) return Damaged(path, std::string(file.status().message()));
-  if (Crc32c((*file)->header()) != expected.crc32c()) {
-    return Damaged(path, "the checksum of its header does not match");
-  }
-  const std::vector<SafetensorsTensor>& tensors = (*file)->tensors();
-  if (static_cast<int>(tensors.size()) != expected.tensors_size()) {
-    return Damaged(path, absl::StrCat("it has ", tensors.size(), " tensors instead of ",
-                                      expected.tensors_size()));
-  }
-  for (int i = 0; i < expected.tensors_size(); ++i) {
-    if (tensors[i].name != expected.tensors(i).name() ||
-        Crc32c(tensors[i].bytes) != expected.tensors(i).crc32c()) {
-      return Damaged(path, absl::StrCat("the checksum of tensor ", expected.tensors(i).name(),
-                                        " does not match"));
+// Bytes that are to have a checksum; `what` they are, for a fault.
+struct ByteCheck {
+  std::string_view bytes;
+  uint32_t crc32c = 0;
+  std::string path, what;
+};
+
+// Files that stay mapped until their bytes are checked.
+class FileChecks {
+ public:
+  // Checks what needs no pass over the file: that it is there, its size, header and names.
+  absl::Status Add(const std::string& folder, const CheckpointFile& expected) {
+    const std::string path = absl::StrCat(folder, "/", expected.name());
+    auto file = MappedFile::Open(path);
+    if (!file.ok()) {
+      return absl::DataLossError(
+          absl::StrCat("the checkpoint lacks a file: ", std::string(file.status().message())));
     }
+    const std::string_view bytes = (*file)->bytes();
+    if (bytes.size() != expected.num_bytes()) {
+      return Damaged(
+          path, absl::StrCat("it has ", bytes.size(), " bytes instead of ", expected.num_bytes()));
+    }
+    if (absl::EndsWith(path, ".safetensors")) return AddTensors(path, expected);
+    checks_.push_back({bytes, expected.crc32c(), path, "its checksum"});
+    texts_.push_back(*std::move(file));
+    return absl::OkStatus();
   }
-  return absl::OkStatus();
-}
+
+  // The first fault in the files' order, whichever thread meets it.
+  absl::Status Run(int num_threads) const {
+    std::vector<char> is_good(checks_.size());
+    std::atomic<size_t> next = 0;
+    const auto work = [&] {
+      for (size_t i = next++; i < checks_.size(); i = next++) {
+        MapPages(checks_[i].bytes);
+        is_good[i] = Crc32c(checks_[i].bytes) == checks_[i].crc32c;
+      }
+    };
+    {
+      std::vector<std::jthread> helpers;
+      for (int i = 1; i < num_threads; ++i) helpers.emplace_back(work);
+      work();
+    }
+    for (size_t i = 0; i < checks_.size(); ++i) {
+      if (is_good[i]) continue;
+      return Damaged(checks_[i].path, absl::StrCat(checks_[i].what, " does not match"));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status AddTensors(const std::string& path, const CheckpointFile& expected) {
+    auto file = SafetensorsFile::Open(path);
+    if (!file.ok()) return Damaged(path, std::string(file.status().message()));
+    checks_.push_back({(*file)->header(), expected.crc32c(), path, "the checksum of its header"});
+    const std::vector<SafetensorsTensor>& tensors = (*file)->tensors();
+    if (static_cast<int>(tensors.size()) != expected.tensors_size()) {
+      return Damaged(path, absl::StrCat("it has ", tensors.size(), " tensors instead of ",
+                                        expected.tensors_size()));
+    }
+    for (int i = 0; i < expected.tensors_size(); ++i) {
+      const std::string& name = expected.tensors(i).name();
+      if (tensors[i].name != name) {
+        return Damaged(path,
+                       absl::StrCat("it has tensor ", tensors[i].name, " in the place of ", name));
+      }
+      checks_.push_back({tensors[i].bytes, expected.tensors(i).crc32c(), path,
+                         absl::StrCat("the checksum of tensor ", name)});
+    }
+    tensors_.push_back(*std::move(file));
+    return absl::OkStatus();
+  }
+
+  std::vector<ByteCheck> checks_;
+  std::vector<std::unique_ptr<MappedFile>> texts_;
+  std::vector<std::unique_ptr<SafetensorsFile>> tensors_;
+};
 
 }  // namespace
 
@@ -63,37 +123,26 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::OpenWhole(
-    FileSystem& files, const std::string& folder) {
+    FileSystem& files, const std::string& folder, int num_threads) {
   SY_ASSIGN_OR_RETURN(auto reader, Open(files, folder));
-  SY_RETURN_IF_ERROR(reader->Verify(/*reader=*/0, /*num_readers=*/1));
+  SY_RETURN_IF_ERROR(reader->Verify(/*reader=*/0, /*num_readers=*/1, num_threads));
   SY_RETURN_IF_ERROR(reader->OpenTensors());
   return reader;
 }
 
 absl::Status CheckpointReader::VerifyFile(const std::string& folder,
                                           const CheckpointFile& expected) {
-  const std::string path = absl::StrCat(folder, "/", expected.name());
-  const auto file = MappedFile::Open(path);
-  if (!file.ok()) {
-    return absl::DataLossError(
-        absl::StrCat("the checkpoint lacks a file: ", std::string(file.status().message())));
-  }
-  const std::string_view bytes = (*file)->bytes();
-  if (bytes.size() != expected.num_bytes()) {
-    return Damaged(
-        path, absl::StrCat("it has ", bytes.size(), " bytes instead of ", expected.num_bytes()));
-  }
-  if (absl::EndsWith(path, ".safetensors")) return VerifyTensors(path, expected);
-  return Crc32c(bytes) == expected.crc32c() ? absl::OkStatus()
-                                            : Damaged(path, "its checksum does not match");
+  FileChecks checks;
+  SY_RETURN_IF_ERROR(checks.Add(folder, expected));
+  return checks.Run(/*num_threads=*/1);
 }
 
-absl::Status CheckpointReader::Verify(int reader, int num_readers) const {
+absl::Status CheckpointReader::Verify(int reader, int num_readers, int num_threads) const {
+  FileChecks checks;
   for (const CheckpointFile& file : manifest_.files()) {
-    if (file.rank() % num_readers != reader) continue;
-    SY_RETURN_IF_ERROR(VerifyFile(folder_, file));
+    if (file.rank() % num_readers == reader) SY_RETURN_IF_ERROR(checks.Add(folder_, file));
   }
-  return absl::OkStatus();
+  return checks.Run(num_threads);
 }
 
 absl::Status CheckpointReader::OpenTensors() {

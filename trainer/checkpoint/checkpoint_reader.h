@@ -31,15 +31,17 @@ class CheckpointReader {
                                                                 const std::string& folder);
   // Open, Verify and OpenTensors of everything by one process.
   static absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenWhole(FileSystem& files,
-                                                                     const std::string& folder);
+                                                                     const std::string& folder,
+                                                                     int num_threads = 1);
 
   const std::string& folder() const { return folder_; }
   const CheckpointManifest& manifest() const { return manifest_; }
 
   // Compares with the manifest, byte for byte, the files that `reader` of `num_readers` answers
-  // for: as many readers as there were writers check what they wrote. Fails: kDataLoss naming the
-  // file and, where it is one tensor's fault, the tensor.
-  absl::Status Verify(int reader, int num_readers) const;
+  // for: as many readers as there were writers check what they wrote. Tensors are shared out among
+  // `num_threads` threads. Fails: kDataLoss naming the file and, where it is one tensor's fault,
+  // the tensor.
+  absl::Status Verify(int reader, int num_readers, int num_threads = 1) const;
   // One file, as Verify does.
   static absl::Status VerifyFile(const std::string& folder, const CheckpointFile& expected);
 

@@ -34,39 +34,45 @@ class FolderWriter {
         is_given_up_(is_given_up) {}
 
   absl::Status WriteText(const std::string& name, std::string_view text) {
-    return Write(name, [&](ChecksummedFile& file, CheckpointFile& entry) {
-      const absl::Status status = file.Append(text);
-      entry.set_crc32c(file.TakeCrc32c());
-      return status;
-    });
+    return Write(name, files_.OpenForWrite(PathOf(name)),
+                 [&](ChecksummedFile& file, CheckpointFile& entry) {
+                   const absl::Status status = file.Append(text);
+                   entry.set_crc32c(file.TakeCrc32c());
+                   return status;
+                 });
   }
 
   absl::Status WriteTensors(const std::string& name, std::span<const SafetensorsEntry> tensors) {
     std::vector<SafetensorsShape> shapes;
     for (const SafetensorsEntry& tensor : tensors) shapes.push_back({tensor.name, tensor.shape});
-    return Write(name, [&](ChecksummedFile& file, CheckpointFile& entry) {
-      // What was written since the last tensor's turn is the header, or that tensor.
-      const auto end_of_tensor = [&](size_t i) {
-        const uint32_t crc32c = file.TakeCrc32c();
-        i == 0 ? entry.set_crc32c(crc32c) : entry.mutable_tensors(i - 1)->set_crc32c(crc32c);
-      };
-      const auto values_of = [&](size_t i) -> absl::StatusOr<std::span<const float>> {
-        if (is_given_up_()) return absl::CancelledError("the checkpoint was given up");
-        end_of_tensor(i);
-        entry.add_tensors()->set_name(tensors[i].name);
-        return tensors[i].values;
-      };
-      SY_RETURN_IF_ERROR(WriteSafetensors(file, shapes, WeightFormat::kF32, values_of));
-      end_of_tensor(tensors.size());
-      return absl::OkStatus();
-    });
+    return Write(
+        name, files_.OpenForBulkWrite(PathOf(name)),
+        [&](ChecksummedFile& file, CheckpointFile& entry) {
+          // What was written since the last tensor's turn is the header, or that tensor.
+          const auto end_of_tensor = [&](size_t i) {
+            const uint32_t crc32c = file.TakeCrc32c();
+            i == 0 ? entry.set_crc32c(crc32c) : entry.mutable_tensors(i - 1)->set_crc32c(crc32c);
+          };
+          const auto values_of = [&](size_t i) -> absl::StatusOr<std::span<const float>> {
+            if (is_given_up_()) return absl::CancelledError("the checkpoint was given up");
+            end_of_tensor(i);
+            entry.add_tensors()->set_name(tensors[i].name);
+            return tensors[i].values;
+          };
+          SY_RETURN_IF_ERROR(WriteSafetensors(file, shapes, WeightFormat::kF32, values_of));
+          end_of_tensor(tensors.size());
+          return absl::OkStatus();
+        });
   }
 
  private:
+  std::string PathOf(const std::string& name) const { return absl::StrCat(folder_, "/", name); }
+
   template <typename Fill>
-  absl::Status Write(const std::string& name, const Fill& fill) {
-    SY_ASSIGN_OR_RETURN(auto target, files_.OpenForWrite(absl::StrCat(folder_, "/", name)));
-    ChecksummedFile file(std::move(target));
+  absl::Status Write(const std::string& name, absl::StatusOr<std::unique_ptr<WritableFile>> target,
+                     const Fill& fill) {
+    SY_RETURN_IF_ERROR(target.status());
+    ChecksummedFile file(*std::move(target));
     CheckpointFile entry;
     SY_RETURN_IF_ERROR(fill(file, entry));
     SY_RETURN_IF_ERROR(file.Sync());
