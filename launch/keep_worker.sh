@@ -31,8 +31,13 @@ done
 [[ -n $config ]] || usage_error "--config is missing"
 [[ -n $run ]] || usage_error "--run is missing"
 [[ $wait =~ ^[0-9]+$ ]] || usage_error "--wait must be a number of seconds, not '$wait'"
-config=$(from_caller "$config")
+use_config "$config"
 run=$(from_caller "$run")
+# The worker writes into the run's folder, which an archive's own config would look for in the archive.
+if ((is_archive)); then
+  log=$(from_caller "$log")
+  set -- "$@" --set "run.output_dir=$(dirname "$run")"
+fi
 [[ -n $log ]] || log=$run/logs/worker-$(hostname)-$$.log
 me="$me ${log##*/}"
 find_programs

@@ -32,7 +32,7 @@ while (($#)); do
   esac
 done
 [[ -n $config ]] || usage_error "--config is missing"
-config=$(from_caller "$config")
+use_config "$config"
 [[ $ranks =~ ^[1-9][0-9]*$ ]] || usage_error "--ranks must be a number from 1, not '$ranks'"
 [[ $workers =~ ^[0-9]+$ ]] || usage_error "--workers must be a number from 0, not '$workers'"
 [[ $restarts =~ ^[0-9]+$ ]] || usage_error "--restarts must be a number from 0, not '$restarts'"
@@ -41,9 +41,10 @@ keep_sets "$@"
 check_run
 
 if ((emulator)); then
-  self=("$me" --config "$config" --ranks "$ranks" --workers "$workers" --restarts "$restarts")
+  self=("$root/$me" --config "$config" --ranks "$ranks" --workers "$workers" --restarts "$restarts")
   status=0
-  run_forwarding launch/with_pool.sh --config "$config" --log "$folder/logs/pool.log" -- "${self[@]}" -- "$@" || status=$?
+  run_forwarding "$root/launch/with_pool.sh" --config "$config" --log "$folder/logs/pool.log" -- \
+    "${self[@]}" -- "$@" "${folder_sets[@]}" || status=$?
   exit "$status"
 fi
 
@@ -68,7 +69,7 @@ start_ranks -n "$ranks" --oversubscribe -- "$@"
 
 # ---- the workers: each has a keeper, which waits for the learner and follows it when it is started again
 ((shows_only)) || for ((i = 0; i < workers; i++)); do
-  "${dies_with_us[@]}" launch/keep_worker.sh --config "$config" --run "$folder" --log "$folder/logs/worker-$i.log" \
+  "${dies_with_us[@]}" "$root/launch/keep_worker.sh" --config "$config" --run "$folder" --log "$folder/logs/worker-$i.log" \
     -- "${sets[@]}" </dev/null &
   worker_pids+=($!)
 done

@@ -28,8 +28,12 @@ done
 [[ -n $config || -n $gguf ]] || usage_error "--config or --gguf is missing"
 [[ -z $config || -z $gguf ]] || usage_error "--config and --gguf name two pools; give one"
 [[ -z $gguf || -n $name ]] || usage_error "--name is missing: what the model of --gguf is called"
+if ((is_archive)); then
+  [[ -z $gguf ]] || fail "--gguf needs llama.cpp's server, which an archive is without: use a checkout"
+  log=$(from_caller "$log")
+fi
 gguf=$(from_caller "$gguf")
-config=$(from_caller "$config")
+[[ -z $config ]] || use_config "$config"
 (($#)) || usage_error "the command is missing"
 
 scratch=$(mktemp -d)
@@ -44,7 +48,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-program=(build/bin/switchyard pool --config "$config")
+program=("$binary" pool --config "$config")
 start_pool() { # start_pool PORT
   "${dies_with_us[@]}" "${program[@]}" --port "$1" </dev/null >"$scratch/address" 2>>"$log" &
   pool=$!
