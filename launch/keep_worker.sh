@@ -23,7 +23,7 @@ config='' run='' wait=600 log=''
 while (($#)); do
   case "$1" in
     --config | --run | --wait | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac

@@ -26,7 +26,7 @@ while (($#)); do
   case "$1" in
     --config | --ranks | --workers | --restarts) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --emulator) emulator=1; shift ;;
-    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac

@@ -34,7 +34,7 @@ while (($#)); do
   case "$1" in
     --config | --hostfile) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --ranks-per-host) (($# > 1)) || usage_error "$1 needs a value"; ranks_per_host=$2; shift 2 ;;
-    -h | --help) sed -n '2,26s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,26s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac

@@ -24,20 +24,21 @@ fail() { echo "$me: $*" >&2; exit 1; }
 usage_error() { echo "$me: $* (see --help)" >&2; exit 2; }
 source launch/system_packages.sh
 
-may_install=1 with_torch=1 with_cuda=1 output=build folder='' level=9
+may_install=1 with_torch=1 with_cuda=1 output='' folder='' level=9
 while (($#)); do
   case "$1" in
     --without-torch) with_torch=0 with_cuda=0; shift ;;
     --without-cuda) with_cuda=0; shift ;;
     --output | --folder | --level) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --no-install) may_install=0; shift ;;
-    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$me"; exit 0 ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done
 [[ $level =~ ^(1?[1-9]|10)$ ]] || usage_error "--level must be a number from 1 to 19, not '$level'"
-[[ $output == build || $output == /* ]] || output=$caller/$output
+[[ -z $output || $output == /* ]] || output=$caller/$output
 [[ -z $folder || $folder == /* ]] || folder=$caller/$folder
+[[ -z $folder || -z $output ]] || usage_error "--folder and --output name two places; give one"
 [[ -z $folder || ! -e $folder ]] || usage_error "--folder: '$folder' exists already: name a new one"
 
 need_packages patchelf zstd binutils
@@ -53,6 +54,7 @@ source launch/package/libraries.sh
 source launch/package/contents.sh
 
 # ---- the folder is made beside its place, and moved there when it is whole
+output=${output:-build}
 place=${folder:-$output/archive}
 mkdir -p "$(dirname "$place")"
 stage=$(mktemp -d "$(dirname "$place")/.switchyard-package-XXXXXX")

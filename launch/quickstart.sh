@@ -18,7 +18,7 @@ while (($#)); do
   case "$1" in
     --ranks | --workers | --seed | --steps) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --no-install) build+=("$1"); shift ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$me"; exit 0 ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done

@@ -64,7 +64,8 @@ class PackageTest(unittest.TestCase):
         cls.elves = [path for path in cls.files if is_elf(path)]
         cls.environment = {"PATH": "/usr/bin:/bin", "HOME": str(cls.temporary)}
         if not cls.is_whole:
-            cls.environment["SWITCHYARD_TORCH"] = str(torch_of_the_venv())
+            cls.environment |= {"SWITCHYARD_TORCH": str(torch_of_the_venv()),
+                                "SWITCHYARD_CUDA": str(torch_of_the_venv().parent / "nvidia")}
 
     def place(self, folder, origin):
         """A folder of a search path, from the place of the file that names it."""
@@ -158,8 +159,15 @@ class PackageTest(unittest.TestCase):
             self.assertRegex(result.stdout[:300], f'\n  output_dir: "?{stands}/runs"?\n')
             self.assertTrue((stands / "runs/quickstart/logs").is_dir())
 
+    def test_without_cuda_it_says_what_to_set(self):
+        if "inside" in self.facts["torch"] and "outside" in self.facts["cuda"]:
+            result = run(self.folder / "bin/switchyard", "--version", env={"PATH": "/usr/bin:/bin"})
+            self.assertEqual((result.returncode, "set SWITCHYARD_CUDA" in result.stderr), (1, True), result.stderr)
+        else:
+            self.skipTest("NVIDIA's libraries are in it, or LibTorch brings them")
+
     def test_without_libtorch_it_says_what_to_set(self):
-        if self.is_whole:
+        if "inside" in self.facts["torch"]:
             self.skipTest("LibTorch is in it")
         other = self.temporary / "other/torch"
         (other / "lib").mkdir(parents=True)
@@ -185,7 +193,7 @@ class PackageTest(unittest.TestCase):
 
     def test_bad_arguments_say_what_is_wrong(self):
         for options, message in ((["--level", 20], "from 1 to 19"), (["--folder", self.folder], "exists already"),
-                                 (["--output"], "needs a value"), (["--with-torch"], "unknown option")):
+                                 (["--output"], "needs a value"), (["--folder", "new", "--output", "."], "give one"), (["--with-torch"], "unknown option")):
             result = run(ROOT / "launch/package.sh", *options)
             self.assertEqual((result.returncode, message in result.stderr), (2, True), result.stderr)
 
