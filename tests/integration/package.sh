@@ -93,5 +93,5 @@ rm "$scratch/broken/lib/libcurl.so.4"
 look_at "$scratch/broken" >"$scratch/log" 2>&1 && fail "package_test.py does not miss it"
 grep -q "needs='libcurl.so.4'" "$scratch/log" || { cat "$scratch/log"; fail "package_test.py failed of something else"; }
 in_the_bare "$scratch/broken" bash -c "$inside" package_inside.sh /mnt >"$scratch/log" 2>&1 && fail "package_inside.sh does not miss it"
-grep 'libcurl.so.4: cannot open shared object file' "$scratch/log" || { cat "$scratch/log"; fail "package_inside.sh failed of something else"; }
+grep 'libcurl.so.4: cannot open shared object' "$scratch/log" || { cat "$scratch/log"; fail "package_inside.sh failed of something else"; }
 say "done: $(basename "$folder") works"

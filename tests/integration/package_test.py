@@ -193,7 +193,8 @@ class PackageTest(unittest.TestCase):
 
     def test_bad_arguments_say_what_is_wrong(self):
         for options, message in ((["--level", 20], "from 1 to 19"), (["--folder", self.folder], "exists already"),
-                                 (["--output"], "needs a value"), (["--folder", "new", "--output", "."], "give one"), (["--with-torch"], "unknown option")):
+                                 (["--output"], "needs a value"), (["--with-torch"], "unknown option"),
+                                 (["--folder", "new", "--output", "."], "give one")):
             result = run(ROOT / "launch/package.sh", *options)
             self.assertEqual((result.returncode, message in result.stderr), (2, True), result.stderr)
 
