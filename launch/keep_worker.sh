@@ -23,7 +23,7 @@ config='' run='' wait=600 log=''
 while (($#)); do
   case "$1" in
     --config | --run | --wait | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
@@ -31,8 +31,13 @@ done
 [[ -n $config ]] || usage_error "--config is missing"
 [[ -n $run ]] || usage_error "--run is missing"
 [[ $wait =~ ^[0-9]+$ ]] || usage_error "--wait must be a number of seconds, not '$wait'"
-config=$(from_caller "$config")
+use_config "$config"
 run=$(from_caller "$run")
+# The worker writes into the run's folder, which an archive's own config would look for in the archive.
+if ((is_archive)); then
+  log=$(from_caller "$log")
+  set -- "$@" --set "run.output_dir=$(dirname "$run")"
+fi
 [[ -n $log ]] || log=$run/logs/worker-$(hostname)-$$.log
 id=$(basename "$log" .log) # a worker that is started again bears its name, so that the learner gives its leases out again at once
 [[ $id == *"$(hostname)"* ]] || id=$(hostname):$id

@@ -27,13 +27,13 @@ while (($#)); do
   case "$1" in
     --config | --ranks | --workers | --restarts) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --emulator) emulator=1; shift ;;
-    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done
 [[ -n $config ]] || usage_error "--config is missing"
-config=$(from_caller "$config")
+use_config "$config"
 [[ $ranks =~ ^[1-9][0-9]*$ ]] || usage_error "--ranks must be a number from 1, not '$ranks'"
 [[ $workers =~ ^[0-9]+$ ]] || usage_error "--workers must be a number from 0, not '$workers'"
 [[ $restarts =~ ^[0-9]+$ ]] || usage_error "--restarts must be a number from 0, not '$restarts'"
@@ -42,9 +42,10 @@ keep_sets "$@"
 check_run
 
 if ((emulator)); then
-  self=("$me" --config "$config" --ranks "$ranks" --workers "$workers" --restarts "$restarts")
+  self=("$root/$me" --config "$config" --ranks "$ranks" --workers "$workers" --restarts "$restarts")
   status=0
-  run_forwarding launch/with_pool.sh --config "$config" --log "$folder/logs/pool.log" -- "${self[@]}" -- "$@" || status=$?
+  run_forwarding "$root/launch/with_pool.sh" --config "$config" --log "$folder/logs/pool.log" -- \
+    "${self[@]}" -- "$@" "${folder_sets[@]}" || status=$?
   exit "$status"
 fi
 
@@ -71,7 +72,7 @@ start_ranks -n "$ranks" --oversubscribe -- "$@"
 
 # ---- the workers: each has a keeper, which waits for the learner and follows it when it is started again
 ((shows_only)) || for ((i = 0; i < workers; i++)); do
-  "${dies_with_us[@]}" launch/keep_worker.sh --config "$config" --run "$folder" --log "$folder/logs/worker-$i.log" \
+  "${dies_with_us[@]}" "$root/launch/keep_worker.sh" --config "$config" --run "$folder" --log "$folder/logs/worker-$i.log" \
     -- "${sets[@]}" </dev/null &
   worker_pids+=($!)
 done

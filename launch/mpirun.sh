@@ -18,7 +18,7 @@
 #   SWITCHYARD_MPIRUN_OPTIONS=…    more options of mpirun, as --prtemca plm_ssh_agent my_ssh.sh
 #   SWITCHYARD_HANG_S=15           mpirun is killed when the learner's end is on record and it does not return for so long
 #   SWITCHYARD_DOCTOR=off          starts although doctor finds a fault on this host
-#   SWITCHYARD_BINARY, _MPIRUN     other programs than build/bin/switchyard and .venv/bin/mpirun
+#   SWITCHYARD_BINARY, _MPIRUN     other programs than build/bin/switchyard and .venv/bin/mpirun (or an archive's)
 #   SWITCHYARD_CONTAINER=…         words before the program, as in launch/slurm/README.md
 # Ctrl-C (or TERM, or USR1) once: the trainer finishes its step, saves, and everything ends; twice: everything ends.
 # Exit status: 0 done, 75 stopped after a saved checkpoint (run again to go on), 2 bad usage or config, 1 failed.
@@ -35,14 +35,14 @@ while (($#)); do
   case "$1" in
     --config | --hostfile) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --ranks-per-host) (($# > 1)) || usage_error "$1 needs a value"; ranks_per_host=$2; shift 2 ;;
-    -h | --help) sed -n '2,27s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,27s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done
 [[ -n $config ]] || usage_error "--config is missing"
 [[ -n $hostfile ]] || usage_error "--hostfile is missing"
-config=$(from_caller "$config")
+use_config "$config"
 hostfile=$(from_caller "$hostfile")
 [[ -r $hostfile ]] || usage_error "--hostfile: cannot read '$hostfile'"
 [[ $ranks_per_host =~ ^([1-9][0-9]*)?$ ]] || usage_error "--ranks-per-host must be a number from 1, not '$ranks_per_host'"

@@ -5,9 +5,10 @@
 #   launch/quickstart.sh [--ranks N] [--workers N] [--seed N] [--steps N] [--no-install]
 #
 # Ctrl-C at any moment ends everything; run again, it goes on from the last checkpoint. Everything it writes is in
-# runs/quickstart (with --seed N: runs/quickstart-N).
+# runs/quickstart (with --seed N: runs/quickstart-N); from an archive, which is built already, in the folder where you stand.
 set -euo pipefail
 set -m
+caller=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/quickstart.sh
 source launch/supervise.sh
@@ -17,7 +18,7 @@ while (($#)); do
   case "$1" in
     --ranks | --workers | --seed | --steps) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --no-install) build+=("$1"); shift ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$me"; exit 0 ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done
@@ -26,8 +27,10 @@ for name in ranks workers seed steps; do
 done
 
 config=configs/quickstart.yaml
-run=runs/quickstart${seed:+-$seed}
-sets=(--set "run.name=${run#runs/}")
+runs=runs
+((!is_archive)) || runs=$caller/runs
+run=$runs/quickstart${seed:+-$seed}
+sets=(--set "run.name=${run##*/}" --set "run.output_dir=$runs")
 [[ -z $seed ]] || sets+=(--set "run.seed=$seed")
 [[ -z $steps ]] || sets+=(--set "trainer.steps=$steps")
 
@@ -40,13 +43,13 @@ part() {
   exit "$status"
 }
 
-part launch/build.sh "${build[@]}"
+((is_archive)) || part launch/build.sh "${build[@]}"
 part launch/local.sh --config "$config" --ranks "$ranks" --workers "$workers" --emulator -- "${sets[@]}" --resume auto
 newest=$(find "$run/checkpoints" -maxdepth 1 -name 'step-*' | sort | tail -1)
 if [[ ! -s $run/report.txt || $newest/manifest.json -nt $run/report.txt ]]; then
   say "evaluating the trained policy, the untrained one and the baselines on the held-out questions"
   part launch/with_pool.sh --config "$config" --log "$run/logs/pool.log" -- \
-    build/bin/switchyard eval --config "$config" "${sets[@]}" --policy "$newest/policy" \
+    "$binary" eval --config "$config" "${sets[@]}" --policy "$newest/policy" \
     --data data/quickstart/questions.held_out.jsonl --output "$run/report.json" --table "$run/report.txt"
 fi
 cat "$run/report.txt"

@@ -2,13 +2,15 @@
 # job (sourced after supervise.sh): check the config before anything runs, start the ranks, pass signals on, and tell
 # how they ended. What they share: $config, $sets, $program, $mpirun, $resolved, $folder, $trainer, $status.
 
-# The program and mpirun: of this tree, or what $SWITCHYARD_BINARY, $SWITCHYARD_MPIRUN and $SWITCHYARD_CONTAINER name.
+# The program and mpirun: of this checkout or archive, or what $SWITCHYARD_BINARY, $SWITCHYARD_MPIRUN and
+# $SWITCHYARD_CONTAINER name.
 find_programs() {
-  local binary=${SWITCHYARD_BINARY:-$PWD/build/bin/switchyard} container=${SWITCHYARD_CONTAINER:-}
+  local container=${SWITCHYARD_CONTAINER:-}
   [[ -n $container || -x $binary ]] || fail "there is no $binary; run launch/build.sh first"
   read -ra program <<<"$container"
   program+=("$binary")
-  mpirun=${SWITCHYARD_MPIRUN:-$PWD/.venv/bin/mpirun}
+  mpirun=${SWITCHYARD_MPIRUN:-$root/.venv/bin/mpirun}
+  ((!is_archive)) || mpirun=${SWITCHYARD_MPIRUN:-$root/mpi/bin/mpirun}
   [[ -x $mpirun ]] || mpirun=$(command -v mpirun) || fail "there is no mpirun; run launch/build.sh first"
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 }
@@ -33,7 +35,9 @@ resolved_value() {
 }
 
 # Bad config ends the launcher here, with 2, before anything runs. Arguments are further ones of the dry run. The
-# resolved config, $resolved, also says where the run's $folder is.
+# resolved config, $resolved, also says where the run's $folder is. A relative run.output_dir is one of the checkout; from
+# an archive it is one where the caller stands, which $folder_sets and $sets then say.
+folder_sets=()
 check_run() {
   local status=0
   resolved=$("${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@") || status=$?
@@ -42,7 +46,13 @@ check_run() {
     inside && /^ *(output_dir|name):/ {key = $1; sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); value[key] = $0}
     END {print value["output_dir:"] "/" value["name:"]}' <<<"$resolved")
   [[ $folder != / ]] || fail "cannot tell the run's folder from: switchyard train --config $config --dry-run"
-  mkdir -p "$folder/logs"
+  if ((is_archive)) && [[ $folder != /* ]]; then
+    folder_sets=(--set "run.output_dir=$caller/${folder%/*}")
+    sets+=("${folder_sets[@]}")
+    folder=$caller/$folder
+  fi
+  mkdir -p "$folder/logs" ||
+    fail "the run's folder cannot be written: start from a folder of yours, or give --set run.output_dir=/a/folder"
 }
 # What doctor finds wrong with this machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
 # before anything runs. Further arguments are words before the program. SWITCHYARD_DOCTOR=off leaves it out.
@@ -103,7 +113,7 @@ start_ranks() {
   loss_report=$folder/logs/lost_rank.txt
   loss_report_bytes=$(bytes_of "$loss_report")
   "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
-    </dev/null 2> >(without_mpi_banner >&2) &
+    "${folder_sets[@]}" </dev/null 2> >(without_mpi_banner >&2) &
   trainer=$!
 }
 

@@ -17,7 +17,7 @@ while (($#)); do
   case "$1" in
     --steps) (($# > 1)) || usage_error "$1 needs a value"; steps=$2; shift 2 ;;
     --no-install) may_install=0; shift ;;
-    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$me"; exit 0 ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done

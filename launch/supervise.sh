@@ -1,10 +1,33 @@
 # Functions for the launchers of this folder (sourced by them): start programs in process groups of their own, pass
 # signals on once, and leave nothing behind. The sourcing script has `set -m`, so that Ctrl-C at a terminal reaches it
-# alone, names itself in $me, and the folder that it was called from in $caller.
+# alone, names itself in $me, and the folder that it was called from in $caller, and has changed to this folder's parent.
 
-# A path as the caller meant it: one that is not here, but where the launcher was called from ($caller).
+# A checkout, or what launch/package.sh made of one: an archive, into which nothing is written.
+root=$PWD
+is_archive=0
+[[ ! -e $root/PACKAGE ]] || is_archive=1
+binary=${SWITCHYARD_BINARY:-$root/build/bin/switchyard}
+((!is_archive)) || binary=${SWITCHYARD_BINARY:-$root/bin/switchyard}
+
+# A path as the caller meant it: in a checkout one of its own or, if there is none, one where the launcher was called
+# from ($caller); in an archive the other way round.
 from_caller() {
-  if [[ -n $1 && $1 != /* && ! -e $1 && -e $caller/$1 ]]; then echo "$caller/$1"; else echo "$1"; fi
+  if [[ -z $1 || $1 == /* ]]; then
+    echo "$1"
+  elif ((is_archive)); then
+    if [[ ! -e $caller/$1 && -e $root/$1 ]]; then echo "$root/$1"; else echo "$caller/$1"; fi
+  elif [[ ! -e $1 && -e $caller/$1 ]]; then
+    echo "$caller/$1"
+  else
+    echo "$1"
+  fi
+}
+
+# Takes --config's value into $config and works in the folder that the config's relative paths start from: the
+# checkout's. From an archive that is where the caller stands, but for the archive's own configs, which name its data.
+use_config() {
+  config=$(from_caller "$1")
+  if ((is_archive)) && [[ $(realpath -m "$config") != "$(realpath "$root")"/* ]]; then cd "$caller"; fi
 }
 
 # Runs a command and waits for it, passing INT, TERM and USR1 on to it; returns its status.

@@ -8,7 +8,8 @@
 #
 # The command finds the pool's address in $SWITCHYARD_POOL_URL ("http://127.0.0.1:41234"), which configs use as
 # base_url: "${SWITCHYARD_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it. An
-# emulator that dies meanwhile is started again at the same address.
+# emulator that dies meanwhile is started again at the same address. The command runs in the repository's root; from an
+# archive where you stand, or for one of the archive's own configs in its folder.
 set -euo pipefail
 set -m
 caller=$PWD
@@ -20,7 +21,7 @@ config='' gguf='' name='' log=''
 while (($#)); do
   case "$1" in
     --config | --gguf | --name | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,12s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
@@ -28,8 +29,12 @@ done
 [[ -n $config || -n $gguf ]] || usage_error "--config or --gguf is missing"
 [[ -z $config || -z $gguf ]] || usage_error "--config and --gguf name two pools; give one"
 [[ -z $gguf || -n $name ]] || usage_error "--name is missing: what the model of --gguf is called"
+if ((is_archive)); then
+  [[ -z $gguf ]] || fail "--gguf needs llama.cpp's server, which an archive is without: use a checkout"
+  log=$(from_caller "$log")
+fi
 gguf=$(from_caller "$gguf")
-config=$(from_caller "$config")
+[[ -z $config ]] || use_config "$config"
 (($#)) || usage_error "the command is missing"
 
 scratch=$(mktemp -d)
@@ -44,7 +49,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM
 
-program=(build/bin/switchyard pool --config "$config")
+program=("$binary" pool --config "$config")
 start_pool() { # start_pool PORT
   "${dies_with_us[@]}" "${program[@]}" --port "$1" </dev/null >"$scratch/address" 2>>"$log" &
   pool=$! pool_started=$SECONDS

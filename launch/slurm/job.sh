@@ -2,7 +2,7 @@
 
 # The arguments after the script's name: $config, and the others in $arguments.
 read_arguments() {
-  caller=$SLURM_SUBMIT_DIR config='' arguments=() submitted=("$@")
+  config='' arguments=() submitted=("$@")
   while (($#)); do
     case "$1" in
       --config) (($# > 1)) || usage_error "--config needs a value"; config=$2; shift ;;
@@ -12,7 +12,7 @@ read_arguments() {
     shift
   done
   [[ -n $config ]] || { say "--config is missing: sbatch $me --config FILE"; exit 2; }
-  config=$(from_caller "$config")
+  use_config "$config"
 }
 
 # The dry run's --device for what this node has, if the planner knows it.
@@ -44,8 +44,9 @@ on_each_node() {
 
 # One worker for each task of a step whose srun options these are; $workers is srun's pid.
 start_workers() {
-  local keep='exec launch/keep_worker.sh --log "$0/logs/worker-$SLURMD_NODENAME-$SLURM_JOB_ID.$SLURM_PROCID.log" --run "$0" "$@"'
-  "${dies_with_us[@]}" srun "$@" --mpi=none --kill-on-bad-exit=0 bash -c "$keep" "$folder" \
+  local keep='root=$1; shift
+    exec "$root/launch/keep_worker.sh" --log "$0/logs/worker-$SLURMD_NODENAME-$SLURM_JOB_ID.$SLURM_PROCID.log" --run "$0" "$@"'
+  "${dies_with_us[@]}" srun "$@" --mpi=none --kill-on-bad-exit=0 bash -c "$keep" "$folder" "$root" \
     --config "$config" --wait "${SWITCHYARD_WAIT_S:-600}" -- "${sets[@]}" </dev/null &
   workers=$!
 }
