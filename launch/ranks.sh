@@ -60,7 +60,7 @@ check_machine() {
   local ranks=$1 ranks_per_host=$2
   shift 2
   [[ ${SWITCHYARD_DOCTOR:-on} != off ]] && ((!shows_only)) || return 0
-  "$@" "${program[@]}" doctor --config "$config" "${sets[@]}" --ranks "$ranks" --ranks-per-host "$ranks_per_host" \
+  SWITCHYARD_MPIRUN=$mpirun "$@" "${program[@]}" doctor --config "$config" "${sets[@]}" --ranks "$ranks" --ranks-per-host "$ranks_per_host" \
     --no-probe --quiet >&2 || fail "doctor found what would fail: mend it, or, where doctor is wrong, set SWITCHYARD_DOCTOR=off"
 }
 # What the dry run found out: parameters, data, batch, memory and the time of a step.
