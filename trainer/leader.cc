@@ -164,6 +164,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   }
 
   ++step_;
+  parts_.communicator->BeginStep(step_);
   const absl::Time publish_start = absl::Now();
   if (step_ < config_.trainer().steps()) SY_RETURN_IF_ERROR(Publish());
   state_ = CaptureState();
