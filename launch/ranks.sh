@@ -112,14 +112,25 @@ start_ranks() {
   record_time=$(time_of "$folder/learner.json")
   loss_report=$folder/logs/lost_rank.txt
   loss_report_bytes=$(bytes_of "$loss_report")
+  start=$(cat /proc/sys/kernel/random/uuid)
+  options+=(-x "SWITCHYARD_START=$start")
   "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
     "${folder_sets[@]}" </dev/null 2> >(without_mpi_banner >&2) &
   trainer=$!
 }
 
+# Whether one of these ranks reported a lost one. A rank of an earlier start, on a host that was cut off, may still be
+# alive and report later: its part names another start.
+is_loss_reported() {
+  (($(bytes_of "$loss_report") > loss_report_bytes)) || return 1
+  local text
+  text=$(tail -c "+$((loss_report_bytes + 1))" "$loss_report")
+  [[ $text == *"  start $start"* || $text != *'  start '* ]]
+}
+
 # How these ranks' learner says that they ended: finished, preempted, failed, lost; nothing while they run.
 end_record() {
-  if (($(bytes_of "$loss_report") > loss_report_bytes)); then
+  if is_loss_reported; then
     echo lost
   elif [[ $(time_of "$folder/learner.json") != "$record_time" ]]; then
     learner_state "$folder" | grep -v running || true
@@ -152,6 +163,7 @@ watch_ranks() {
       if ((SECONDS - ended_at >= ${SWITCHYARD_HANG_S:-15})); then
         say "the end of the ranks is on record ($(end_record)), but mpirun does not return: killing it"
         kill -KILL -- "-$trainer" 2>/dev/null || true
+        break # bash would say of a child that it finds killed later which line started it
       fi
     fi
     sleep 0.2 || true
@@ -175,6 +187,10 @@ judge_ranks() {
   esac
   ((status == 2)) && return 2
   ((status == 0 && shows_only)) && return 0
+  if [[ -z $record && $(time_of "$folder/learner.json") != "$record_time" ]]; then
+    say "mpirun ended (status $status) before the learner did: it lost a host or a rank, as it may say above; start again to go on from the last checkpoint"
+    return 1
+  fi
   say "the trainer failed (status $status${record:+, $record}; its logs: $folder/logs/)"
   return 1
 }

@@ -103,7 +103,7 @@ end_marked_processes() {
 }
 
 # Passes standard input on, line by line, without mpirun's banners: blocks between two lines of dashes in which mpirun
-# (prterun) explains that a process returned a status that is not zero.
+# says that a process returned a status that is not zero, as one that was asked to stop does. What else it says stays.
 without_mpi_banner() {
   local line dashes='^-----------------------------------*$' block='' inside=0 is_banner=0
   trap '' INT TERM USR1
@@ -113,7 +113,7 @@ without_mpi_banner() {
       continue
     fi
     block+=$line$'\n'
-    [[ $line =~ prterun|mpirun|PRTE ]] && is_banner=1
+    [[ $line =~ 'exited with non-zero status'|'terminated normally' ]] && is_banner=1
     if ((inside)) && [[ $line =~ $dashes ]]; then
       ((is_banner)) || printf '%s' "$block"
       block='' inside=0 is_banner=0

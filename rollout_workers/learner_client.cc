@@ -17,6 +17,9 @@ constexpr int kMaxMessageBytes = 64 << 20;
 // gRPC's own waits between attempts to connect grow to two minutes; a learner that comes back
 // should be found at once.
 constexpr int kFirstReconnectMs = 100, kLastReconnectMs = 1000;
+// A connection on which nothing comes back for so long is given up for another: TCP's own waits
+// between attempts grow to two minutes, and would outlast a break of the network by as much again.
+constexpr int kSilenceMs = 10000;
 
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -25,6 +28,8 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kFirstReconnectMs);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kLastReconnectMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kLastReconnectMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kSilenceMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kSilenceMs);
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 

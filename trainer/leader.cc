@@ -17,6 +17,8 @@
 namespace switchyard {
 namespace {
 
+constexpr absl::Duration kOwnerCheckEvery = absl::Seconds(1);
+
 double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
 
 // The outcome of the first pool call that was not delivered, for a person to act on.
@@ -164,6 +166,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   }
 
   ++step_;
+  parts_.communicator->BeginStep(step_);
   const absl::Time publish_start = absl::Now();
   if (step_ < config_.trainer().steps()) SY_RETURN_IF_ERROR(Publish());
   state_ = CaptureState();
@@ -181,6 +184,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
 
 // What the step that was just made leaves behind and shows.
 absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories) {
+  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
   SY_RETURN_IF_ERROR(folder_.RecordTrajectories(
       step_ - 1, trajectories, config_.trainer().record_trajectories(), config_.run().seed()));
   SY_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories));
@@ -201,7 +205,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
                IsEvaluationDue() ? evaluation_questions_ : std::vector<Question>());
   absl::StatusOr<CollectedStep> step = source_->CollectStep(
       plan, [this](const CollectProgress& progress) { return ShouldGoOn(progress); });
-  SY_RETURN_IF_ERROR(send_status_);
+  SY_RETURN_IF_ERROR(collect_status_);
   SY_RETURN_IF_ERROR(step.status());
   CommitTrajectories(step->trajectories);
   SY_ASSIGN_OR_RETURN(
@@ -242,8 +246,13 @@ bool Leader::ShouldGoOn(const CollectProgress& progress) {
   // time.
   const absl::Duration quiet = absl::Seconds(config_.trainer().communicator().deadline_s()) / 4;
   if (parts_.communicator->size() > 1 && now - last_message_ > quiet) {
-    send_status_ = Send({.kind = StepMessage::Kind::kWait, .batch = {}});
-    if (!send_status_.ok()) return false;
+    collect_status_ = Send({.kind = StepMessage::Kind::kWait, .batch = {}});
+    if (!collect_status_.ok()) return false;
+  }
+  if (now - last_owner_check_ > kOwnerCheckEvery) {
+    last_owner_check_ = now;
+    collect_status_ = folder_.CheckIsOurs();
+    if (!collect_status_.ok()) return false;
   }
   if (parts_.exporter != nullptr) ShowWorkers(progress.num_workers, *parts_.exporter);
   if (progress_) {
@@ -306,6 +315,7 @@ absl::StatusOr<CheckpointTexts> Leader::MakeCheckpointTexts() const {
 
 absl::Status Leader::SaveCheckpoint() {
   const absl::Time start = absl::Now();
+  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
   SY_RETURN_IF_ERROR(FinishSave());
   SY_ASSIGN_OR_RETURN(CheckpointTexts texts, MakeCheckpointTexts());
   SY_RETURN_IF_ERROR(saver_->Prepare(step_));

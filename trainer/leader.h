@@ -105,8 +105,9 @@ class Leader {
   google::protobuf::RepeatedPtrField<EvaluationResult> evaluations_;
   LearnerState state_;       // after step_ steps: what a checkpoint made now holds
   absl::Time last_message_;  // to the other ranks
+  absl::Time last_owner_check_ = absl::InfinitePast();
   absl::Time stop_seen_ = absl::InfiniteFuture();
-  absl::Status send_status_;  // of the kWait messages
+  absl::Status collect_status_;  // of what is looked after while episodes come in
 };
 
 }  // namespace switchyard

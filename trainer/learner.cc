@@ -104,6 +104,7 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
         break;
       case StepMessage::Kind::kUpdate:
         SY_RETURN_IF_ERROR(MakeUpdate(parts, update, message));
+        parts.communicator->BeginStep(message.step + 1);
         break;
       case StepMessage::Kind::kExport:
         SY_RETURN_IF_ERROR(update.ExportPolicy().status());
@@ -123,6 +124,7 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
 absl::StatusOr<RunOutcome> LeadOrFollow(const LearnerParts& parts, const ModelConfig& model,
                                         PolicyUpdate& update) {
   SY_ASSIGN_OR_RETURN(auto checkpoint, LoadModels(parts, model, update));
+  parts.communicator->BeginStep(checkpoint != nullptr ? checkpoint->manifest().step() : 0);
   StateSaver saver(parts, model, &update);
   absl::StatusOr<RunOutcome> outcome = absl::UnknownError("not run");
   if (parts.communicator->rank() == 0) {

@@ -1,11 +1,13 @@
 #include "trainer/run_folder.h"
 
 #include <google/protobuf/util/json_util.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/random.h"
 #include "common/status_macros.h"
@@ -27,7 +29,16 @@ absl::StatusOr<std::string> ToJsonLine(const Trajectory& trajectory) {
   return line + "\n";
 }
 
+std::string NameThisLearner() {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(host, ":", getpid(), ":", absl::ToUnixMicros(absl::Now()));
+}
+
 }  // namespace
+
+RunFolderFiles::RunFolderFiles(FileSystem& files, std::string folder)
+    : files_(files), folder_(std::move(folder)), learner_(NameThisLearner()) {}
 
 bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed) {
   return RandomUniform(StreamKey(seed, trajectory.episode_id(), 0), /*counter=*/0) < share;
@@ -75,10 +86,25 @@ absl::Status RunFolderFiles::RecordTrajectories(int64_t step, std::span<const Tr
 
 absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
                                         const std::string& message) {
-  const nlohmann::ordered_json json = {{"state", state}, {"step", step}, {"message", message}};
+  if (state != "running") SY_RETURN_IF_ERROR(CheckIsOurs());
+  const nlohmann::ordered_json json = {
+      {"state", state}, {"step", step}, {"message", message}, {"learner", learner_}};
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  return WriteFileAtomically(files_, folder_ + "/learner.json", text + "\n");
+  return WriteFileAtomically(files_, state_file(), text + "\n");
+}
+
+absl::Status RunFolderFiles::CheckIsOurs() const {
+  const absl::StatusOr<std::string> text = files_.Read(state_file());
+  if (!text.ok()) return absl::OkStatus();  // nobody has taken over what nobody can read
+  const auto json = nlohmann::json::parse(*text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const bool names_one =
+      json.is_object() && json.contains("learner") && json["learner"].is_string();
+  const std::string owner = names_one ? json["learner"].get<std::string>() : learner_;
+  if (owner == learner_) return absl::OkStatus();
+  return absl::AbortedError(absl::StrCat("the run in ", folder_, " was taken over by learner ",
+                                         owner, " (learner.json): this one, ", learner_,
+                                         ", ends and leaves it alone"));
 }
 
 }  // namespace switchyard

@@ -19,8 +19,7 @@ bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed);
 class RunFolderFiles {
  public:
   // `folder` is <output_dir>/<name>; `files` must outlive this object.
-  RunFolderFiles(FileSystem& files, std::string folder)
-      : files_(files), folder_(std::move(folder)) {}
+  RunFolderFiles(FileSystem& files, std::string folder);
 
   const std::string& folder() const { return folder_; }
   std::string checkpoints() const { return folder_ + "/checkpoints"; }
@@ -41,13 +40,21 @@ class RunFolderFiles {
   absl::Status RecordTrajectories(int64_t step, std::span<const Trajectory> recorded, double share,
                                   uint64_t seed);
 
-  // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…}. A
-  // launcher trusts it, not mpirun's status.
+  // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…,
+  // "learner":…}. A launcher trusts it, not mpirun's status. "running" takes the folder over from
+  // whichever learner had it; any other state fails as CheckIsOurs.
   absl::Status WriteState(const std::string& state, int64_t step, const std::string& message);
 
+  // A learner on a host that was cut off may outlive its job, and see the folder again when another
+  // has gone on in it. Fails: kAborted, naming the other.
+  absl::Status CheckIsOurs() const;
+
  private:
+  std::string state_file() const { return folder_ + "/learner.json"; }
+
   FileSystem& files_;
   const std::string folder_;
+  const std::string learner_;  // this one, as HOST:PID:TIME
 };
 
 }  // namespace switchyard

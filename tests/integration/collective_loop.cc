@@ -39,6 +39,7 @@ int Loop(const std::string& operation, double deadline_s, const std::string& rep
   const int file = open(progress.c_str(), O_WRONLY | O_CREAT, 0644);
   for (int64_t i = 1;; ++i) {
     if (pwrite(file, &i, sizeof(i), /*offset=*/0) != sizeof(i)) return 1;
+    world.BeginStep(i);
     if (!start->second()->Wait().ok()) return 1;
     volatile double work = 0.0;
     for (int n = 0; n < 100000; ++n) work = work + n;

@@ -8,7 +8,7 @@ usage: lost_rank.py LOOP MPIRUN [--seeds N] [--deadline S] [--operation NAME] [-
   Prints one JSON line: of each signal the runs, and the seconds from the signal to the end of the last rank
   (median, most).
 """
-import argparse, json, os, random, re, signal, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, random, re, signal, socket, statistics, subprocess, sys, tempfile, time
 
 RANKS = 4
 OPERATIONS = ["gather", "reduce_scatter", "all_reduce", "barrier"]
@@ -51,11 +51,13 @@ def check_report(text, operation, how, victim, entered):
     assert sorted(map(int, parts)) == [rank for rank in range(RANKS) if rank != victim], f"parts of {sorted(parts)} in\n{text}"
     fate = "is dead" if how == "kill" else r"does not answer \(stopped, or cut off\)"
     for rank, part in parts.items():
-        missing = re.search(rf"^  rank {victim} {fate}: it is missing from '{operation}' \(operation (\d+)\)$", part, re.M)
+        missing = re.search(rf"^  rank {victim} on {re.escape(socket.gethostname())} {fate}: it is missing from '{operation}' \(operation (\d+)\)$", part, re.M)
         assert missing, f"rank {rank} does not say what the lost rank is missing from:\n{text}"
         # One that it came to may be unfinished elsewhere, and one that it is inside may not need it any more.
         assert int(missing[1]) in (entered, entered + 1), f"rank {rank}: the lost rank came to operation {entered}:\n{text}"
         assert f"in '{operation}' (operation {missing[1]}, ranks 0-{RANKS - 1})" in part, f"rank {rank}:\n{text}"
+        step = re.search(r", step (\d+), ", part)
+        assert step and int(step[1]) in (entered - 1, entered, entered + 1), f"rank {rank}: step {entered} was made:\n{text}"
 
 
 def run_once(args, operation, how, seed):

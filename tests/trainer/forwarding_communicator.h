@@ -43,6 +43,7 @@ class ForwardingCommunicator : public Communicator {
     SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, target_->Split(name, color));
     return Wrap(std::move(group));
   }
+  void BeginStep(int64_t step) override { target_->BeginStep(step); }
   [[noreturn]] void Abort(const absl::Status& why) override {
     target_->Abort(why);
     std::abort();

@@ -238,6 +238,20 @@ TEST_F(LearnerTest, WhatWasWrittenAfterTheLastCheckpointIsWrittenAgain) {
   ExpectSameRuns("whole", "torn");
 }
 
+TEST_F(LearnerTest, ALearnerWhoseRunAnotherHasTakenOverEndsAndLeavesItAlone) {
+  const std::string other = R"({"state":"running","step":3,"message":"","learner":"host2:7:1"})";
+  before_step_ = [&](const StepPlan& plan, const auto&) {
+    if (plan.step == 3) std::ofstream(temp_ / "runs/shared/learner.json") << other;
+    return absl::OkStatus();
+  };
+  const absl::Status status = Run(Config("shared")).status();
+  EXPECT_TRUE(absl::IsAborted(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("taken over by learner host2:7:1"));
+  EXPECT_EQ(ReadFile("shared", "learner.json"), other);
+  EXPECT_EQ(TimelessMetrics("shared").size(), 3u);
+  EXPECT_EQ(Newest("shared")->manifest().step(), 2);
+}
+
 TEST_F(LearnerTest, AStopSignalFinishesTheStepSavesAndIsResumedFrom) {
   ASSERT_TRUE(Run(Config("whole")).ok());
   const RunConfig config = Config("stopped");

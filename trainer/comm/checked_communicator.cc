@@ -81,6 +81,7 @@ class CheckedCommunicator final : public Communicator {
     SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, inner_->Split(name, color));
     return NewCheckedCommunicator(std::move(group));
   }
+  void BeginStep(int64_t step) override { inner_->BeginStep(step); }
   [[noreturn]] void Abort(const absl::Status& why) override {
     inner_->Abort(why);
     std::abort();  // g++ does not see [[noreturn]] through a virtual call

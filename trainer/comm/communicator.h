@@ -75,6 +75,9 @@ class Communicator {
   // this one must outlive. Every rank calls it. Fails as the collectives do.
   virtual absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) = 0;
 
+  // Reports about a lost rank name the step that is made from now on.
+  virtual void BeginStep(int64_t /*step*/) {}
+
   // Ends every rank of the job. Does not return.
   [[noreturn]] virtual void Abort(const absl::Status& why) = 0;
 };

@@ -93,6 +93,7 @@ class MpiCommunicator final : public Communicator {
   std::unique_ptr<Collective> Barrier(std::string_view name) override;
   absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) override;
 
+  void BeginStep(int64_t step) override { mpi_->log().BeginStep(step); }
   [[noreturn]] void Abort(const absl::Status& why) override {
     std::fprintf(stderr, "%s: rank %d aborts the job: %s\n", ProcessName(), mpi_->world().rank,
                  std::string(why.message()).c_str());

@@ -261,15 +261,19 @@ void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
           ? absl::StrFormat("in '%s' (operation %d, %s)", operation.name, operation.sequence,
                             RanksText(operation.ranks))
           : absl::StrFormat("after '%s' (operation %d)", last.name, last.sequence);
-  const std::string headline =
-      absl::StrFormat("rank %d of %d on %s, %s: %s", world_.rank, world_.size, host, place,
-                      std::string(why.message()));
+  const int64_t step = log_.step();
+  const std::string headline = absl::StrFormat(
+      "rank %d of %d on %s, %s%s: %s", world_.rank, world_.size, host,
+      step >= 0 ? absl::StrFormat("step %d, ", step) : "", place, std::string(why.message()));
   std::fprintf(stderr, "%s: %s%s%s\n", ProcessName(), headline.c_str(),
                report_path_.empty() ? "" : "; see ", report_path_.c_str());
+  // By which a launcher tells its ranks' report from one that a rank of an earlier start writes
+  // late.
+  const char* start = std::getenv("SWITCHYARD_START");
   const std::string text = absl::StrCat(
       absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), " ", headline,
-      "\n", others, "  last operations (number, name, bytes received or sent, ranks):\n",
-      log_.Describe(), "\n");
+      "\n", others, start != nullptr ? absl::StrCat("  start ", start, "\n") : "",
+      "  last operations (number, name, bytes received or sent, ranks):\n", log_.Describe(), "\n");
   const int file = report_path_.empty()
                        ? STDERR_FILENO
                        : open(report_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);

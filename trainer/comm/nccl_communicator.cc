@@ -125,6 +125,7 @@ class NcclCommunicator final : public Communicator {
     return host_->Barrier(name);
   }
 
+  void BeginStep(int64_t step) override { host_->BeginStep(step); }
   [[noreturn]] void Abort(const absl::Status& why) override {
     host_->Abort(why);  // the watch aborts the communicators
     std::abort();  // the declared type of host_ is [[noreturn]] through a virtual call, which g++

@@ -27,6 +27,16 @@ std::string RanksText(std::span<const int> ranks) {
   return text;
 }
 
+void OperationLog::BeginStep(int64_t step) {
+  absl::MutexLock lock(&mutex_);
+  step_ = step;
+}
+
+int64_t OperationLog::step() const {
+  absl::MutexLock lock(&mutex_);
+  return step_;
+}
+
 int64_t OperationLog::Ask(std::string_view name, int64_t bytes, std::vector<int> ranks) {
   absl::MutexLock lock(&mutex_);
   Operation operation;

@@ -31,6 +31,9 @@ std::string RanksText(std::span<const int> ranks);
 
 class OperationLog {
  public:
+  // The step that is made from now on, for reports; -1: none yet.
+  void BeginStep(int64_t step);
+  int64_t step() const;
   // Returns the operation's number.
   int64_t Ask(std::string_view name, int64_t bytes, std::vector<int> ranks);
   void Enter(int64_t sequence);
@@ -56,6 +59,7 @@ class OperationLog {
   // Without gaps in their numbers; the front one is finished if there are more than kKept.
   std::deque<Operation> operations_ ABSL_GUARDED_BY(mutex_);
   int64_t last_sequence_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t step_ ABSL_GUARDED_BY(mutex_) = -1;
   Operation last_finished_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,5 +1,7 @@
 #include "trainer/comm/rank_watch.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -22,9 +24,26 @@ absl::Status RankWatch::Start(MPI_Comm world) {
       MpiStatus(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &size_);
+  SY_RETURN_IF_ERROR(GatherHosts());
   peers_.resize(size_);
   for (int r = 0; r < size_; ++r) {
     if (r != rank_) SY_RETURN_IF_ERROR(Post(r));
+  }
+  return absl::OkStatus();
+}
+
+// While all are there: a lost rank can no longer say where it runs.
+absl::Status RankWatch::GatherHosts() {
+  constexpr int kNameBytes = 64;  // HOST_NAME_MAX, which does not count the 0 that ends a name
+  std::vector<char> names(static_cast<size_t>(size_) * kNameBytes);
+  char* mine = names.data() + static_cast<size_t>(rank_) * kNameBytes;
+  gethostname(mine, kNameBytes - 1);
+  SY_RETURN_IF_ERROR(
+      MpiStatus(MPI_Allgather(/*sendbuf=*/MPI_IN_PLACE, /*sendcount=*/0, MPI_DATATYPE_NULL,
+                              /*recvbuf=*/names.data(), /*recvcount=*/kNameBytes, MPI_BYTE, comm_),
+                "MPI_Allgather"));
+  for (int r = 0; r < size_; ++r) {
+    hosts_.emplace_back(names.data() + static_cast<size_t>(r) * kNameBytes);
   }
   return absl::OkStatus();
 }
@@ -129,22 +148,23 @@ std::string RankWatch::Describe(const Operation& operation) const {
   for (int r = 0; r < size_; ++r) {
     if (r == rank_) continue;
     const Peer& peer = peers_[r];
+    absl::StrAppend(&text, "  rank ", r, " on ", hosts_[r]);
     const bool takes_part = std::ranges::find(operation.ranks, r) != operation.ranks.end();
     const std::string missing = operation.sequence == 0 ? "no operation was under way here"
                                 : takes_part            ? "it is missing from " + place
                                                         : "it takes no part in " + place;
     switch (peer.state) {
       case State::kDead:
-        absl::StrAppend(&text, "  rank ", r, " is dead: ", missing);
+        absl::StrAppend(&text, " is dead: ", missing);
         break;
       case State::kSilent:
-        absl::StrAppend(&text, "  rank ", r, " does not answer (stopped, or cut off): ", missing);
+        absl::StrAppend(&text, " does not answer (stopped, or cut off): ", missing);
         break;
       case State::kGaveUp:
-        absl::StrAppend(&text, "  rank ", r, " gave up ", PlaceText(peer.answer));
+        absl::StrAppend(&text, " gave up ", PlaceText(peer.answer));
         break;
       case State::kAnswered:
-        absl::StrAppend(&text, "  rank ", r, " lives, ", PlaceText(peer.answer));
+        absl::StrAppend(&text, " lives, ", PlaceText(peer.answer));
         if (takes_part && !peer.answer.has_entered) {
           absl::StrAppend(&text, ": it has not entered ", place);
         }

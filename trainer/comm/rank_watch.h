@@ -59,6 +59,7 @@ class RankWatch {
     MPI_Request request = MPI_REQUEST_NULL;
   };
 
+  absl::Status GatherHosts();
   absl::Status Post(int rank);
   absl::Status Handle(int rank);
   void Send(int rank, Kind kind, int64_t about);
@@ -68,6 +69,7 @@ class RankWatch {
   OperationLog* const log_;
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0, size_ = 1;
+  std::vector<std::string> hosts_;  // by rank
   std::vector<Peer> peers_;
   std::deque<Sending> sending_;  // addresses stay while requests refer to them
 };

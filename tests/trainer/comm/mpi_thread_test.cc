@@ -11,12 +11,14 @@ TEST(MpiThreadDeathTest, AFailureIsReportedAlthoughTheCallerAborts) {
   EXPECT_EXIT(
       {
         MpiThread thread(absl::Seconds(60), /*report_path=*/"");
+        thread.log().BeginStep(4);
         const int64_t sequence = thread.log().Ask("gather", /*bytes=*/8, {0});
         thread.log().Enter(sequence);
         thread.Fail(absl::UnavailableError("the link is down"));
         thread.Abort();
       },
-      testing::ExitedWithCode(1), "in 'gather' \\(operation 1, rank 0\\): the link is down");
+      testing::ExitedWithCode(1),
+      "step 4, in 'gather' \\(operation 1, rank 0\\): the link is down");
 }
 
 }  // namespace
