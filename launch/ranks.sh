@@ -156,6 +156,10 @@ judge_ranks() {
   esac
   ((status == 2)) && return 2
   ((status == 0 && shows_only)) && return 0
+  if ((status == 0)); then
+    say "mpirun ended, the learner has left no record of its end: its host was lost; start again to go on from the last checkpoint"
+    return 1
+  fi
   say "the trainer failed (status $status${record:+, $record}; its logs: $folder/logs/)"
   return 1
 }
