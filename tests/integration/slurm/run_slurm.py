@@ -22,9 +22,10 @@ import sys
 import tempfile
 import uuid
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[1])]
 from harness import CONFIG, ROOT, Run, wait_until  # noqa: E402
 from training_run_test import without_times  # noqa: E402
+from vllm_checks import check_vllm_pool  # noqa: E402
 
 SKIPPED = 77
 NODES = ("n1", "n2", "n3")
@@ -339,6 +340,7 @@ def main():
             os.environ["SWITCHYARD_POOL_URL"] = pool.pool_url
             say(f"Slurm is up: {', '.join(NODES)}")
             check_bad_config(cluster)
+            check_vllm_pool(cluster, say)
             check_requeue(cluster, pool.pool_url)
             check_workers_leave(cluster)
             check_requeue_is_forbidden(cluster, pool.pool_url)
