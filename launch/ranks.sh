@@ -43,7 +43,7 @@ check_run() {
   mkdir -p "$folder/logs"
 }
 # What the dry run found out: parameters, data, batch, memory and the time of a step.
-show_plan() { grep '^# ' <<<"$resolved" | grep -v '^# Defaults' >&2 || true; }
+show_plan() { grep '^# ' <<<"$resolved" | grep -v -e '^# Defaults' -e ': not set$' >&2 || true; }
 
 # Puts into $address_sets what lets workers on other hosts reach the learner: unless the config names an address, any
 # free port of all interfaces (the learner then writes HOSTNAME:PORT), or of the address $1.

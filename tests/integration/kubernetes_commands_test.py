@@ -110,6 +110,19 @@ class CommandTest(unittest.TestCase):
             self.assertEqual(self.run_in("quickstart", [f"launch/kubernetes/{script}", "--wrong"]).returncode, 2)
 
 
+class ReadmeTest(unittest.TestCase):
+    def test_its_command_names_the_image_everywhere(self):
+        text = (ROOT / "launch/kubernetes/README.md").read_text()
+        (command,) = re.findall(r"^sed .*$", text, re.MULTILINE)
+        with tempfile.TemporaryDirectory() as copy:
+            shutil.copytree(ROOT / "launch", pathlib.Path(copy, "launch"))
+            subprocess.run(["bash", "-c", command], cwd=copy, check=True)
+            images = [line.strip() for path in pathlib.Path(copy, "launch/kubernetes").rglob("*.yaml")
+                      for line in path.read_text().splitlines() if " image: " in line]
+        self.assertEqual(len(images), 5)
+        self.assertEqual(set(images), {"image: REGISTRY/switchyard:1"})
+
+
 class DockerfileTest(unittest.TestCase):
     def test_what_it_copies_is_there(self):
         copied = set()
