@@ -220,6 +220,7 @@ class ReferenceTest(unittest.TestCase):
             pod, container = template["spec"], template["spec"]["containers"][0]["securityContext"]
             self.assertEqual((pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsNonRoot"]), (1000, True))
             self.assertFalse(container["allowPrivilegeEscalation"] or pod["automountServiceAccountToken"])
+            self.assertFalse(pod["enableServiceLinks"])  # their variables would begin with SWITCHYARD_ too
             if name.startswith(("launcher", "switchyard-worker-")):
                 stop_wait = config_of(objects)["trainer"].get("checkpoint", {}).get("stop_wait_s", 30)
                 self.assertGreater(pod["terminationGracePeriodSeconds"], 2 * stop_wait)

@@ -57,9 +57,10 @@ class Pod:
                  "--kill-child", "--mount-proc", "bash", "-e", str(script)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.pid = wait_until(self._first_process, f"{name}'s first process")
-        subprocess.run(["ip", "link", "add", f"pod{start}", "type", "veth", "peer", "name", "eth0", "netns",
+        self.link = f"pod{start}"
+        subprocess.run(["ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns",
                         str(self.pid)], check=True)
-        subprocess.run(["ip", "link", "set", f"pod{start}", "master", "pods", "up"], check=True)
+        subprocess.run(["ip", "link", "set", self.link, "master", "pods", "up"], check=True)
 
     def _first_process(self):
         assert self.process.poll() is None, self.log()
@@ -121,8 +122,12 @@ class Pod:
         self.ask_to_end()
         return self.wait()
 
+    def vanish(self):
+        """What a node without power does: nobody hears of it."""
+        subprocess.run(["ip", "link", "set", self.link, "down"], check=True)
+        return self.kill()
+
     def kill(self):
-        """What a node that dies does."""
         try:
             os.kill(self.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -27,7 +27,7 @@ from operator_stand_in import config_map, host_templates, launcher_template  # n
 from pods import Cluster, enter_namespaces  # noqa: E402
 
 SKIPPED = 77
-STEPS = 30
+STEPS = 40
 # The quickstart, made small, as a user would edit the config.
 SMALL = {"steps": STEPS, "questions_per_step": 4, "episodes_per_question": 4, "communicator": {"deadline_s": 20},
          "rollout_service": {"lease_timeout_s": 5}}
@@ -118,6 +118,18 @@ def check_launcher_is_evicted(quickstart):
     quickstart.come_to(2)
     quickstart.expect("resumed" in quickstart.launcher.log(), "not resumed")
     say("the launcher evicted: saved, stopped, ended with 75; the Job's next pod went on")
+
+
+def check_launcher_vanishes(quickstart):
+    quickstart.launcher.vanish()
+    before = len(quickstart.steps())
+    wait_until(lambda: len(quickstart.steps()) > before, "the ranks to go on without it")
+    quickstart.start_launcher()
+    quickstart.launcher.wait_to_say("still has ranks or a daemon")
+    quickstart.launcher.wait_to_say("ranks on 2 hosts")
+    quickstart.expect('"state":"preempted"' in (quickstart.run / "learner.json").read_text(), "no preempted run")
+    quickstart.come_to(2)
+    say("the launcher's node vanished: the ranks went on; the next launcher had them save, and went on")
 
 
 def check_worker_is_evicted(quickstart):
@@ -211,6 +223,7 @@ def main():
             check_trainer_pod_is_evicted(quickstart, "switchyard-worker-1")
             check_trainer_pod_is_evicted(quickstart, "switchyard-worker-0")
             check_launcher_is_evicted(quickstart)
+            check_launcher_vanishes(quickstart)
             check_worker_is_evicted(quickstart)
             check_trainer_pod_is_lost(quickstart)
             check_everything_is_deleted(quickstart)

@@ -6,9 +6,10 @@
 Brings up munged, slurmctld and three slurmd, submits the quickstart's training (two ranks on two nodes, two workers on
 the third) and extra workers, sends the signal that Slurm sends before a time limit, and asserts that the training saves,
 exits with 75, is queued again, goes on without a step lost or made twice and finishes with the metrics of a run that
-nobody disturbed; and what becomes of a bad config, a forbidden requeue, workers without a learner and a frozen node.
+nobody disturbed; and what becomes of a bad config, a forbidden requeue, workers without a learner, a frozen node and a
+pool of (stand-ins for) vLLM.
 No process may be left. Installs Debian's slurm-wlm and munge
-with apt-get if they are missing (with --no-install: exits with 77, a skip). About a minute on two cores.
+with apt-get if they are missing (with --no-install: exits with 77, a skip). A minute or two on two cores.
 """
 import argparse
 import os
