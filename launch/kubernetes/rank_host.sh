@@ -6,7 +6,7 @@
 # TERM (the pod is evicted, its node drained, the job deleted) lets nobody in any more, asks rank 0, on the job's first
 # pod, to finish its step, save and stop all ranks, and waits until those of this pod have ended. The kubelet kills what
 # is left after the pod's terminationGracePeriodSeconds.
-# Exit status: 75 after a TERM, whatever sshd's otherwise: never 0, so that restartPolicy: OnFailure starts it again.
+# Exit status: 75 after a TERM, 1 if sshd ends by itself: never 0, so that restartPolicy: OnFailure starts it again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 me=launch/kubernetes/rank_host.sh
