@@ -105,9 +105,7 @@ if ((with_cuda)); then
   stamp "$nvcc" || pip_install "NVIDIA's compiler" --no-deps "$nvcc" nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85
   touch ".venv/.switchyard-$nvcc"
   toolkit=$(echo "$PWD"/.venv/lib/python3*/site-packages/nvidia/cu13)
-  # As an installed toolkit has them, and CMake looks for them.
-  ln -sfn lib "$toolkit/lib64"
-  ln -sf libcudart.so.13 "$toolkit/lib/libcudart.so"
+  ln -sfn lib "$toolkit/lib64" # where nvcc looks, as in an installed toolkit
   cuda=("-DCMAKE_CUDA_COMPILER=$toolkit/bin/nvcc")
 fi
 if ((with_tests)) && [[ -e tests/requirements.txt ]]; then
