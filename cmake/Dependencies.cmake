@@ -61,15 +61,17 @@ check_language(CUDA)
 set(SWITCHYARD_CUDA OFF)
 if(CMAKE_CUDA_COMPILER AND EXISTS ${site_packages}/nvidia/nccl/include/nccl.h)
   enable_language(CUDA)
-  find_package(CUDAToolkit REQUIRED)
   set(SWITCHYARD_CUDA ON)
+  # Headers and runtime are those that LibTorch links: find_package(CUDAToolkit) of Debian 12 (CMake 3.25) fails where
+  # CUDA has no nvToolsExt, as 13.
   add_library(switchyard_nccl INTERFACE)
-  target_include_directories(switchyard_nccl SYSTEM INTERFACE ${site_packages}/nvidia/nccl/include)
+  target_include_directories(switchyard_nccl SYSTEM INTERFACE
+    ${site_packages}/nvidia/nccl/include ${site_packages}/nvidia/cu13/include)
   target_link_libraries(switchyard_nccl INTERFACE
-    ${site_packages}/nvidia/nccl/lib/libnccl.so.2 CUDA::cudart)
+    ${site_packages}/nvidia/nccl/lib/libnccl.so.2 ${site_packages}/nvidia/cu13/lib/libcudart.so.13)
   target_link_libraries(switchyard_torch INTERFACE
     "-Wl,--no-as-needed" torch_cuda c10_cuda "-Wl,--as-needed")
-  message(STATUS "CUDA ${CUDAToolkit_VERSION}: the NCCL communicator is built, LibTorch runs on GPUs")
+  message(STATUS "CUDA ${CMAKE_CUDA_COMPILER_VERSION}: the NCCL communicator is built, LibTorch runs on GPUs")
 else()
   message(STATUS "CUDA or NCCL not found: built for CPUs, with the MPI communicator only")
 endif()

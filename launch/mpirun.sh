@@ -17,7 +17,7 @@
 #                                  and then mpirun may hang until it is killed, see below)
 #   SWITCHYARD_MPIRUN_OPTIONS=…    more options of mpirun, as --prtemca plm_ssh_agent my_ssh.sh
 #   SWITCHYARD_HANG_S=15           mpirun is killed when the learner's end is on record and it does not return for so long
-#   SWITCHYARD_DOCTOR=off          starts although doctor finds a fault on this host
+#   SWITCHYARD_DOCTOR=off          starts although doctor finds a fault on a host
 #   SWITCHYARD_BINARY, _MPIRUN     other programs than build/bin/switchyard and .venv/bin/mpirun (or an archive's)
 #   SWITCHYARD_CONTAINER=…         words before the program, as in launch/slurm/README.md
 # Ctrl-C (or TERM, or USR1) once: the trainer finishes its step, saves, and everything ends; twice: everything ends.
@@ -59,7 +59,8 @@ keep_sets "$@"
 check_run --ranks "$ranks" --ranks-per-host "$most_ranks"
 choose_address
 choose_network
-check_machine "$ranks" "$most_ranks"
+on_each_host=("$mpirun" --hostfile "$hostfile" "${network_options[@]}" -n "$hosts" --map-by ppr:1:node --bind-to none)
+check_machine "$ranks" "$most_ranks" "${on_each_host[@]}" "${named[@]}"
 show_plan
 options=(--hostfile "$hostfile" "${network_options[@]}" -n "$ranks")
 [[ -z $ranks_per_host ]] || options+=(--map-by "ppr:$ranks_per_host:node" --oversubscribe)

@@ -54,17 +54,19 @@ check_run() {
   mkdir -p "$folder/logs" ||
     fail "the run's folder cannot be written: start from a folder of yours, or give --set run.output_dir=/a/folder"
 }
-# What doctor finds wrong with this machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
-# before anything runs. Further arguments are words before the program. SWITCHYARD_DOCTOR=off leaves it out.
+# What doctor finds wrong with the machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
+# before anything runs. Further arguments are words before the program, as those that run it on each host, where
+# "${named[@]}" puts the host's name before its lines. SWITCHYARD_DOCTOR=off leaves it out.
+named=(bash -c 'set -o pipefail; "$@" 2>&1 | sed "s/^/$(hostname): /"' named)
 check_machine() {
   local ranks=$1 ranks_per_host=$2
   shift 2
   [[ ${SWITCHYARD_DOCTOR:-on} != off ]] && ((!shows_only)) || return 0
   SWITCHYARD_MPIRUN=$mpirun "$@" "${program[@]}" doctor --config "$config" "${sets[@]}" --ranks "$ranks" --ranks-per-host "$ranks_per_host" \
-    --no-probe --quiet >&2 || fail "doctor found what would fail: mend it, or, where doctor is wrong, set SWITCHYARD_DOCTOR=off"
+    --no-probe --quiet >&2 2> >(without_mpi_banner >&2) </dev/null || fail "doctor found what would fail: mend it, or, where doctor is wrong, set SWITCHYARD_DOCTOR=off"
 }
 # What the dry run found out: parameters, data, batch, memory and the time of a step.
-show_plan() { grep '^# ' <<<"$resolved" | grep -v '^# Defaults' >&2 || true; }
+show_plan() { grep '^# ' <<<"$resolved" | grep -v -e '^# Defaults' -e ': not set$' >&2 || true; }
 
 # Puts into $address_sets what lets workers on other hosts reach the learner: unless the config names an address, any
 # free port of all interfaces (the learner then writes HOSTNAME:PORT), or of the address $1.
@@ -187,7 +189,7 @@ judge_ranks() {
   esac
   ((status == 2)) && return 2
   ((status == 0 && shows_only)) && return 0
-  if [[ -z $record && $(time_of "$folder/learner.json") != "$record_time" ]]; then
+  if ((status == 0)) || [[ -z $record && $(time_of "$folder/learner.json") != "$record_time" ]]; then
     say "mpirun ended (status $status) before the learner did: it lost a host or a rank, as it may say above; start again to go on from the last checkpoint"
     return 1
   fi

@@ -35,11 +35,10 @@ interface_address() {
   echo "${line%/*}"
 }
 
-# Runs a command on each of the trainer's nodes, which its lines then name; fails if one of them does.
+# Runs a command on each of the trainer's nodes, whose names then come before its lines; fails if it does on one.
 on_each_node() {
-  local named='set -o pipefail; "$@" 2>&1 | sed "s/^/$SLURMD_NODENAME: /"'
   srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --mpi=none --overlap \
-    bash -c "$named" on_each_node "$@" </dev/null
+    "${named[@]}" "$@"
 }
 
 # One worker for each task of a step whose srun options these are; $workers is srun's pid.

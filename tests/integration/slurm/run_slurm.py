@@ -6,9 +6,10 @@
 Brings up munged, slurmctld and three slurmd, submits the quickstart's training (two ranks on two nodes, two workers on
 the third) and extra workers, sends the signal that Slurm sends before a time limit, and asserts that the training saves,
 exits with 75, is queued again, goes on without a step lost or made twice and finishes with the metrics of a run that
-nobody disturbed; and what becomes of a bad config, a forbidden requeue, workers without a learner and a frozen node.
+nobody disturbed; and what becomes of a bad config, a forbidden requeue, workers without a learner, a frozen node and a
+pool of (stand-ins for) vLLM.
 No process may be left. Installs Debian's slurm-wlm and munge
-with apt-get if they are missing (with --no-install: exits with 77, a skip). About a minute on two cores.
+with apt-get if they are missing (with --no-install: exits with 77, a skip). A minute or two on two cores.
 """
 import argparse
 import os
@@ -22,9 +23,10 @@ import sys
 import tempfile
 import uuid
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parent), str(pathlib.Path(__file__).resolve().parents[1])]
 from harness import CONFIG, ROOT, Run, wait_until  # noqa: E402
 from training_run_test import without_times  # noqa: E402
+from vllm_checks import check_vllm_pool  # noqa: E402
 
 SKIPPED = 77
 NODES = ("n1", "n2", "n3")
@@ -339,6 +341,7 @@ def main():
             os.environ["SWITCHYARD_POOL_URL"] = pool.pool_url
             say(f"Slurm is up: {', '.join(NODES)}")
             check_bad_config(cluster)
+            check_vllm_pool(cluster, say)
             check_requeue(cluster, pool.pool_url)
             check_workers_leave(cluster)
             check_requeue_is_forbidden(cluster, pool.pool_url)
