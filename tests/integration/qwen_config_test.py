@@ -38,8 +38,8 @@ class PageTest(unittest.TestCase):
         make_qwen_policy(cls.policy)
 
     def findings(self, *flags, **environment):
-        result = run_command("doctor", "--config", CONFIG, "--set", f"policy.path={self.policy}", "--json", "--ranks", 8, *flags,
-                             environment=environment)
+        result = run_command("doctor", "--config", CONFIG, "--set", f"policy.path={self.policy}", "--json", "--ranks", 16,
+                             "--ranks-per-host", 8, *flags, environment=environment)
         return result.returncode, {row["subject"]: row for row in json.loads(result.stdout)}
 
     def test_the_dry_run_plans_what_the_page_shows(self):
