@@ -40,8 +40,8 @@ struct CollectProgress {
 
 // A worker as the learner knows it.
 struct WorkerView {
-  std::string id;
-  std::string code_version;
+  std::string id = "";
+  std::string code_version = "";
   double silent_s = 0;         // since it was heard of
   bool is_live = false;        // heard of within a lease's timeout
   int64_t policy_version = 0;  // that its last trajectory was sampled from; 0: none came yet

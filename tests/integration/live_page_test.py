@@ -137,7 +137,7 @@ class MadeUpPageTest(LivePageTestCase):
             self.assertEqual(page.locator("#workers-table tbody tr").count(), 20)
             self.assertEqual(page.locator("#workers-table tbody tr").first.locator(".tag.bad").inner_text(), "silent")
             page.select_option("#workers-limit", "200")
-            page.wait_for_function("document.querySelectorAll('#workers-table tbody tr').length === 200")
+            page.wait_for_function("() => document.querySelectorAll('#workers-table tbody tr').length === 200")
             self.assert_sound(page, run.url)
 
     def test_ten_thousand_steps_stay_small(self):
@@ -184,7 +184,7 @@ class MadeUpPageTest(LivePageTestCase):
                 self.assertEqual(again.url, run.url)
                 self.wait_for_step(page, 39)
                 page.locator("#state", has_text="running").wait_for()
-                self.assertFalse(page.locator("#notice").is_visible())
+                page.locator("#notice").wait_for(state="hidden")
                 for state, text in (("preempted", "stopped, can go on"), ("finished", "finished")):
                     again.tell(f"end {state} x")
                     page.locator("#state", has_text=text).wait_for()

@@ -17,10 +17,9 @@ namespace {
 // "[::1]:8080" → "[::1]", "node7:80" → "node7".
 std::string_view WithoutPort(std::string_view host) {
   const size_t colon = host.rfind(':');
-  const size_t bracket = host.rfind(']');
-  const bool has_port =
-      colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket);
-  return has_port ? host.substr(0, colon) : host;
+  if (colon == std::string_view::npos) return host;
+  const std::string_view port = host.substr(colon + 1);
+  return std::all_of(port.begin(), port.end(), absl::ascii_isdigit) ? host.substr(0, colon) : host;
 }
 
 bool IsIpAddress(const std::string& host) {

@@ -19,7 +19,7 @@ class PageServer {
   struct Options {
     std::string listen_address;  // host:port; port 0 picks one
     int preferred_port = 0;      // taken in place of port 0 if it is free
-    Secret token;                // empty: everyone who reaches the page may read it
+    Secret token = {};           // empty: everyone who reaches the page may read it
   };
   // `state` must outlive the server. Fails: kInvalidArgument for a token that could be guessed;
   // kUnavailable if the address can't be had.

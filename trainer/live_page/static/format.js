@@ -25,7 +25,7 @@ function formatNumber(value) {
 
 function formatUsd(value) {
   if (!isNumber(value)) return kNone;
-  if (value !== 0 && Math.abs(value) < 1e-4) return "$" + value.toExponential(1);
+  if (value !== 0 && Math.abs(value) < 1e-4) return Number((1e6 * value).toPrecision(2)) + " µ$";
   if (Math.abs(value) >= 100) return "$" + Math.round(value).toLocaleString("en-US");
   return "$" + (value === 0 ? "0" : value.toPrecision(3));
 }
@@ -88,12 +88,12 @@ function setText(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-// A table: columns are {name, title, isNumber}, cells are text or elements.
+// A table: columns are {name, title, isNumber, isLong}, cells are text or elements.
 function fillTable(table, columns, rows, caption) {
   const head = element("tr", {}, ...columns.map((column) =>
     element("th", {class: column.isNumber ? "number" : null, title: column.title, scope: "col"}, column.name)));
   const body = rows.map((cells) => element("tr", {}, ...cells.map((cell, i) => {
-    const td = element("td", {class: columns[i].isNumber ? "number" : null});
+    const td = element("td", {class: columns[i].isNumber ? "number" : columns[i].isLong ? "long" : null});
     td.append(cell instanceof Node ? cell : document.createTextNode(String(cell)));
     return td;
   })));

@@ -3,6 +3,7 @@
 // stays when the learner does not answer.
 
 const kPollMs = 1500;
+const kHiddenPollMs = 10000;
 const kRetryMs = 3000;
 const kTimeoutMs = 10000;
 
@@ -258,7 +259,7 @@ function askForToken() {
 async function loop() {
   try {
     await refresh();
-    setTimeout(loop, kPollMs);
+    setTimeout(loop, document.hidden ? kHiddenPollMs : kPollMs);
   } catch (error) {
     if (error instanceof TokenNeeded) return askForToken();
     if (!(error instanceof TypeError) && error.name !== "AbortError") console.warn(error);
@@ -276,7 +277,6 @@ byId("login").addEventListener("submit", (event) => {
 });
 for (const id of ["workers-sort", "workers-limit"]) byId(id).addEventListener("change", () => refreshWorkers().catch(() => {}));
 byId("smoothing").addEventListener("change", drawCurves);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => status && (drawPool(), trajectories.items && trajectories.drawList()));
 
 // A token in the address (…#token=…) is taken out of it at once.
 const inAddress = new URLSearchParams(location.hash.slice(1)).get("token");

@@ -12,6 +12,10 @@ function cssColor(name) {
 function modelColor(index) {
   return cssColor(index < kModelColors ? `--model-${index}` : "--model-other");
 }
+// Its class follows the theme by itself.
+function modelSwatch(index) {
+  return element("i", {class: `swatch model-${index >= 0 && index < kModelColors ? index : "other"}`});
+}
 function withAlpha(hex, alpha) {
   return hex + Math.round(255 * alpha).toString(16).padStart(2, "0");
 }
@@ -41,7 +45,7 @@ const kPlots = [];  // all, for a change of theme
 
 class Plot {
   // spec: {title, unit, axis (its label, if it is not the unit), format, kind: "lines" | "stack", min, max,
-  //        isOptional (not shown while it has no data),
+  //        isOptional (not shown while it has no data), isExact (never smoothed),
   //        series: () => [{figure, label, color, table: "steps" | "evaluations", interval, dash}]}
   // `series` is asked at every update: models and sources become known as the run goes.
   constructor(parent, spec) {
@@ -69,9 +73,12 @@ class Plot {
     this.canvas.hidden = shown.length === 0;
     this.drawLegend(shown);
     if (shown.length === 0) return;
-    const datasets = shown.flatMap((one) => this.datasetsOf(one, smoothing));
+    const datasets = shown.flatMap((one) => this.datasetsOf(one, this.spec.isExact ? 0 : smoothing));
+    // The same steps in every plot, so that what happened together stands one below the other.
+    const range = {min: data.steps.steps[0], max: data.steps.steps[data.steps.steps.length - 1]};
+    if (this.chart !== null) Object.assign(this.chart.options.scales.x, range);
     if (this.chart === null) {
-      this.chart = new Chart(this.canvas, {type: "line", data: {datasets}, options: this.options()});
+      this.chart = new Chart(this.canvas, {type: "line", data: {datasets}, options: this.options(range)});
     } else {
       this.chart.data.datasets = datasets;
       this.chart.update("none");
@@ -105,7 +112,7 @@ class Plot {
             {...line, data: smooth(one.points, smoothing), isSilent: true}];
   }
 
-  options() {
+  options(range) {
     const spec = this.spec;
     const ink = cssColor("--quiet"), rule = cssColor("--rule");
     const format = kFormats[spec.format || "number"];
@@ -122,8 +129,8 @@ class Plot {
       animation: false, maintainAspectRatio: false, normalized: true, parsing: false,
       interaction: {mode: spec.kind === "stack" ? "index" : "nearest", axis: "x", intersect: false},
       scales: {
-        x: {...axis, type: "linear", ticks: {...axis.ticks, precision: 0, maxTicksLimit: 7, includeBounds: false}, title: {...axis.title, text: "step"}, bounds: "data"},
-        y: {...axis, type: "linear", stacked: spec.kind === "stack", suggestedMin: spec.min, suggestedMax: spec.max,
+        x: {...axis, ...range, type: "linear", ticks: {...axis.ticks, precision: 0, maxTicksLimit: 7, includeBounds: false}, title: {...axis.title, text: "step"}},
+        y: {...axis, type: "linear", stacked: spec.kind === "stack", min: spec.min, suggestedMax: spec.max,
             max: spec.kind === "stack" ? spec.max : undefined,
             ticks: {...axis.ticks, maxTicksLimit: 6, callback: (value) => formatTick(value, spec.format)}, title: {...axis.title, text: spec.axis || spec.unit}},
       },
@@ -201,7 +208,7 @@ const kSections = {
     {title: "Model share", unit: "share of the training episodes' calls", axis: "share of calls", format: "share", kind: "stack", min: 0, max: 1, series: (data) => shareSeries(data, "pool/share:", "steps")},
     {title: "Held-out model share", unit: "share of calls", axis: "share of calls", format: "share", kind: "stack", min: 0, max: 1, isOptional: true, series: (data) => shareSeries(data, "evaluation/share:", "evaluations")},
     {title: "Cost", unit: "$ per 1,000 questions", format: "usd", min: 0, series: lines(["episode/cost_usd_per_1k", "training"], ["evaluation/cost_usd_per_1k", "held out", "evaluations"])},
-    {title: "Spent", unit: "$, all committed episodes", axis: "$", format: "usd", min: 0, series: lines(["run/cost_usd", "spent"])},
+    {title: "Spent", isExact: true, unit: "$, all committed episodes", axis: "$", format: "usd", min: 0, series: lines(["run/cost_usd", "spent"])},
     {title: "Calls and rounds", unit: "per episode", axis: "per episode", min: 0, series: lines(["episode/calls", "calls"], ["episode/rounds", "rounds"], ["episode/invalid_actions", "invalid actions"])},
     {title: "Routing entropy", unit: "nats, of the shares", axis: "nats", min: 0, series: lines(["pool/share_entropy_nats", "training"], ["evaluation/share_entropy_nats", "held out", "evaluations"])},
     {title: "Failed calls", unit: "calls per step", axis: "calls", min: 0, series: lines(["pool/failed_calls", "failed calls"], ["episode/pool_failed", "episodes given up"])},
@@ -213,7 +220,7 @@ const kSections = {
     {title: "Policy entropy", unit: "nats per token", axis: "nats per token", min: 0, series: lines(["policy/entropy_nats", "entropy"])},
     {title: "Clip share", unit: "share of tokens", axis: "share of tokens", format: "share", min: 0, series: lines(["policy/clip_share", "policy"], ["critic/clip_share", "critic"])},
     {title: "Gradient norm", unit: "L2, before clipping", axis: "L2 norm", min: 0, series: lines(["policy/gradient_norm", "policy"], ["critic/gradient_norm", "critic"])},
-    {title: "Learning rate", unit: "1", axis: "learning rate", min: 0, series: lines(["policy/learning_rate", "learning rate"])},
+    {title: "Learning rate", isExact: true, unit: "1", axis: "learning rate", min: 0, series: lines(["policy/learning_rate", "learning rate"])},
   ],
   throughput: [
     {title: "Tokens per second", unit: "over the whole step", axis: "tokens per s", min: 0, series: lines(["step/tokens_per_s", "tokens/s"])},
@@ -221,8 +228,8 @@ const kSections = {
      series: lines(["trainer/wait_for_batch_s", "waiting for episodes"], ["step/update_s", "update"], ["step/publish_s", "publishing weights"])},
     {title: "Who waits for whom", unit: "s per step", format: "seconds", min: 0, series: lines(["trainer/wait_for_batch_s", "trainer for episodes"], ["worker/wait_for_lease_s", "a worker for a lease"])},
     {title: "Episode length", unit: "tokens", min: 0, series: lines(["episode/tokens", "all tokens"], ["episode/policy_tokens", "written by the policy"])},
-    {title: "Workers", unit: "live workers", axis: "workers", format: "count", min: 0, isOptional: true, series: lines(["workers/count", "workers"])},
-    {title: "Leases lost", unit: "per step", axis: "leases", format: "count", min: 0, isOptional: true, series: lines(["workers/leases_expired", "expired"], ["workers/duplicates", "duplicates"])},
+    {title: "Workers", isExact: true, unit: "live workers", axis: "workers", format: "count", min: 0, isOptional: true, series: lines(["workers/count", "workers"])},
+    {title: "Leases lost", isExact: true, unit: "per step", axis: "leases", format: "count", min: 0, isOptional: true, series: lines(["workers/leases_expired", "expired"], ["workers/duplicates", "duplicates"])},
   ],
 };
 

@@ -61,22 +61,15 @@ function drawEvaluation() {
   const both = (arm, key, interval, format) => element("span", {}, value(arm, key, format), element("span", {class: "quiet"}, range(arm.all[interval], format)));
   const shares = (arm) => {
     const calls = Object.entries(arm.all.share || {}).filter(([, share]) => share >= 0.005).sort((a, b) => b[1] - a[1]);
-    return calls.length === 0 ? kNone : element("span", {}, ...calls.flatMap(([model, share]) => [dot(model), `${model} ${formatShare(share)}  `]));
+    return calls.length === 0 ? kNone : element("span", {}, ...calls.flatMap(([model, share]) => [modelSwatch(data.models.indexOf(model)), `${model} ${formatShare(share)}  `]));
   };
   const fixed = (v) => isNumber(v) ? v.toFixed(3) : kNone;
-  fillTable(byId("evaluation-table"), [{name: "arm"}, number("EM"), number("F1"), number("two-hop EM"), number("$ per 1,000"), number("calls"), number("entropy", "nats, of the shares"), number("questions"), {name: "share of the calls"}],
+  fillTable(byId("evaluation-table"), [{name: "arm"}, number("EM"), number("F1"), number("two-hop EM"), number("$ per 1,000"), number("calls"), number("entropy", "nats, of the shares"), number("questions"), {name: "share of the calls", isLong: true}],
     arms.map((arm) => [
       element("strong", {}, arm.name), both(arm, "em", "em_interval", fixed), both(arm, "f1", "f1_interval", fixed), fixed(arm.all.em_two_hop),
       both(arm, "cost_usd_per_1k", "cost_usd_per_1k_interval", formatUsd), formatNumber(arm.all.calls_per_question), formatNumber(arm.all.share_entropy),
       formatCount(arm.all.num_questions) + (arm.all.num_left_out > 0 ? ` (${formatCount(arm.all.num_left_out)} left out)` : ""), shares(arm)]));
   drawSources(arms, fixed);
-}
-
-function dot(model) {
-  const swatch = element("i", {class: "swatch"});
-  const place = data.models.indexOf(model);
-  swatch.style.background = modelColor(place < 0 ? kModelColors : place);
-  return swatch;
 }
 
 function drawSources(arms, fixed) {

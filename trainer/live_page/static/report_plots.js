@@ -4,7 +4,7 @@
 
 function armColor(name, models) {
   if (name.startsWith("forced:")) return modelColor(models.indexOf(name.slice("forced:".length)));
-  return {trained: cssColor("--ink"), untrained: cssColor("--quiet"), oracle: cssColor("--series-3")}[name] || cssColor("--model-other");
+  return {trained: cssColor("--ink"), untrained: cssColor("--quiet"), oracle: cssColor("--model-7")}[name] || cssColor("--model-other");
 }
 const kArmShapes = {trained: "star", untrained: "crossRot", random: "triangle", oracle: "rectRot"};
 
@@ -46,6 +46,22 @@ const kErrorBars = {
     }
     ctx.restore();
   },
+  // Names beside the points that a reader looks for; the others are in the legend.
+  afterDatasetsDraw(chart) {
+    const {ctx, scales: {x, y}, chartArea} = chart;
+    ctx.save();
+    ctx.font = "12px system-ui, sans-serif";
+    for (const dataset of chart.data.datasets) {
+      if (!dataset.isNamed) continue;
+      const {x: cost, y: em} = dataset.data[0];
+      const left = x.getPixelForValue(cost);
+      const isAtRight = left + 12 + ctx.measureText(dataset.label).width > chartArea.right;
+      ctx.textAlign = isAtRight ? "right" : "left";
+      ctx.fillStyle = cssColor("--ink");
+      ctx.fillText(dataset.label, left + (isAtRight ? -10 : 10), y.getPixelForValue(em) - 9);
+    }
+    ctx.restore();
+  },
 };
 
 class CostAccuracyPlot {
@@ -68,7 +84,7 @@ class CostAccuracyPlot {
     const front = paretoFront(this.arms);
     const datasets = this.arms.map((arm) => {
       const color = armColor(arm.name, this.models);
-      return {label: arm.name, isArm: true, data: [{x: arm.cost, y: arm.em, arm}], borderColor: color, backgroundColor: color, showLine: false,
+      return {label: arm.name, isArm: true, isNamed: arm.name === "oracle" || front.includes(arm), data: [{x: arm.cost, y: arm.em, arm}], borderColor: color, backgroundColor: color, showLine: false,
               pointStyle: kArmShapes[arm.name] || "circle", pointRadius: arm.name === "trained" ? 9 : 5.5, borderWidth: arm.name === "trained" ? 2.5 : 1.5, order: 1};
     });
     datasets.push({label: "front", data: front.map((arm) => ({x: arm.cost, y: arm.em})), showLine: true, borderColor: withAlpha(cssColor("--quiet"), 0.8), borderWidth: 1.2,
@@ -89,7 +105,7 @@ class CostAccuracyPlot {
     const axis = (text) => ({grid: {color: rule, drawBorder: false}, title: {display: true, text, color: ink}, ticks: {color: ink, maxRotation: 0}});
     const x = axis(`$ per 1,000 questions${isWide ? ", logarithmic" : ""}`);
     const y = axis("exact match");
-    const tick = (value, i, ticks) => !isWide || i === 0 || i === ticks.length - 1 || /^[125]/.test(value.toExponential()) ? formatUsd(value) : "";
+    const tick = (value) => !isWide || /^[125](e|\.0)/.test(value.toExponential(1)) ? formatTick(value, "usd") : "";
     return {
       animation: false, maintainAspectRatio: false, parsing: false,
       scales: {

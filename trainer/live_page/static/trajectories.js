@@ -40,22 +40,26 @@ class TrajectoryView {
     this.drawList();
   }
 
+  // The episodes of one question stand below it.
   drawList() {
-    this.list.replaceChildren(...this.items.map((item) => {
-      const button = element("button", {type: "button", "aria-current": String(item.id === this.chosen)},
-        element("span", {class: "item-head"},
-          element("span", {class: "quiet"}, `step ${item.step}`),
-          item.purpose === "evaluation" ? element("span", {class: "tag"}, "held out") : null,
-          this.verdict(item),
-          element("span", {class: "quiet"}, `reward ${formatNumber(item.reward)}`)),
-        element("span", {class: "item-question"}, item.question),
-        element("span", {class: "item-calls"}, ...this.chips(item.calls)));
+    const items = [];
+    let last = "";
+    for (const item of this.items) {
+      const group = `${item.step} ${item.purpose} ${item.question}`;
+      if (group !== last) {
+        items.push(element("li", {class: "item-question"}, element("span", {class: "quiet"}, `step ${formatCount(item.step)} · ${item.data_source} `),
+          item.purpose === "evaluation" ? element("span", {class: "tag"}, "held out") : null, element("strong", {}, item.question)));
+      }
+      last = group;
+      const button = element("button", {type: "button", "aria-current": String(item.id === this.chosen)}, this.verdict(item), ...this.chips(item.calls),
+        element("span", {class: "quiet item-reward"}, `${formatNumber(item.reward)}${item.advantage === null ? "" : ` (${item.advantage > 0 ? "+" : ""}${formatNumber(item.advantage)})`}`));
       button.addEventListener("click", () => {
         this.isPinned = true;
         this.choose(item.id, true);
       });
-      return element("li", {}, button);
-    }));
+      items.push(element("li", {}, button));
+    }
+    this.list.replaceChildren(...items);
   }
 
   verdict(item) {
@@ -127,7 +131,7 @@ class TrajectoryView {
     if (segment.writer === "observation") {
       const round = this.roundBefore(i);
       const call = this.one.pool_calls.find((candidate) => candidate.round === round);
-      return element("div", {class: "segment observation"}, this.callLine(call, segment), element("pre", {class: "token observed"}, segment.text));
+      return element("div", {class: "segment observation"}, this.callLine(call, segment), element("pre", {}, element("span", {class: "token observed"}, segment.text.trim())));
     }
     const tokens = element("pre", {});
     for (const [text, logprob, advantage] of segment.tokens) {
@@ -166,8 +170,5 @@ class TrajectoryView {
 
 // A model's name beside its colour.
 function modelChip(model, models) {
-  const dot = element("i", {class: "swatch"});
-  const place = models.indexOf(model);
-  dot.style.background = modelColor(place < 0 ? kModelColors : place);
-  return element("span", {class: "chip"}, dot, model);
+  return element("span", {class: "chip"}, modelSwatch(models.indexOf(model)), model);
 }
