@@ -267,7 +267,7 @@ TEST_F(RolloutDeskTest, WorkersAreSeenWithWhatCameFromThem) {
   ASSERT_EQ(lease.leases_size(), 1);
   Lease("w1", 0, 0, {"e0"});
   EXPECT_EQ(desk_.ViewWorkers().workers.at(0).active_episodes, 1);
-  Submit("w1", MakeTrajectory("e0"));
+  Submit("w1", MakeTrajectory(lease.leases(0).spec()));
   learner.join();
   const WorkersView view = desk_.ViewWorkers();
   EXPECT_EQ(view.newest_version, 1);
