@@ -132,7 +132,7 @@ class RunPage {
                         : *outcome == RunOutcome::kPreempted ? "preempted"
                                                              : "finished";
     state_->End(state, outcome.ok() ? "" : std::string(outcome.status().message()));
-    state_->WaitUntilSeen(absl::Seconds(4));
+    state_->WaitUntilSeen(absl::Seconds(5));
   }
 
  private:

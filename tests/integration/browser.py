@@ -56,6 +56,9 @@ def blank_plots(page):
     return page.evaluate("""() => [...document.querySelectorAll("figure[data-plot]")].filter(figure => {
         const canvas = figure.querySelector("canvas");
         if (canvas.hidden || figure.hidden) return false;
-        const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+        const copy = Object.assign(document.createElement("canvas"), {width: canvas.width, height: canvas.height});
+        const context = copy.getContext("2d", {willReadFrequently: true});
+        context.drawImage(canvas, 0, 0);
+        const pixels = context.getImageData(0, 0, copy.width, copy.height).data;
         return !pixels.some(value => value !== 0);
     }).map(figure => figure.dataset.plot)""")

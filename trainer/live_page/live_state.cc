@@ -201,7 +201,8 @@ std::string LiveState::StatusJson() {
   absl::MutexLock lock(&mutex_);
   const absl::Time now = absl::Now();
   last_seen_ = now;
-  is_end_seen_ = activity_ == "ended";
+  // A reader asks for the rest between two of these.
+  if (activity_ == "ended") is_end_seen_ = ++answers_since_end_ > 1;
   const double seconds_left = SecondsLeft();
   return Dump({{"instance", instance_},
                {"state", state_},

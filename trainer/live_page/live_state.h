@@ -56,7 +56,7 @@ class LiveState {
   void WatchWorkers(ViewWorkers view) ABSL_LOCKS_EXCLUDED(workers_mutex_);
   // `state`: "finished", "preempted" or "failed".
   void End(const std::string& state, const std::string& message);
-  // If somebody watches, until they have been told the end, or `patience` is over.
+  // If somebody watches, until they have asked for everything after the end, or `patience` is over.
   void WaitUntilSeen(absl::Duration patience);
 
   // ---- the page's side; each answer is a JSON object
@@ -96,6 +96,7 @@ class LiveState {
   std::deque<std::shared_ptr<const ShownTrajectory>> trajectories_ ABSL_GUARDED_BY(mutex_);
   int64_t trajectories_version_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Time last_seen_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
+  int answers_since_end_ ABSL_GUARDED_BY(mutex_) = 0;
   bool is_end_seen_ ABSL_GUARDED_BY(mutex_) = false;
 
   mutable absl::Mutex workers_mutex_;  // held while the workers are asked

@@ -120,7 +120,10 @@ TEST_F(LiveStateTest, AReaderThatWatchesHearsOfTheEnd) {
   Status();
   state_.End("failed", "the pool is gone");
   std::string heard;
-  std::jthread reader([&] { heard = Status()["message"]; });
+  std::jthread reader([&] {
+    heard = Status()["message"];
+    Status();
+  });
   state_.WaitUntilSeen(absl::InfiniteDuration());
   reader.join();
   EXPECT_EQ(heard, "the pool is gone");

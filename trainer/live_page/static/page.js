@@ -7,9 +7,11 @@ const kHiddenPollMs = 10000;
 const kRetryMs = 3000;
 const kTimeoutMs = 10000;
 
+const kEnds = ["finished", "preempted", "failed"];
+
 const data = {models: [], steps: {steps: [], figures: {}}, evaluations: {steps: [], figures: {}}};
 let run = null, token = sessionStorage.getItem("token"), generation = -1, status = null;
-let lostAt = null, plots = null, drawn = "";
+let lostAt = null, plots = null, drawn = "", isEndTold = false;
 
 class TokenNeeded extends Error {}
 
@@ -223,10 +225,10 @@ async function refreshRun() {
 async function refresh() {
   status = await ask("api/status");
   if (run === null || run.instance !== status.instance) await refreshRun();
+  drawStrip();
   await refreshCurves();
   byId("login").hidden = true;
   document.querySelector("main").hidden = false;
-  drawStrip();
   drawTiles();
   drawCurves();
   drawPool();
@@ -240,7 +242,7 @@ async function refresh() {
 function showLost() {
   lostAt = lostAt || Date.now();
   const ago = formatSeconds((Date.now() - lostAt) / 1000);
-  const hasEnded = status !== null && ["finished", "preempted", "failed"].includes(status.state);
+  const hasEnded = status !== null && kEnds.includes(status.state);
   if (!hasEnded) showState("lost", "connection lost");
   const what = hasEnded ? `The run has ended (${kStates[status.state]}) and its page with it` : `No answer from the learner for ${ago}`;
   showNotice(`${what}; what is below was the last. Retrying: if the run goes on at this address, so does this page.` +
@@ -259,6 +261,9 @@ function askForToken() {
 async function loop() {
   try {
     await refresh();
+    const hasJustEnded = kEnds.includes(status.state) && !isEndTold;
+    isEndTold = kEnds.includes(status.state);
+    if (hasJustEnded) return setTimeout(loop, 100);  // tells the learner, which waits, that all was seen
     setTimeout(loop, document.hidden ? kHiddenPollMs : kPollMs);
   } catch (error) {
     if (error instanceof TokenNeeded) return askForToken();
