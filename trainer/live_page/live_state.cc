@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
 #include <numeric>
 #include <utility>
 
@@ -13,6 +12,7 @@
 #include "common/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "trainer/live_page/trajectory_choice.h"
 #include "trainer/live_page/worker_table.h"
 
 namespace switchyard {
@@ -21,8 +21,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr size_t kTimesKept = 10;
-constexpr size_t kGroupShown = 8;        // training trajectories of a step, of one question
-constexpr size_t kEvaluationsShown = 4;  // of a step
 constexpr absl::Duration kWatchedFor = absl::Seconds(10);  // after a reader's last question
 
 std::string Dump(const Json& json) {
@@ -30,46 +28,6 @@ std::string Dump(const Json& json) {
 }
 
 double UnixSeconds(absl::Time time) { return absl::ToDoubleSeconds(time - absl::UnixEpoch()); }
-
-// "train/000012/0003/05" → "train/000012/0003".
-std::string GroupName(const Trajectory& trajectory) {
-  return trajectory.episode_id().substr(0, trajectory.episode_id().rfind('/'));
-}
-
-// The group whose rewards differ most teaches most: it is the one that is shown.
-std::string MostTellingGroup(std::span<const Trajectory> trajectories) {
-  std::map<std::string, std::pair<double, double>> ranges;
-  std::string best;
-  double best_range = -1;
-  for (const Trajectory& trajectory : trajectories) {
-    if (trajectory.purpose() != PURPOSE_TRAIN) continue;
-    const double reward = trajectory.reward();
-    const auto [entry, is_new] =
-        ranges.try_emplace(GroupName(trajectory), std::pair{reward, reward});
-    auto& [low, high] = entry->second;
-    low = std::min(low, reward);
-    high = std::max(high, reward);
-    if (high - low > best_range) {
-      best_range = high - low;
-      best = entry->first;
-    }
-  }
-  return best;
-}
-
-std::vector<size_t> ChooseShown(std::span<const Trajectory> trajectories) {
-  const std::string group = MostTellingGroup(trajectories);
-  std::vector<size_t> places;
-  size_t training = 0, evaluations = 0;
-  for (size_t place = 0; place < trajectories.size(); ++place) {
-    const Trajectory& trajectory = trajectories[place];
-    const bool is_shown = trajectory.purpose() == PURPOSE_EVAL
-                              ? evaluations++ < kEvaluationsShown
-                              : GroupName(trajectory) == group && training++ < kGroupShown;
-    if (is_shown) places.push_back(place);
-  }
-  return places;
-}
 
 }  // namespace
 
@@ -123,7 +81,7 @@ void LiveState::Record(int64_t step, const Metrics& metrics,
                        const AdvantagesOf& advantages_of) {
   std::vector<std::shared_ptr<const ShownTrajectory>> shown;
   if (tokenizer_ != nullptr) {
-    for (const size_t place : ChooseShown(trajectories)) {
+    for (const size_t place : ChooseTrajectories(trajectories)) {
       shown.push_back(std::make_shared<ShownTrajectory>(ShownTrajectory{
           trajectories[place], advantages_of ? advantages_of(place) : std::vector<float>()}));
     }

@@ -156,8 +156,8 @@ std::string FillTemplate(const std::string& data_json) {
       // "</script>" cannot end the data early.
       {"{{data}}", absl::StrReplaceAll(data_json, {{"<", "\\u003c"}})},
   };
-  for (const char* name :
-       {"page.css", "chart.min.js", "format.js", "plots.js", "report_plots.js", "report.js"}) {
+  for (const char* name : {"page.css", "chart.min.js", "format.js", "plot.js", "run_plots.js",
+                           "report_plots.js", "report.js"}) {
     parts.emplace_back(absl::StrCat("{{", name, "}}"), EmbeddedFile(name));
   }
   return absl::StrReplaceAll(AbslView(EmbeddedFile("report.html")), parts);

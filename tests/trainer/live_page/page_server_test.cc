@@ -35,9 +35,10 @@ TEST_F(PageServerTest, ServesItsFilesAndDataWithHeadersThatGuardThem) {
   const auto server = Start();
   EXPECT_EQ(server->url(), absl::StrCat("http://127.0.0.1:", server->port(), "/"));
   httplib::Client client = ClientOf(*server);
-  for (const char* path : {"/", "/page.css", "/page.js", "/plots.js", "/chart.js", "/format.js",
-                           "/trajectories.js", "/api/run", "/api/status", "/api/curves?since=-1",
-                           "/api/workers?limit=5&sort=lag", "/api/trajectories", "/nothing"}) {
+  for (const char* path :
+       {"/", "/page.css", "/page.js", "/plot.js", "/run_plots.js", "/curve_store.js", "/tables.js",
+        "/chart.js", "/format.js", "/trajectories.js", "/api/run", "/api/status",
+        "/api/curves?since=-1", "/api/workers?limit=5&sort=lag", "/api/trajectories", "/nothing"}) {
     const auto answer = client.Get(path);
     ASSERT_TRUE(answer) << path;
     EXPECT_EQ(answer->status, std::string(path) == "/nothing" ? 404 : 200) << path;
