@@ -220,7 +220,9 @@ class RealRunTest(LivePageTestCase):
             page.locator("#trajectory .segment.policy").first.wait_for()
             # The next learner takes the same port, and the open page goes on.
             trainer = run.start_trainer(extra={"trainer.steps": 5})
-            worker = run.start_worker(run.address(trainer), "worker-b")
+            address = run.address(trainer)
+            page.locator("#progress", has_text="step 3 of 5").wait_for()
+            worker = run.start_worker(address, "worker-b")
             self.assertEqual((run.folder / "live_page.url").read_text().strip(), url)
             self.assertEqual(wait_for_exit(trainer), 0)
             wait_for_exit(worker)

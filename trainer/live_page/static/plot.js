@@ -38,7 +38,7 @@ function smooth(points, weight) {
   return points.map(({x, y}) => {
     sum = weight * sum + (1 - weight) * y;
     total = weight * total + (1 - weight);
-    return {x, y: sum / total};
+    return {x, y: sum / total, measured: y};
   });
 }
 
@@ -46,8 +46,7 @@ const kPlots = [];  // all, for a change of theme
 
 class Plot {
   // spec: {title, unit, axis (its label, if it is not the unit), format, kind: "lines" | "stack",
-  // min, max,
-  //        isOptional (not shown while it has no data), isExact (never smoothed),
+  //        min, max, isOptional (not shown while it has no data), isExact (never smoothed),
   //        series: () => [{figure, label, color, table: "steps" | "evaluations", interval, dash}]}
   // `series` is asked at every update: models and sources become known as the run goes.
   constructor(parent, spec) {
@@ -105,6 +104,7 @@ class Plot {
 
   datasetsOf(one, smoothing) {
     const isHidden = this.hidden.has(one.label);
+    const isRough = smoothing > 0 && one.table === 'steps' && one.points.length > 10;
     const line = {
       label: one.label,
       data: one.points,
@@ -121,6 +121,8 @@ class Plot {
     if (this.spec.kind === 'stack') {
       return [{
         ...line,
+        // The average is linear: shares still add up to one.
+        data: isRough ? smooth(one.points, smoothing) : one.points,
         fill: 'stack',
         borderWidth: 0.5,
         backgroundColor: withAlpha(one.color, 0.8),
@@ -136,7 +138,6 @@ class Plot {
         {...line, pointRadius: 2.5}
       ];
     }
-    const isRough = smoothing > 0 && one.table === 'steps' && one.points.length > 10;
     if (!isRough) return [line];
     return [
       {...line, borderColor: withAlpha(one.color, 0.25), borderWidth: 1, order: 3},
@@ -161,7 +162,7 @@ class Plot {
       boxPadding: 4,
       callbacks: {
         title: (items) => items.length ? 'step ' + items[0].parsed.x : '',
-        label: (item) => ` ${item.dataset.label}: ${format(item.parsed.y)}`,
+        label: (item) => ` ${item.dataset.label}: ${format(item.raw.measured ?? item.parsed.y)}`,
       },
     };
     return {

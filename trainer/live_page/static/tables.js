@@ -55,7 +55,8 @@ function drawPool(pool) {
                formatNumber(model.total.input_tokens),
                formatNumber(model.total.output_tokens),
                formatUsd(model.total.cost_usd),
-               `${formatUsd(model.input_usd_per_1m)} / ${formatUsd(model.output_usd_per_1m)}`,
+               `${formatTick(model.input_usd_per_1m, 'usd')} / ${
+                   formatTick(model.output_usd_per_1m, 'usd')}`,
   ]));
 }
 
