@@ -16,28 +16,28 @@ namespace {
 
 constexpr size_t kMaxKeyBytes = 64 << 10;
 
-absl::StatusOr<Secret> FromEnvironment(const std::string& variable) {
+absl::StatusOr<Secret> FromEnvironment(const std::string& variable, const std::string& what) {
   const char* value = std::getenv(variable.c_str());
   if (value == nullptr || *value == '\0') {
-    return absl::NotFoundError(
-        absl::StrCat("the environment variable ", variable,
-                     ", which should hold an API key, is not set: export it"));
+    return absl::NotFoundError(absl::StrCat("the environment variable ", variable,
+                                            ", which should hold the ", what,
+                                            ", is not set: export it"));
   }
   return Secret(value);
 }
 
 // Reads what is open as `fd`, so that the file that was checked is the file that is read.
-absl::StatusOr<Secret> FromOpenFile(int fd, const std::string& path) {
+absl::StatusOr<Secret> FromOpenFile(int fd, const std::string& path, const std::string& what) {
   struct stat info;
   if (::fstat(fd, &info) != 0) {
     return absl::InternalError(absl::StrCat("cannot examine ", path, ": ", std::strerror(errno)));
   }
   if (!S_ISREG(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat("the API key file ", path, " is not a file"));
+    return absl::InvalidArgumentError(absl::StrCat("the ", what, " file ", path, " is not a file"));
   }
   if ((info.st_mode & 077) != 0) {
     return absl::PermissionDeniedError(
-        absl::StrCat("the API key file ", path, " can be read by others: chmod 600 it"));
+        absl::StrCat("the ", what, " file ", path, " can be read by others: chmod 600 it"));
   }
   std::string value;
   char buffer[4096];
@@ -51,30 +51,43 @@ absl::StatusOr<Secret> FromOpenFile(int fd, const std::string& path) {
   absl::StripAsciiWhitespace(&value);
   if (value.empty() || value.size() > kMaxKeyBytes) {
     return absl::InvalidArgumentError(
-        absl::StrCat("the API key file ", path, value.empty() ? " is empty" : " is too large"));
+        absl::StrCat("the ", what, " file ", path, value.empty() ? " is empty" : " is too large"));
   }
   return Secret(std::move(value));
 }
 
-absl::StatusOr<Secret> FromFile(const std::string& path) {
+absl::StatusOr<Secret> FromFile(const std::string& path, const std::string& what) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return absl::Status(
         absl::ErrnoToStatusCode(errno),
-        absl::StrCat("cannot read the API key file ", path, ": ", std::strerror(errno)));
+        absl::StrCat("cannot read the ", what, " file ", path, ": ", std::strerror(errno)));
   }
-  absl::StatusOr<Secret> secret = FromOpenFile(fd, path);
+  absl::StatusOr<Secret> secret = FromOpenFile(fd, path, what);
   ::close(fd);
   return secret;
 }
 
 }  // namespace
 
-absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable,
-                                  const std::string& file) {
-  if (!environment_variable.empty()) return FromEnvironment(environment_variable);
-  if (!file.empty()) return FromFile(file);
+absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const std::string& file,
+                                  const std::string& what) {
+  if (!environment_variable.empty()) return FromEnvironment(environment_variable, what);
+  if (!file.empty()) return FromFile(file, what);
   return Secret();
+}
+
+bool EqualsSecret(const Secret& secret, std::string_view given) {
+  const std::string& value = secret.Reveal();
+  if (value.empty()) return false;
+  unsigned difference = value.size() == given.size() ? 0 : 1;
+  for (size_t i = 0; i < given.size(); ++i) {
+    difference |=
+        static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(value[i % value.size()]);
+  }
+  // Read as volatile, so that the loop cannot be ended at the first difference.
+  const volatile unsigned result = difference;
+  return result == 0;
 }
 
 }  // namespace switchyard

@@ -3,6 +3,7 @@
 
 #include <ostream>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 
@@ -21,9 +22,13 @@ class Secret {
   std::string value_;
 };
 
-// Reads a key from an environment variable or from a file that only its owner can read; both empty:
-// an empty secret. Fails: kNotFound if the variable is unset or the file missing; kPermissionDenied
-// if others can read the file.
-absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const std::string& file);
+// Reads a secret from an environment variable or from a file that only its owner can read; both
+// empty: an empty secret. `what` names it in errors. Fails: kNotFound if the variable is unset or
+// the file missing; kPermissionDenied if others can read the file.
+absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const std::string& file,
+                                  const std::string& what = "API key");
+
+// Whether they are equal, in a time that depends on the length of `given` alone.
+bool EqualsSecret(const Secret& secret, std::string_view given);
 
 }  // namespace switchyard

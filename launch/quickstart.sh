@@ -52,5 +52,9 @@ if [[ ! -s $run/report.txt || $newest/manifest.json -nt $run/report.txt ]]; then
     "$binary" eval --config "$config" "${sets[@]}" --policy "$newest/policy" \
     --data data/quickstart/questions.held_out.jsonl --output "$run/report.json" --table "$run/report.txt"
 fi
+if [[ ! $run/report.html -nt $run/report.json ]]; then
+  part build/bin/switchyard report "$run" >/dev/null
+fi
 cat "$run/report.txt"
+say "curves, table and costs: open $run/report.html in a browser"
 say "the trained policy is $newest/policy; every paid call is in $run/pool_ledger.jsonl, every step in $run/metrics.jsonl"

@@ -68,8 +68,8 @@ DOORS = [
     (
         "the HTTP server",
         r"^httplib\.h$",
-        r"^(rollout_workers/pool_emulator/|common/prometheus_exporter)",
-        "only the pool emulator and the Prometheus exporter serve HTTP",
+        r"^(rollout_workers/pool_emulator/|common/prometheus_exporter|trainer/live_page/page_server)",
+        "only the pool emulator, the Prometheus exporter and the run's page serve HTTP",
     ),
     (
         "Prometheus",
@@ -201,6 +201,7 @@ class LayeringTest(unittest.TestCase):
             ("rollout_workers/worker.cc", "curl/curl.h"),
             ("rollout_workers/pool_emulator/a.cc", "curl/curl.h"),
             ("launch/commands/a.cc", "httplib.h"),
+            ("trainer/live_page/live_state.cc", "httplib.h"),
             ("common/secret.cc", "yaml-cpp/yaml.h"),
             ("trainer/leader.cc", "prometheus/exposer.h"),
             ("common/log.h", "CLI/CLI.hpp"),

@@ -75,7 +75,8 @@ absl::StatusOr<LearnableBatch> SelectBatch(const TrainerConfig& config,
                                  .max_policy_version = policy_version};
   LearnableBatch result;
   std::map<std::string, int64_t> groups;
-  for (const Trajectory& trajectory : trajectories) {
+  for (size_t place = 0; place < trajectories.size(); ++place) {
+    const Trajectory& trajectory = trajectories[place];
     if (trajectory.purpose() != PURPOSE_TRAIN) continue;
     const std::string name = GroupName(trajectory);
     if (!IsLearnable(trajectory) || (needs_company && members[name] < 2)) {
@@ -84,6 +85,7 @@ absl::StatusOr<LearnableBatch> SelectBatch(const TrainerConfig& config,
     }
     const int64_t group = groups.try_emplace(name, groups.size()).first->second;
     SY_RETURN_IF_ERROR(AppendTrajectory(trajectory, rules, group, result.batch));
+    result.places.push_back(place);
   }
   return result;
 }

@@ -23,7 +23,8 @@ StepPlan PlanStep(const RunConfig& config, int64_t step, int64_t policy_version,
 
 struct LearnableBatch {
   Batch batch;
-  int left_out = 0;  // training episodes that nothing is learnt from
+  std::vector<size_t> places;  // [B] of the batch's trajectories in the step's
+  int left_out = 0;            // training episodes that nothing is learnt from
 };
 
 // The training trajectories of a collected step as a batch, groups by question. Left out: those

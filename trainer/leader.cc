@@ -1,5 +1,7 @@
 #include "trainer/leader.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -31,6 +33,19 @@ std::string FirstPoolError(std::span<const Trajectory> trajectories) {
   return "no pool call reported an error";
 }
 
+// [T] of the trajectory at `place` of the step; empty: the batch does not have it.
+std::vector<float> TokenAdvantages(size_t place, std::span<const size_t> places, const Batch& batch,
+                                   std::span<const double> advantages) {
+  const auto found = std::find(places.begin(), places.end(), place);
+  if (found == places.end() || std::ssize(advantages) != batch.num_scored()) return {};
+  const int64_t b = found - places.begin();
+  std::vector<float> result(batch.length(b), std::nanf(""));
+  for (int64_t n = batch.scored_offsets[b]; n < batch.scored_offsets[b + 1]; ++n) {
+    result[batch.scored[n]] = static_cast<float>(advantages[n]);
+  }
+  return result;
+}
+
 }  // namespace
 
 Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update,
@@ -45,6 +60,10 @@ Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate
       kl_(config_.trainer().loss()),
       last_message_(absl::Now()) {}
 
+Leader::~Leader() {
+  if (parts_.live_state != nullptr) parts_.live_state->WatchWorkers({});  // source_ dies now
+}
+
 bool Leader::is_supervised() const {
   return config_.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
 }
@@ -55,12 +74,13 @@ bool Leader::IsEvaluationDue() const {
 }
 
 absl::Status Leader::Start(const CheckpointManifest* manifest) {
-  SY_RETURN_IF_ERROR(folder_.Prepare(ConfigToYaml(config_)));
+  SY_RETURN_IF_ERROR(folder_.Prepare(ConfigToYaml(config_), parts_.environment));
   SY_RETURN_IF_ERROR(LoadData());
   if (manifest != nullptr) SY_RETURN_IF_ERROR(RestoreState(*manifest));
   state_ = CaptureState();
-  SY_ASSIGN_OR_RETURN(watch_, RunWatch::Open(*parts_.files, folder_, config_, step_,
-                                             parts_.describe_episode, parts_.exporter));
+  SY_ASSIGN_OR_RETURN(
+      watch_, RunWatch::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode,
+                             parts_.exporter, parts_.live_state));
   SY_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
   if (parts_.progress_out != nullptr) {
     progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
@@ -71,6 +91,9 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   }
   if (is_supervised()) return absl::OkStatus();
   SY_ASSIGN_OR_RETURN(source_, parts_.open_source(model_.vocabulary_size));
+  if (parts_.live_state != nullptr) {
+    parts_.live_state->WatchWorkers([this] { return source_->ViewWorkers(); });
+  }
   return Publish();
 }
 
@@ -149,6 +172,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   }
   const double collect_s = SecondsSince(start);
 
+  if (parts_.live_state != nullptr) parts_.live_state->ShowUpdating();
   const absl::Time update_start = absl::Now();
   StepMessage message{.kind = StepMessage::Kind::kUpdate,
                       .step = step_,
@@ -178,16 +202,19 @@ absl::StatusOr<bool> Leader::MakeStep() {
   metrics.Set("step/publish_s", SecondsSince(publish_start));
   metrics.Set("step/time_s", SecondsSince(start));
   metrics.Set("step/tokens_per_s", num_tokens / SecondsSince(start));
-  SY_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories));
+  SY_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories, [&](size_t place) {
+    return TokenAdvantages(place, collected->places, message.batch, update.advantages);
+  }));
   return true;
 }
 
 // What the step that was just made leaves behind and shows.
-absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories) {
+absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories,
+                                const AdvantagesOf& advantages_of) {
   SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
   SY_RETURN_IF_ERROR(folder_.RecordTrajectories(
       step_ - 1, trajectories, config_.trainer().record_trajectories(), config_.run().seed()));
-  SY_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories));
+  SY_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories, advantages_of));
   if (progress_) progress_->ShowStep(step_ - 1, metrics);
   return absl::OkStatus();
 }
@@ -213,6 +240,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
       SelectBatch(config_.trainer(), step->trajectories, model_.vocabulary_size, policy_version()));
   Collected collected;
   collected.batch = std::move(selected.batch);
+  collected.places = std::move(selected.places);
   collected.trajectories = std::move(step->trajectories);
   SY_RETURN_IF_ERROR(CheckNotEmpty(collected));
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
@@ -254,6 +282,7 @@ bool Leader::ShouldGoOn(const CollectProgress& progress) {
     collect_status_ = folder_.CheckIsOurs();
     if (!collect_status_.ok()) return false;
   }
+  if (parts_.live_state != nullptr) parts_.live_state->ShowCollecting(progress);
   if (parts_.exporter != nullptr) ShowWorkers(progress.num_workers, *parts_.exporter);
   if (progress_) {
     progress_->ShowCollecting(step_, progress.num_committed, progress.num_episodes,

@@ -32,6 +32,7 @@ class Leader {
   // `parts`, `update` and `saver` must outlive the leader.
   Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update,
          StateSaver* saver);
+  ~Leader();
 
   // Loads the data, takes up the manifest's state (nullptr: a fresh run), opens the trajectory
   // source and publishes the first weights. Fails: as the datasets do; kFailedPrecondition if the
@@ -46,6 +47,7 @@ class Leader {
     Batch batch;
     Metrics metrics;
     std::vector<Trajectory> trajectories;
+    std::vector<size_t> places;  // [B] of the batch's trajectories in these
   };
 
   absl::Status LoadData();
@@ -63,7 +65,8 @@ class Leader {
   void RecordEvaluation(const Metrics& metrics);
   void CommitTrajectories(std::vector<Trajectory>& trajectories);
   absl::Status CheckNotEmpty(const Collected& collected) const;
-  absl::Status RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories);
+  absl::Status RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories,
+                          const AdvantagesOf& advantages_of);
   absl::Status Publish();
   // Tells every rank to save, and goes on once they have copies.
   absl::Status SaveCheckpoint();

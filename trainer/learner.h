@@ -28,6 +28,7 @@
 #include "common/prometheus_exporter.h"
 #include "proto/config.pb.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/live_page/live_state.h"
 #include "trainer/trajectory_source.h"
 
 namespace switchyard {
@@ -39,6 +40,8 @@ struct LearnerParts {
   bool is_on_gpu = false;
   std::string code_version;                // of the program, for checkpoints
   PrometheusExporter* exporter = nullptr;  // nullptr: no figures are served
+  std::string environment;          // rank 0: the text of <run>/environment.json; empty: none
+  LiveState* live_state = nullptr;  // rank 0: what its page shows; nullptr: there is no page
   // "auto": the newest checkpoint of the run's folder, if any; "none"; or a checkpoint's folder
   std::string resume = "auto";
   std::function<bool()> is_stop_requested;

@@ -53,6 +53,19 @@ std::string MetricsToJson(int64_t step, const Metrics& metrics) {
   return json + "}";
 }
 
+std::optional<MetricsRow> ParseMetricsRow(const std::string& line) {
+  const int64_t step = StepOf(line);
+  if (step < 0) return std::nullopt;
+  MetricsRow row{step, {}};
+  const auto json = nlohmann::ordered_json::parse(line);
+  for (const auto& [name, value] : json.items()) {
+    if (name == "step") continue;
+    if (!value.is_number() && !value.is_null()) return std::nullopt;
+    row.metrics.Set(name, value.is_null() ? std::nan("") : value.get<double>());
+  }
+  return row;
+}
+
 absl::StatusOr<MetricsLog> MetricsLog::Open(FileSystem& files, const std::string& path,
                                             int64_t first_step) {
   if (!files.Exists(path)) return MetricsLog(files, path);

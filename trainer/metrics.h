@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,13 @@ class Metrics {
 // {"step":12,"episode/em":0.5,…} without a newline. Numbers read back to the same bits; what is not
 // finite is null.
 std::string MetricsToJson(int64_t step, const Metrics& metrics);
+
+struct MetricsRow {
+  int64_t step = 0;
+  Metrics metrics;
+};
+// The way back; null is NaN. Unset: not a whole line of metrics.
+std::optional<MetricsRow> ParseMetricsRow(const std::string& line);
 
 class MetricsLog {
  public:

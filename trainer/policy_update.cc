@@ -157,7 +157,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   const int64_t num_trajectories = batch.num_trajectories();
   if (num_trajectories == 0) return metrics;
   const double waited_s = GatherWaitSeconds();
-  SY_ASSIGN_OR_RETURN(const BatchScores scores, Score(batch, kl_coefficient));
+  SY_ASSIGN_OR_RETURN(BatchScores scores, Score(batch, kl_coefficient));
 
   const int64_t mini_batches = std::min<int64_t>(config.mini_batches(), num_trajectories);
   ValueSums value_sums;
@@ -196,6 +196,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   metrics.gather_wait_s =
       (GatherWaitSeconds() - waited_s) / static_cast<double>(options_.groups->world().size());
   SY_RETURN_IF_ERROR(SumMetrics(metrics));
+  metrics.advantages = std::move(scores.credit.advantages);
   return metrics;
 }
 

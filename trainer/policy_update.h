@@ -52,8 +52,9 @@ struct UpdateMetrics {
   double critic_gradient_norm = 0.0;
   double learning_rate = 0.0;
   double micro_batches_per_rank = 0.0;
-  double work_imbalance = 0.0;  // as WorkImbalance, mean over mini-batches
-  double gather_wait_s = 0.0;   // of the computing threads for weights, mean over ranks
+  double work_imbalance = 0.0;     // as WorkImbalance, mean over mini-batches
+  double gather_wait_s = 0.0;      // of the computing threads for weights, mean over ranks
+  std::vector<double> advantages;  // [N] that the batch's tokens were learnt with
 };
 
 class PolicyUpdate {

@@ -44,8 +44,13 @@ bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed) {
   return RandomUniform(StreamKey(seed, trajectory.episode_id(), 0), /*counter=*/0) < share;
 }
 
-absl::Status RunFolderFiles::Prepare(const std::string& config_yaml) {
+absl::Status RunFolderFiles::Prepare(const std::string& config_yaml,
+                                     const std::string& environment_json) {
   SY_RETURN_IF_ERROR(files_.CreateFolders(folder_));
+  if (!environment_json.empty()) {
+    SY_RETURN_IF_ERROR(
+        WriteFileAtomically(files_, folder_ + "/environment.json", environment_json));
+  }
   return WriteFileAtomically(files_, config(), config_yaml);
 }
 

@@ -28,8 +28,8 @@ class RunFolderFiles {
   std::string journal() const { return folder_ + "/journal"; }
   std::string config() const { return folder_ + "/config.resolved.yaml"; }
 
-  // Makes the folder and writes config.resolved.yaml.
-  absl::Status Prepare(const std::string& config_yaml);
+  // Makes the folder and writes config.resolved.yaml and, unless it is empty, environment.json.
+  absl::Status Prepare(const std::string& config_yaml, const std::string& environment_json);
 
   // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, TensorBoard's event
   // files, trajectories/ and journal/ into previous-1/ (or the first number that is free). Nothing

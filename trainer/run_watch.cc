@@ -25,21 +25,26 @@ const Trajectory* ChooseShown(std::span<const Trajectory> trajectories, const Ru
 }  // namespace
 
 RunWatch::RunWatch(const RunConfig& config, MetricsLog metrics_log,
-                   DescribeEpisode describe_episode, PrometheusExporter* exporter)
+                   DescribeEpisode describe_episode, PrometheusExporter* exporter,
+                   LiveState* live_state)
     : config_(&config),
       metrics_log_(std::move(metrics_log)),
       describe_episode_(std::move(describe_episode)),
       exporter_(exporter),
+      live_state_(live_state),
       collapse_alarm_(config.pool().models_size() < 2 ? 0.0
                                                       : config.trainer().collapse_alarm_nats()) {}
 
 absl::StatusOr<RunWatch> RunWatch::Open(FileSystem& files, const RunFolderFiles& folder,
                                         const RunConfig& config, int64_t first_step,
                                         DescribeEpisode describe_episode,
-                                        PrometheusExporter* exporter) {
+                                        PrometheusExporter* exporter, LiveState* live_state) {
   SY_ASSIGN_OR_RETURN(MetricsLog metrics_log,
                       MetricsLog::Open(files, folder.metrics(), first_step));
-  RunWatch watch(config, std::move(metrics_log), std::move(describe_episode), exporter);
+  RunWatch watch(config, std::move(metrics_log), std::move(describe_episode), exporter, live_state);
+  if (live_state != nullptr) {
+    SY_RETURN_IF_ERROR(live_state->Begin(files, folder.metrics(), first_step));
+  }
   if (exporter != nullptr) ShowStart(first_step, config.trainer().steps(), *exporter);
   if (config.trainer().tensorboard()) {
     SY_ASSIGN_OR_RETURN(watch.event_log_, EventLog::Open(files, folder.folder(), first_step));
@@ -48,8 +53,10 @@ absl::StatusOr<RunWatch> RunWatch::Open(FileSystem& files, const RunFolderFiles&
 }
 
 absl::Status RunWatch::Record(int64_t step, const Metrics& metrics,
-                              std::span<const Trajectory> trajectories) {
+                              std::span<const Trajectory> trajectories,
+                              const AdvantagesOf& advantages_of) {
   SY_RETURN_IF_ERROR(metrics_log_.Write(step, metrics));
+  if (live_state_ != nullptr) live_state_->Record(step, metrics, trajectories, advantages_of);
   if (exporter_ != nullptr) ShowStep(step, metrics, trajectories, *exporter_);
   if (metrics.Get("pool/calls") > 0 &&
       collapse_alarm_.IsRaisedBy(metrics.Get("pool/share_entropy_nats"))) {

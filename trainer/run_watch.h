@@ -1,5 +1,5 @@
-// What people watch a run by: metrics.jsonl, TensorBoard's events, Prometheus' figures and a
-// warning when routing collapses, after every step. Rank 0, one thread.
+// What people watch a run by: metrics.jsonl, TensorBoard's events, Prometheus' figures, the
+// run's page and a warning when routing collapses, after every step. Rank 0, one thread.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 #include "trainer/collapse_alarm.h"
+#include "trainer/live_page/live_state.h"
 #include "trainer/metrics.h"
 #include "trainer/run_folder.h"
 #include "trainer/tensorboard/event_log.h"
@@ -26,20 +27,20 @@ class RunWatch {
   // A committed episode for people, control characters escaped; empty: none is shown.
   using DescribeEpisode = std::function<std::string(const Trajectory&)>;
 
-  // Goes on with the run's files at `first_step`, or begins them. `exporter` may be nullptr; it,
-  // `files` and `config` must outlive this object.
+  // Goes on with the run's files at `first_step`, or begins them. `exporter` and `live_state`
+  // may be nullptr; they, `files` and `config` must outlive this object.
   static absl::StatusOr<RunWatch> Open(FileSystem& files, const RunFolderFiles& folder,
                                        const RunConfig& config, int64_t first_step,
                                        DescribeEpisode describe_episode,
-                                       PrometheusExporter* exporter);
+                                       PrometheusExporter* exporter, LiveState* live_state);
 
-  // `trajectories` are the step's, committed.
+  // `trajectories` are the step's, committed; `advantages_of` says what they were learnt with.
   absl::Status Record(int64_t step, const Metrics& metrics,
-                      std::span<const Trajectory> trajectories);
+                      std::span<const Trajectory> trajectories, const AdvantagesOf& advantages_of);
 
  private:
   RunWatch(const RunConfig& config, MetricsLog metrics_log, DescribeEpisode describe_episode,
-           PrometheusExporter* exporter);
+           PrometheusExporter* exporter, LiveState* live_state);
   StepEvents MakeEvents(std::span<const Trajectory> trajectories) const;
 
   const RunConfig* config_;
@@ -47,6 +48,7 @@ class RunWatch {
   DescribeEpisode describe_episode_;
   std::optional<EventLog> event_log_;
   PrometheusExporter* exporter_;
+  LiveState* live_state_;
   CollapseAlarm collapse_alarm_;
 };
 

@@ -11,6 +11,8 @@ namespace switchyard {
 namespace {
 
 constexpr double kPicousdPerUsd = 1e12;
+// A dataset can name a source a row: figures of each would say nothing, and fill metrics.jsonl.
+constexpr size_t kMaxSources = 16;
 
 // Sums over the episodes of one purpose.
 struct Sums {
@@ -19,6 +21,10 @@ struct Sums {
   double latency_ms = 0, cost_picousd = 0, two_hop = 0, two_hop_em = 0;
   std::map<EpisodeStatus, double> statuses;
   std::map<std::string, double> calls_of_model;
+  struct Source {
+    double scored = 0, em = 0, f1 = 0;
+  };
+  std::map<std::string, Source> sources;
 };
 
 void AddCalls(const Trajectory& trajectory, Sums& sums) {
@@ -48,6 +54,10 @@ void AddVerdict(const Trajectory& trajectory, Sums& sums) {
   for (int provenance : trajectory.provenance()) {
     sums.policy_tokens += provenance == PROVENANCE_POLICY;
   }
+  Sums::Source& source = sums.sources[trajectory.question().data_source()];
+  source.scored += 1;
+  source.em += components.em();
+  source.f1 += components.f1();
   if (trajectory.question().hops() >= 2) {
     sums.two_hop += 1;
     sums.two_hop_em += components.em();
@@ -81,6 +91,11 @@ Metrics CommonMetrics(const std::string& noun, const Sums& sums) {
   set("cost_usd_per_1k", 1000.0 * sums.cost_picousd / kPicousdPerUsd / n);
   set("calls", sums.calls / n);
   set("rounds", sums.rounds / n);
+  if (sums.sources.size() < 2 || sums.sources.size() > kMaxSources) return metrics;
+  for (const auto& [name, source] : sums.sources) {
+    metrics.Set(absl::StrCat(noun, "/em:", name), source.em / source.scored);
+    metrics.Set(absl::StrCat(noun, "/f1:", name), source.f1 / source.scored);
+  }
   return metrics;
 }
 

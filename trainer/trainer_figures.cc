@@ -57,7 +57,10 @@ PrometheusName PrometheusNameOf(const std::string& metric) {
   }
   PrometheusName result;
   const size_t colon = std::min(metric.find(':'), metric.size());
-  if (colon < metric.size()) result.labels = {{"model", metric.substr(colon + 1)}};
+  if (colon < metric.size()) {
+    const bool is_of_model = metric.substr(0, colon).ends_with("/share");
+    result.labels = {{is_of_model ? "model" : "source", metric.substr(colon + 1)}};
+  }
   result.name = absl::StrCat("switchyard_",
                              absl::StrReplaceAll(AbslView(metric.substr(0, colon)), {{"/", "_"}}));
   for (const auto& [unit, base, scale] : {std::tuple{"_per_s", "_per_second", 1.0},

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -35,6 +36,23 @@ struct CollectProgress {
   int num_episodes = 0;
   int num_committed = 0;
   int num_workers = 0;  // heard of within a lease's timeout
+};
+
+// A worker as the learner knows it.
+struct WorkerView {
+  std::string id = "";
+  std::string code_version = "";
+  double silent_s = 0;         // since it was heard of
+  bool is_live = false;        // heard of within a lease's timeout
+  int64_t policy_version = 0;  // that its last trajectory was sampled from; 0: none came yet
+  int64_t trajectories = 0;    // that came from it and were wanted
+  int64_t pool_failures = 0;   // of those, episodes whose pool failed
+  int active_episodes = 0;     // that it said it was running
+  double waited_s = 0;         // without an episode, since its process began
+};
+struct WorkersView {
+  int64_t newest_version = 0;  // of the published weights
+  std::vector<WorkerView> workers;
 };
 
 struct CollectedStep {
@@ -68,6 +86,9 @@ class TrajectorySource {
   // for again. Does not touch rewards: `cost_reward` and `reward` are the learner's.
   virtual absl::StatusOr<CollectedStep> CollectStep(
       const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) = 0;
+
+  // Who the workers are. Any thread.
+  virtual WorkersView ViewWorkers() const { return {}; }
 
   // A checkpoint has what the steps before `step` led to: their trajectories need not be kept.
   virtual absl::Status ForgetBefore(int64_t step) = 0;

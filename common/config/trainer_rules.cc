@@ -1,8 +1,8 @@
-#include <charconv>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "common/config/run_rules.h"
+#include "common/network_address.h"
 
 namespace switchyard {
 namespace {
@@ -103,20 +103,26 @@ class TrainerRules {
       RequireAddress(config_.worker().prometheus().listen_address(),
                      "worker.prometheus.listen_address");
     }
+    CheckLivePage();
+  }
+
+  void CheckLivePage() {
+    const LivePageConfig& page = trainer_.live_page();
+    if (!page.serve()) return;
+    const bool has_token = !page.token_env().empty() || !page.token_file().empty();
+    RequireAddress(page.listen_address(), "trainer.live_page.listen_address");
+    Require(has_token || IsLoopbackAddress(page.listen_address()),
+            "trainer.live_page.listen_address",
+            absl::StrCat("'", page.listen_address(),
+                         "' can be reached from other hosts: set token_env or token_file beside "
+                         "it, or listen on 127.0.0.1 and use an SSH tunnel"));
+    Require(page.token_env().empty() || page.token_file().empty(), "trainer.live_page.token_file",
+            "token_env is set too: keep one of them");
   }
 
   void RequireAddress(const std::string& address, const char* key) {
-    Require(IsAddress(address), key,
+    Require(ParseNetworkAddress(address).has_value(), key,
             absl::StrCat("'", address, "' is not host:port (port 0 picks one)"));
-  }
-
-  static bool IsAddress(const std::string& address) {
-    const size_t colon = address.rfind(':');
-    if (colon == std::string::npos || colon == 0) return false;
-    uint16_t port = 0;
-    const char* end = address.data() + address.size();
-    const auto [stop, error] = std::from_chars(address.data() + colon + 1, end, port);
-    return error == std::errc() && stop == end;
   }
 
   const RunConfig& config_;

@@ -57,6 +57,11 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   if (config.pool().models_size() < 2) {
     unused["trainer.collapse_alarm_nats"] = "pool.models names no two models to choose from";
   }
+  if (!trainer.live_page().serve()) {
+    for (const char* key : {"listen_address", "token_env", "token_file"}) {
+      unused[absl::StrCat("trainer.live_page.", key)] = "trainer.live_page.serve is false";
+    }
+  }
   if (trainer.evaluate_every() == 0) {
     unused["trainer.evaluate_questions"] = "trainer.evaluate_every is 0";
     unused["trainer.checkpoint.keep_best"] =

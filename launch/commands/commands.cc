@@ -14,6 +14,7 @@ std::span<const Command> Commands() {
       {"inspect", "what is in a run, a checkpoint, a policy or a trajectory file", RunInspect},
       {"logprob", "log-probabilities of token ids under a policy", RunLogprob},
       {"pool", "serve simulated models over HTTP, to learn and test offline", RunPool},
+      {"report", "a run's report: one HTML file with curves, table and costs", RunReportCommand},
       {"reward", "score recorded transcripts, JSON lines in and out", RunReward},
       {"tokenize", "token ids of text, and text of token ids", RunTokenize},
       {"train", "learn from episodes or demonstrations: one rank of the learner", RunTrain},

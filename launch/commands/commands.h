@@ -17,6 +17,7 @@ int RunGenerate(int argc, char** argv);
 int RunInspect(int argc, char** argv);
 int RunLogprob(int argc, char** argv);
 int RunPool(int argc, char** argv);
+int RunReportCommand(int argc, char** argv);
 int RunReward(int argc, char** argv);
 int RunTokenize(int argc, char** argv);
 int RunTrain(int argc, char** argv);

@@ -93,6 +93,7 @@ int RunDoctor(int argc, char** argv) {
   add(CheckPolicy(*config));
   add(CheckData(*config));
   add(CheckEndpoints(*config));
+  add(CheckLivePage(*config));
   if (!has_no_probe && config->pool().models_size() > 0) add(ProbePool(*config));
   add(CheckLauncher());
   add(CheckDevices(*config, std::min(ranks, ranks_per_host)));

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +18,7 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "launch/commands/serve_figures.h"
+#include "launch/commands/serve_page.h"
 #include "launch/version.h"
 #include "policy/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
@@ -23,9 +26,11 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/device.h"
 #include "trainer/learner.h"
+#include "trainer/live_page/run_report.h"
 #include "trainer/progress.h"
 #include "trainer/rollout_service/rollout_service.h"
 #include "trainer/run_description.h"
+#include "trainer/run_environment.h"
 #include "trainer/stop_signals.h"
 
 namespace switchyard {
@@ -97,6 +102,44 @@ absl::Status OpenLog(const RunConfig& config, int rank) {
   return SetLogFile(absl::StrCat(RunFolder(config), "/logs/rank-", rank, ".log"));
 }
 
+// What people see of a run from outside, while it runs and when it is over. Rank 0.
+class RunPage {
+ public:
+  // `tokenizer` may be nullptr. Fails as ServePage does.
+  absl::Status Open(const RunConfig& config, const EpisodeSetup* setup, LearnerParts& parts) {
+    const nlohmann::ordered_json environment =
+        DescribeEnvironment({.code_version = parts.code_version,
+                             .num_ranks = parts.communicator->size(),
+                             .is_on_gpu = parts.is_on_gpu,
+                             .libraries = {GrpcLibraryVersion()}});
+    parts.environment = environment.dump(2) + "\n";
+    state_.emplace(config, environment, setup != nullptr ? &setup->tokenizer() : nullptr);
+    SY_ASSIGN_OR_RETURN(server_, ServePage(config, &*state_, stdout));
+    if (server_ != nullptr) parts.live_state = &*state_;
+    return absl::OkStatus();
+  }
+
+  // Tells those who watch how it ended; a finished run gets its report.
+  void End(const RunConfig& config, const absl::StatusOr<RunOutcome>& outcome) {
+    if (outcome.ok() && *outcome == RunOutcome::kFinished) {
+      const std::string folder = RunFolder(config);
+      const absl::Status written =
+          WriteRunReport(FileSystem::Posix(), folder, folder + "/report.html");
+      if (!written.ok()) LogWarning("report.html was not written: ", written.message());
+    }
+    if (server_ == nullptr) return;
+    const char* state = !outcome.ok()                        ? "failed"
+                        : *outcome == RunOutcome::kPreempted ? "preempted"
+                                                             : "finished";
+    state_->End(state, outcome.ok() ? "" : std::string(outcome.status().message()));
+    state_->WaitUntilSeen(absl::Seconds(5));
+  }
+
+ private:
+  std::optional<LiveState> state_;
+  std::unique_ptr<PageServer> server_;  // dies first
+};
+
 int Train(const RunConfig& config, const std::string& resume) {
   if (const auto policy = LoadModelConfig(config.policy().path()); !policy.ok()) {
     return Fail(policy.status());
@@ -138,7 +181,10 @@ int Train(const RunConfig& config, const std::string& resume) {
     ready = exporter.status();
     if (exporter.ok()) parts.exporter = exporter->get();
   }
+  RunPage page;
+  if (ready.ok() && rank == 0) ready = page.Open(config, setup->get(), parts);
   const auto outcome = ready.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(ready);
+  if (rank == 0) page.End(config, outcome);
   if (outcome.ok()) return *outcome == RunOutcome::kPreempted ? kExitPreempted : kExitOk;
   const int code = ReportFailure("train", outcome.status());
   if ((*communicator)->size() > 1) (*communicator)->Abort(outcome.status());

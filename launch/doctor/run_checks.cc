@@ -9,11 +9,13 @@
 #include "absl/time/clock.h"
 #include "common/config_loader.h"
 #include "common/dataset.h"
+#include "common/secret.h"
 #include "policy/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/http_pool_client.h"
 #include "rollout_workers/pool_endpoint.h"
 #include "trainer/demonstrations.h"
+#include "trainer/live_page/page_access.h"
 
 namespace switchyard {
 namespace {
@@ -101,6 +103,15 @@ Findings CheckData(const RunConfig& config) {
   if (num_shared == 0) return {Ok("data", text)};
   return {Warning("data", absl::StrFormat("%s, of which %d are learnt from too", text, num_shared),
                   "take them out of data.train, or the evaluation says more than is true")};
+}
+
+Findings CheckLivePage(const RunConfig& config) {
+  const LivePageConfig& page = config.trainer().live_page();
+  if (!page.serve() || (page.token_env().empty() && page.token_file().empty())) return {};
+  const auto token = LoadSecret(page.token_env(), page.token_file(), "live page's token");
+  const absl::Status status = token.ok() ? CheckToken(*token) : token.status();
+  if (status.ok()) return {Ok("live page", "its token is there")};
+  return {Failure("live page", Message(status), "or leave the token out and listen on 127.0.0.1")};
 }
 
 Findings CheckEndpoints(const RunConfig& config) {

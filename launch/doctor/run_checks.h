@@ -11,6 +11,8 @@ Findings CheckPolicy(const RunConfig& config);
 Findings CheckData(const RunConfig& config);
 // Address and key of every pool model, without a call.
 Findings CheckEndpoints(const RunConfig& config);
+// Whether the token of the run's page can be had.
+Findings CheckLivePage(const RunConfig& config);
 // One short call to each model, all at once, none retried: it costs what the endpoint says.
 Findings ProbePool(const RunConfig& config);
 

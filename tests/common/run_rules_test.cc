@@ -170,5 +170,24 @@ TEST(RunRulesTest, EveryConfigurationOfTheTreeIsSound) {
   EXPECT_GT(num_configs, 0);
 }
 
+TEST(RunRulesTest, APageThatOthersReachNeedsAToken) {
+  for (const char* address : {"0.0.0.0:0", "[::]:8080", "10.1.2.3:80", "node7:80"}) {
+    const std::string key = std::string("trainer.live_page.listen_address=") + address;
+    EXPECT_THAT(ErrorOf({key}), HasSubstr("can be reached from other hosts: set token_env"));
+    EXPECT_EQ(ErrorOf({key, "trainer.live_page.token_env=PAGE_TOKEN"}), "");
+    EXPECT_EQ(ErrorOf({key, "trainer.live_page.token_file=token"}), "");
+  }
+  for (const char* address : {"127.0.0.1:0", "localhost:8080", "[::1]:80"}) {
+    EXPECT_EQ(ErrorOf({std::string("trainer.live_page.listen_address=") + address}), "");
+  }
+  EXPECT_THAT(ErrorOf({"trainer.live_page.listen_address=nowhere"}),
+              HasSubstr("trainer.live_page.listen_address: 'nowhere' is not host:port"));
+  EXPECT_THAT(ErrorOf({"trainer.live_page.token_env=A", "trainer.live_page.token_file=b"}),
+              HasSubstr("token_env is set too: keep one of them"));
+  EXPECT_EQ(ErrorOf({"trainer.live_page.serve=false"}), "");
+  EXPECT_THAT(ErrorOf({"trainer.live_page.serve=false", "trainer.live_page.token_env=A"}),
+              HasSubstr("trainer.live_page.serve is false"));
+}
+
 }  // namespace
 }  // namespace switchyard

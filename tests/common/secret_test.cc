@@ -53,5 +53,20 @@ TEST_F(SecretTest, ComesFromAFileThatOnlyItsOwnerCanRead) {
 
 TEST_F(SecretTest, IsEmptyWhenNothingIsNamed) { EXPECT_TRUE(LoadSecret("", "")->is_empty()); }
 
+TEST_F(SecretTest, IsEqualToItselfAlone) {
+  const Secret secret("abcdef");
+  EXPECT_TRUE(EqualsSecret(secret, "abcdef"));
+  for (const char* other : {"", "a", "abcde", "abcdeF", "abcdefg", "abcdefabcdef", "bbcdef"}) {
+    EXPECT_FALSE(EqualsSecret(secret, other)) << other;
+  }
+  EXPECT_FALSE(EqualsSecret(Secret(), "")) << "no secret opens nothing";
+}
+
+TEST_F(SecretTest, ErrorsSayWhatIsMissing) {
+  const absl::Status status = LoadSecret("NO_SUCH_VARIABLE", "", "live page's token").status();
+  EXPECT_NE(status.message().find("NO_SUCH_VARIABLE, which should hold the live page's token"),
+            std::string::npos);
+}
+
 }  // namespace
 }  // namespace switchyard

@@ -32,7 +32,8 @@ def rows_of_table():
 
 
 def emitted(rows):
-    return {re.sub(":.*", ":MODEL", name) for row in rows for name in row if name != "step"}
+    kind = lambda name: ":MODEL" if "/share:" in name else ":SOURCE"
+    return {re.sub(":.*", kind(name), name) for row in rows for name in row if name != "step"}
 
 
 class MetricsTableTest(unittest.TestCase):
@@ -42,7 +43,7 @@ class MetricsTableTest(unittest.TestCase):
         for row, unit, meaning in rows_of_table():
             self.assertTrue(unit and meaning, row)
             for name in row:
-                self.assertRegex(name, r"^[a-z]+/[a-z0-9_]+(:MODEL)?$")
+                self.assertRegex(name, r"^[a-z]+/[a-z0-9_]+(:MODEL|:SOURCE)?$")
                 if name.endswith(("_s", "_ms")) and not name.endswith("_per_s"):
                     self.assertEqual(unit, name.rsplit("_", 1)[1], name)
 

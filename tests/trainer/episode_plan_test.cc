@@ -52,6 +52,7 @@ TEST(EpisodePlanTest, GroupsAreTheEpisodesOfAQuestion) {
       Episode("eval/000003/0000")};
   const LearnableBatch selected = SelectBatch(Grpo(), trajectories, 10, 4).value();
   EXPECT_THAT(selected.batch.groups, ::testing::ElementsAre(0, 0, 1, 1));
+  EXPECT_THAT(selected.places, ::testing::ElementsAre(0, 1, 2, 3));
   EXPECT_EQ(selected.left_out, 0);
 }
 

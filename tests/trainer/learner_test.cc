@@ -15,11 +15,13 @@
 #include "common/config_loader.h"
 #include "policy/policy_folder.h"
 #include "tests/common/temp_folder.h"
+#include "tests/policy/tiny_tokenizer.h"
 #include "tests/trainer/fake_trajectory_source.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_store.h"
 #include "trainer/comm/local_communicator.h"
+#include "trainer/live_page/live_state.h"
 
 namespace switchyard {
 namespace {
@@ -82,6 +84,7 @@ class LearnerTest : public ::testing::Test {
     parts.code_version = "1.0+ours";
     parts.resume = resume;
     parts.is_stop_requested = [this] { return is_stop_requested_; };
+    parts.live_state = live_state_;
     parts.files = &FileSystem::Posix();
     parts.open_source =
         [this](int64_t vocabulary_size) -> absl::StatusOr<std::unique_ptr<TrajectorySource>> {
@@ -157,6 +160,7 @@ class LearnerTest : public ::testing::Test {
   FakeTrajectorySource::Change change_;
   FakeTrajectorySource::BeforeStep before_step_;
   bool is_stop_requested_ = false;
+  LiveState* live_state_ = nullptr;
 };
 
 TEST_F(LearnerTest, RunsEveryStepOnFreshWeightsAndLeavesACheckpoint) {
@@ -398,6 +402,39 @@ TEST_F(LearnerTest, AMissingPolicyFolderIsNamed) {
   RunConfig config = Config("a");
   config.mutable_policy()->set_path("/nowhere/policy");
   EXPECT_THAT(std::string(Run(config).status().message()), HasSubstr("/nowhere/policy"));
+}
+
+TEST_F(LearnerTest, ThePageHasEachStepWithTheAdvantagesThatWereLearntWith) {
+  const RunConfig config = Config("watched");
+  const auto tokenizer = *Tokenizer::Parse(TinyTokenizerJson({}).dump(), "tiny");
+  LiveState state(config, {}, tokenizer.get());
+  live_state_ = &state;
+  ASSERT_EQ(Run(config).value(), RunOutcome::kFinished);
+  const auto status = nlohmann::json::parse(state.StatusJson());
+  EXPECT_EQ(status["steps_done"], 6);
+  const auto last = nlohmann::json::parse(TimelessMetrics("watched").back());
+  EXPECT_EQ(status["newest"]["figures"]["episode/em"], last["episode/em"]);
+  // GRPO: all policy tokens of a trajectory share one; over a group they sum to about 0.
+  double sum = 0, size = 0;
+  int members = 0;
+  const auto list = nlohmann::json::parse(state.TrajectoriesJson())["trajectories"];
+  for (const auto& item : list) {
+    if (item["step"] != 5 || item["purpose"] != "training") continue;
+    ++members;
+    const auto shown = nlohmann::json::parse(*state.TrajectoryJson(item["id"]));
+    for (const auto& segment : shown["segments"]) {
+      if (segment["writer"] != "policy") continue;
+      for (const auto& token : segment["tokens"]) {
+        EXPECT_NEAR(token[2].get<double>(), shown["advantage"].get<double>(), 1e-6);
+      }
+    }
+    sum += shown["advantage"].get<double>();
+    size += std::abs(shown["advantage"].get<double>());
+  }
+  EXPECT_EQ(members, 4);
+  EXPECT_NEAR(sum, 0.0, 1e-5);
+  EXPECT_GT(size, 0.1);
+  EXPECT_EQ(nlohmann::json::parse(state.WorkersJson("id", 10))["count"], 0);
 }
 
 }  // namespace

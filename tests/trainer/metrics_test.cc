@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -71,6 +72,25 @@ TEST(ProgressTest, DurationsAreShort) {
   EXPECT_EQ(FormatSeconds(11.6), "12s");
   EXPECT_EQ(FormatSeconds(200), "3m20s");
   EXPECT_EQ(FormatSeconds(7500), "2h05m");
+}
+
+TEST(MetricsRowTest, ComesBackAsItWasWritten) {
+  Metrics metrics;
+  metrics.Set("episode/em", 0.1);
+  metrics.Set("pool/share:A\"b", 1.0 / 3);
+  metrics.Set("policy/loss", std::nan(""));
+  const auto row = ParseMetricsRow(MetricsToJson(12, metrics));
+  ASSERT_TRUE(row.has_value());
+  EXPECT_EQ(row->step, 12);
+  ASSERT_EQ(row->metrics.values().size(), 3u);
+  EXPECT_EQ(row->metrics.values()[0].first, "episode/em");
+  EXPECT_EQ(row->metrics.Get("pool/share:A\"b"), 1.0 / 3);
+  EXPECT_TRUE(std::isnan(row->metrics.Get("policy/loss")));
+  for (const char* bad :
+       {"", "{}", "[]", "{\"step\":-1}", "{\"step\":1.5}", "{\"step\":1,\"a\":\"x\"}",
+        "{\"step\":1,\"a\":[1]}", "{\"step\":1,\"a\":2"}) {
+    EXPECT_FALSE(ParseMetricsRow(bad).has_value()) << bad;
+  }
 }
 
 }  // namespace

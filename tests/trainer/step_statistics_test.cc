@@ -67,5 +67,27 @@ TEST(StepStatisticsTest, EvaluationHasFiguresOfItsOwn) {
   EXPECT_NEAR(metrics.Get("evaluation/share:Atlas"), 2.0 / 3, 1e-12);
 }
 
+TEST(StepStatisticsTest, DataSourcesHaveFiguresOfTheirOwn) {
+  std::vector<Trajectory> trajectories;
+  for (int i = 0; i < 4; ++i) {
+    trajectories.push_back(Episode(PURPOSE_TRAIN, i == 3 ? 1.0 : 0.0, {}));
+    trajectories.back().mutable_components()->set_f1(0.5);
+    trajectories.back().mutable_question()->set_data_source(i < 2 ? "nq" : "hotpot");
+  }
+  const Metrics two = TrajectoryMetrics(Pool(), trajectories);
+  EXPECT_EQ(two.Get("episode/em:nq", -1), 0.0);
+  EXPECT_EQ(two.Get("episode/em:hotpot", -1), 0.5);
+  EXPECT_EQ(two.Get("episode/f1:hotpot", -1), 0.5);
+  trajectories.resize(2);
+  EXPECT_EQ(TrajectoryMetrics(Pool(), trajectories).Get("episode/em:nq", -1), -1)
+      << "of one source there is nothing to tell apart";
+  trajectories.resize(40, trajectories[0]);
+  for (size_t i = 0; i < trajectories.size(); ++i) {
+    trajectories[i].mutable_question()->set_data_source("source " + std::to_string(i));
+  }
+  EXPECT_EQ(TrajectoryMetrics(Pool(), trajectories).Get("episode/em:source 1", -1), -1)
+      << "a source a question";
+}
+
 }  // namespace
 }  // namespace switchyard

@@ -60,6 +60,7 @@ absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& re
     absl::MutexLock lock(&mutex_);
     table_.ReleaseEarlierEpochs(worker);
     Hear(worker);
+    workers_[worker.worker_id()].code_version = request.code_version();
   }
   LogInfo("worker registered worker=", worker.worker_id(), " epoch=", worker.worker_epoch(),
           " code_version=", request.code_version());
@@ -82,6 +83,7 @@ void RolloutDesk::Lease(const LeaseRequest& request, std::function<bool()> is_go
     absl::MutexLock lock(&mutex_);
     Hear(request.worker());
     NoteWait(request);
+    workers_[request.worker().worker_id()].active_episodes = request.active_episode_ids_size();
     const bool has_news = FillResponse(request, response);
     if (!has_news && request.wait_ms() > 0) {
       const absl::Duration wait = std::min(absl::Milliseconds(request.wait_ms()), kLongestWait);
@@ -122,6 +124,7 @@ SubmitResponse RolloutDesk::Submit(const SubmitRequest& request) {
     absl::MutexLock lock(&mutex_);
     Hear(request.worker());
     fresh = TakeFresh(request);
+    for (const Trajectory& trajectory : fresh) NoteTrajectory(request.worker(), trajectory);
   }
   // Acknowledged is what is durable. The lock is not held while the disk is waited for.
   absl::Status status;
@@ -284,6 +287,36 @@ void RolloutDesk::NoteWait(const LeaseRequest& request) {
   double& known_s = workers_[request.worker().worker_id()].waited_s;
   if (known_s >= 0) waited_s_ += std::max(0.0, request.waited_for_lease_s() - known_s);
   known_s = request.waited_for_lease_s();
+}
+
+void RolloutDesk::NoteTrajectory(const WorkerIdentity& identity, const Trajectory& trajectory) {
+  Worker& worker = workers_[identity.worker_id()];
+  ++worker.trajectories;
+  worker.pool_failures += trajectory.status() == EPISODE_STATUS_POOL_FAILED;
+  for (const int64_t version : trajectory.policy_versions()) {
+    worker.policy_version = std::max(worker.policy_version, version);
+  }
+}
+
+WorkersView RolloutDesk::ViewWorkers() const {
+  WorkersView view;
+  view.newest_version = publisher_.newest_version();
+  absl::MutexLock lock(&mutex_);
+  const absl::Time now = options_.clock->Now();
+  view.workers.reserve(workers_.size());
+  for (const auto& [id, worker] : workers_) {
+    const absl::Duration silence = now - worker.last_heard;
+    view.workers.push_back({.id = id,
+                            .code_version = worker.code_version,
+                            .silent_s = absl::ToDoubleSeconds(silence),
+                            .is_live = silence < options_.lease_timeout,
+                            .policy_version = worker.policy_version,
+                            .trajectories = worker.trajectories,
+                            .pool_failures = worker.pool_failures,
+                            .active_episodes = worker.active_episodes,
+                            .waited_s = std::max(0.0, worker.waited_s)});
+  }
+  return view;
 }
 
 void RolloutDesk::Hear(const WorkerIdentity& identity) {

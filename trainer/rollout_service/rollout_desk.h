@@ -62,6 +62,7 @@ class RolloutDesk {
   // From now on every lease request is answered with is_finished. Returns when every worker that
   // was heard of lately has been told, or after `patience`.
   void Finish(absl::Duration patience) ABSL_LOCKS_EXCLUDED(mutex_);
+  WorkersView ViewWorkers() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Worker {
@@ -69,6 +70,10 @@ class RolloutDesk {
     absl::Time last_heard;
     bool knows_finished = false;
     double waited_s = -1;  // for leases, as this epoch said last; −1: nothing yet
+    std::string code_version;
+    int64_t policy_version = 0;  // of its last trajectory
+    int64_t trajectories = 0, pool_failures = 0;
+    int active_episodes = 0;
   };
   struct WaitingRequest {
     LeaseRequest request;
@@ -92,6 +97,8 @@ class RolloutDesk {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Hear(const WorkerIdentity& worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NoteWait(const LeaseRequest& request) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NoteTrajectory(const WorkerIdentity& worker, const Trajectory& trajectory)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   int NumLiveWorkers() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RolloutDeskOptions options_;

@@ -170,6 +170,7 @@ class RolloutService final : public TrajectorySource {
       const std::function<bool(const CollectProgress&)>& should_go_on) override {
     return desk_.CollectStep(plan, should_go_on);
   }
+  WorkersView ViewWorkers() const override { return desk_.ViewWorkers(); }
   absl::Status ForgetBefore(int64_t step) override {
     return journal_ != nullptr ? journal_->ForgetBefore(step) : absl::OkStatus();
   }
@@ -186,6 +187,8 @@ class RolloutService final : public TrajectorySource {
 };
 
 }  // namespace
+
+std::string GrpcLibraryVersion() { return absl::StrCat("gRPC ", grpc::Version()); }
 
 absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunConfig& config,
                                                                       int64_t vocabulary_size) {

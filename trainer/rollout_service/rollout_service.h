@@ -22,4 +22,6 @@ namespace switchyard {
 absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunConfig& config,
                                                                       int64_t vocabulary_size);
 
+std::string GrpcLibraryVersion();
+
 }  // namespace switchyard

@@ -255,5 +255,32 @@ TEST_F(JournalledDeskTest, WhatCannotBeWrittenIsNotAcknowledgedAndEndsTheStep) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
 }
 
+TEST_F(RolloutDeskTest, WorkersAreSeenWithWhatCameFromThem) {
+  RegisterRequest request;
+  *request.mutable_worker() = Identity("w1");
+  request.set_config_digest(42);
+  request.set_code_version("1.2.3");
+  ASSERT_TRUE(desk_.Register(request).ok());
+  std::jthread learner(
+      [&] { EXPECT_TRUE(desk_.CollectStep(Plan(1), [](const auto&) { return true; }).ok()); });
+  const LeaseResponse lease = Lease("w1", 1, /*wait_ms=*/20'000);
+  ASSERT_EQ(lease.leases_size(), 1);
+  Lease("w1", 0, 0, {"e0"});
+  EXPECT_EQ(desk_.ViewWorkers().workers.at(0).active_episodes, 1);
+  Submit("w1", MakeTrajectory(lease.leases(0).spec()));
+  learner.join();
+  const WorkersView view = desk_.ViewWorkers();
+  EXPECT_EQ(view.newest_version, 1);
+  ASSERT_EQ(view.workers.size(), 1u);
+  EXPECT_EQ(view.workers[0].id, "w1");
+  EXPECT_EQ(view.workers[0].code_version, "1.2.3");
+  EXPECT_EQ(view.workers[0].trajectories, 1);
+  EXPECT_EQ(view.workers[0].policy_version, 1);
+  EXPECT_TRUE(view.workers[0].is_live);
+  clock_.Advance(absl::Seconds(61));
+  EXPECT_FALSE(desk_.ViewWorkers().workers[0].is_live);
+  EXPECT_EQ(desk_.ViewWorkers().workers[0].silent_s, 61);
+}
+
 }  // namespace
 }  // namespace switchyard

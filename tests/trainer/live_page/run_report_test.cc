@@ -1,0 +1,121 @@
+#include "trainer/live_page/run_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_replace.h"
+#include "common/config_loader.h"
+#include "tests/common/temp_folder.h"
+#include "tests/trainer/live_page/made_up_run.h"
+
+namespace switchyard {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class RunReportTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& name, const std::string& text) {
+    std::ofstream(temp_ / name) << text;
+  }
+  void WriteConfig() { Write("config.resolved.yaml", ConfigToYaml(MadeUpConfig(temp_.path()))); }
+  RunReport Make() {
+    auto report = MakeRunReport(FileSystem::Posix(), temp_.path());
+    EXPECT_TRUE(report.ok()) << report.status();
+    return report.ok() ? *std::move(report) : RunReport();
+  }
+  // What the page's script will read.
+  static nlohmann::json DataOf(const RunReport& report) {
+    const size_t begin = report.html.find('{', report.html.find("id=\"data\""));
+    const size_t end = report.html.find("</script>", begin);
+    return nlohmann::json::parse(report.html.substr(begin, end - begin));
+  }
+
+  TempFolder temp_;
+};
+
+TEST_F(RunReportTest, HoldsTheRunsFiguresAndFetchesNothing) {
+  WriteConfig();
+  Write("metrics.jsonl",
+        "{\"step\":0,\"episode/em\":0.25,\"evaluation/em\":0.5}\n"
+        "{\"step\":1,\"episode/em\":0.1}\n");
+  Write("learner.json", R"({"state":"finished","step":2,"message":""})");
+  Write("environment.json", R"({"host":"node7"})");
+  const RunReport report = Make();
+  EXPECT_THAT(report.problems, IsEmpty());
+  const auto data = DataOf(report);
+  EXPECT_EQ(data["run"], "made-up");
+  EXPECT_EQ(data["curves"]["steps"]["figures"]["episode/em"].dump(), "[0.25,0.1]");
+  EXPECT_EQ(data["curves"]["evaluations"]["steps"].dump(), "[0]");
+  EXPECT_EQ(data["environment"]["host"], "node7");
+  EXPECT_EQ(data["state"]["state"], "finished");
+  EXPECT_THAT(report.html, HasSubstr("default-src 'none'"));
+  EXPECT_THAT(report.html, Not(HasSubstr("{{")));
+  EXPECT_THAT(report.html, Not(HasSubstr("src=\"")));
+}
+
+TEST_F(RunReportTest, HostileTextStaysInsideTheData) {
+  WriteConfig();
+  nlohmann::json row = {{"step", 0}, {absl::StrCat("pool/share:", kHostile), 1.0}};
+  Write("metrics.jsonl", row.dump() + "\n");
+  Write("learner.json",
+        nlohmann::json({{"state", "failed"}, {"step", 1}, {"message", kHostile}}).dump());
+  const RunReport report = Make();
+  EXPECT_EQ(DataOf(report)["state"]["message"], kHostile);
+  EXPECT_THAT(report.html, Not(HasSubstr("<img src=x")));
+}
+
+TEST_F(RunReportTest, DamagedLinesAreLeftOutAndNamed) {
+  WriteConfig();
+  Write("metrics.jsonl",
+        "{\"step\":0,\"a\":1}\n{\"step\":1,\"a\n{\"step\":2,\"a\":\"x\"}\n[]\n"
+        "{\"step\":3,\"a\":4}\n{\"step\":3,\"a\":5}\n{\"step\":4,\"a\":6");
+  const RunReport report = Make();
+  EXPECT_THAT(report.problems,
+              ElementsAre(HasSubstr("4 damaged lines are left out (line 2, 3, 4, 7)"),
+                          HasSubstr("1 step is there more than once")));
+  EXPECT_EQ(DataOf(report)["curves"]["steps"]["figures"]["a"].dump(), "[1.0,5.0]");
+  EXPECT_EQ(DataOf(report)["problems"].size(), 2u);
+}
+
+TEST_F(RunReportTest, ARunWithoutStepsHasAReport) {
+  WriteConfig();
+  EXPECT_EQ(DataOf(Make())["curves"]["steps"]["steps"].size(), 0u);
+}
+
+TEST_F(RunReportTest, AnEvaluationThatIsNoneIsLeftOutByName) {
+  WriteConfig();
+  for (const char* text : {"{\"trained\":{\"em\":1}}", "{\"trained\":7}", "[1]", "{\"trai", ""}) {
+    Write("report.json", text);
+    const RunReport report = Make();
+    EXPECT_THAT(report.problems, ElementsAre(HasSubstr("report.json"))) << text;
+    EXPECT_TRUE(DataOf(report)["evaluation"].is_null());
+  }
+  Write("report.json", R"({"trained":{"num_questions":2,"em":0.5,"f1":0.5,"cost_usd_per_1k":1,
+      "em_interval":[0,1],"f1_interval":[0,1],"cost_usd_per_1k_interval":[1,1]}})");
+  const RunReport report = Make();
+  EXPECT_THAT(report.problems, IsEmpty());
+  EXPECT_EQ(DataOf(report)["evaluation"]["trained"]["em"], 0.5);
+}
+
+TEST_F(RunReportTest, AConfigOfAnotherVersionIsShownAsItIs) {
+  Write("config.resolved.yaml", "run: {name: old}\nno_such_key: 1\n");
+  const RunReport report = Make();
+  EXPECT_THAT(report.problems, ElementsAre(HasSubstr("of another program version")));
+  EXPECT_THAT(DataOf(report)["config"].get<std::string>(), HasSubstr("no_such_key"));
+}
+
+TEST_F(RunReportTest, AFolderThatIsNoRunsIsRefused) {
+  const auto report = MakeRunReport(FileSystem::Posix(), temp_ / "nothing");
+  EXPECT_EQ(report.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(report.status().message()), HasSubstr("is not the folder of a run"));
+}
+
+}  // namespace
+}  // namespace switchyard

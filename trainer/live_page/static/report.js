@@ -1,0 +1,231 @@
+'use strict';
+// The report: everything is in the page itself.
+
+const data = JSON.parse(byId('data').textContent);
+const curves = {
+  models: data.models,
+  ...data.curves
+};
+
+function drawHead() {
+  setText(byId('run'), data.run);
+  document.title = `${data.run} · report`;
+  const state = data.state ? data.state.state : 'unknown';
+  byId('state').dataset.state = state;
+  setText(
+      byId('state'),
+      state === 'unknown' ?
+          'how it ended is not on record' :
+          `${state}, ${formatCount(data.state.step)}${
+              data.total_steps ? ' of ' + formatCount(data.total_steps) : ''} steps`);
+  setText(
+      byId('made'),
+      `report of ${data.made.replace('T', ' ').replace('Z', ' UTC')}` +
+          (data.state && data.state.message ? ` · ${data.state.message}` : ''));
+  byId('problems').hidden = data.problems.length === 0;
+  byId('problems')
+      .querySelector('ul')
+      .replaceChildren(...data.problems.map((problem) => element('li', {}, problem)));
+}
+
+function newest(figure, table = 'steps') {
+  const points = pointsOf(curves[table], figure);
+  return points.length > 0 ? points[points.length - 1] : null;
+}
+
+function tile(title, figure, format, table, note) {
+  const point = newest(figure, table);
+  if (point === null) return null;
+  return element(
+      'div', {class: 'tile'}, element('span', {class: 'quiet'}, title),
+      element(
+          'strong', {'data-figure': figure, 'data-value': point.y, 'data-step': point.x},
+          format(point.y)),
+      element('span', {class: 'quiet'}, note || `step ${formatCount(point.x)}`));
+}
+
+function drawTiles() {
+  const times = pointsOf(curves.steps, 'step/time_s');
+  const total = times.reduce((sum, point) => sum + point.y, 0) * curves.stride;
+  const trained = data.evaluation && data.evaluation.trained;
+  byId('tiles').replaceChildren(
+      ...[trained ? element(
+                        'div', {class: 'tile'}, element('span', {class: 'quiet'}, 'EM, evaluated'),
+                        element(
+                            'strong', {'data-arm': 'trained', 'data-value': trained.em},
+                            formatNumber(trained.em)),
+                        element(
+                            'span', {class: 'quiet'},
+                            `[${trained.em_interval.map(formatNumber).join(', ')}]`)) :
+                    null,
+          trained ? element(
+                        'div', {class: 'tile'},
+                        element('span', {class: 'quiet'}, '$ per 1,000, evaluated'),
+                        element('strong', {}, formatUsd(trained.cost_usd_per_1k)),
+                        element(
+                            'span', {class: 'quiet'},
+                            `[${trained.cost_usd_per_1k_interval.map(formatUsd).join(', ')}]`)) :
+                    null,
+          tile('EM, held out', 'evaluation/em', formatNumber, 'evaluations'),
+          tile('EM, training', 'episode/em', formatNumber),
+          tile('reward', 'episode/reward_mean', formatNumber),
+          newest('episode/em') === null ? tile('loss', 'policy/loss', formatNumber) : null,
+          tile('spent', 'run/cost_usd', formatUsd, 'steps', 'all committed episodes'),
+          times.length > 0 ?
+              element(
+                  'div', {class: 'tile'}, element('span', {class: 'quiet'}, 'time in steps'),
+                  element('strong', {}, formatSeconds(total)),
+                  element(
+                      'span', {class: 'quiet'},
+                      `${curves.stride > 1 ? 'about, ' : ''}mean ${
+                          formatSeconds(total / times.length / curves.stride)}`)) :
+              null,
+  ].filter(Boolean));
+}
+
+function drawEvaluation() {
+  const arms =
+      Object.entries(data.evaluation || {}).map(([name, arm]) => ({
+                                                  name,
+                                                  em: arm.em,
+                                                  cost: arm.cost_usd_per_1k,
+                                                  emInterval: arm.em_interval,
+                                                  costInterval: arm.cost_usd_per_1k_interval,
+                                                  all: arm
+                                                }));
+  byId('evaluation').hidden = arms.length === 0;
+  byId('no-evaluation').hidden = arms.length > 0;
+  setText(
+      byId('how-to-evaluate'),
+      `switchyard eval --config ${data.folder}/config.resolved.yaml --policy ${
+          data.folder}/checkpoints/STEP/policy --output ${
+          data.folder}/report.json && switchyard report ${data.folder}`);
+  if (arms.length === 0) return;
+  setText(
+      byId('evaluation-summary'),
+      `${
+          formatCount(Math.max(...arms.map(
+              (arm) =>
+                  arm.all
+                      .num_questions)))} questions, greedy; 95 % bootstrap intervals; cost in $ per 1,000 questions`);
+  new CostAccuracyPlot(byId('cost-accuracy'), arms, data.models);
+  const number = (name, title) => ({name, title, isNumber: true});
+  const value = (arm, key, format) => element(
+      'span', {'data-arm': arm.name, 'data-key': key, 'data-value': arm.all[key]},
+      format(arm.all[key]));
+  const range = (interval, format) => interval ? ` [${interval.map(format).join(', ')}]` : '';
+  const both = (arm, key, interval, format) => element(
+      'span', {}, value(arm, key, format),
+      element('span', {class: 'quiet'}, range(arm.all[interval], format)));
+  const shares = (arm) => {
+    const calls = Object.entries(arm.all.share || {})
+                      .filter(([, share]) => share >= 0.005)
+                      .sort((a, b) => b[1] - a[1]);
+    return calls.length === 0 ?
+        kNone :
+        element(
+            'span', {},
+            ...calls.flatMap(
+                ([model, share]) =>
+                    [modelSwatch(data.models.indexOf(model)), `${model} ${formatShare(share)}  `]));
+  };
+  const fixed = (v) => isNumber(v) ? v.toFixed(3) : kNone;
+  fillTable(
+      byId('evaluation-table'),
+      [
+        {name: 'arm'}, number('EM'), number('F1'), number('two-hop EM'), number('$ per 1,000'),
+        number('calls'), number('entropy', 'nats, of the shares'), number('questions'),
+        {name: 'share of the calls', isLong: true}
+      ],
+      arms.map(
+          (arm) =>
+              [element('strong', {}, arm.name), both(arm, 'em', 'em_interval', fixed),
+               both(arm, 'f1', 'f1_interval', fixed), fixed(arm.all.em_two_hop),
+               both(arm, 'cost_usd_per_1k', 'cost_usd_per_1k_interval', formatUsd),
+               formatNumber(arm.all.calls_per_question), formatNumber(arm.all.share_entropy),
+               formatCount(arm.all.num_questions) +
+                   (arm.all.num_left_out > 0 ? ` (${formatCount(arm.all.num_left_out)} left out)` :
+                                               ''),
+               shares(arm)]));
+  drawSources(arms, fixed);
+}
+
+function drawSources(arms, fixed) {
+  const sources = [...new Set(arms.flatMap((arm) => Object.keys(arm.all.by_source || {})))].sort();
+  byId('sources').hidden = sources.length < 2;
+  if (sources.length < 2) return;
+  fillTable(
+      byId('source-table'), [{name: 'arm'}, ...sources.map((name) => ({name, isNumber: true}))],
+      arms.map((arm) => [element('strong', {}, arm.name), ...sources.map((source) => {
+                 const some = (arm.all.by_source || {})[source];
+                 return some ? element(
+                                   'span', {}, fixed(some.em),
+                                   element(
+                                       'span', {class: 'quiet'},
+                                       ` [${some.em_interval.map(fixed).join(', ')}] at ${
+                                           formatUsd(some.cost_usd_per_1k)}`)) :
+                               kNone;
+               })]));
+}
+
+// The run's own evaluations; of many, evenly chosen ones, the last among them.
+function drawHeldOut() {
+  const table = curves.evaluations;
+  byId('held-out').hidden = table.steps.length === 0;
+  const every = Math.ceil(table.steps.length / 20);
+  const figure = (name, i) => (table.figures[name] || [])[i];
+  const rows = table.steps.map((step, i) => [step, i])
+                   .filter(([, i]) => (table.steps.length - 1 - i) % every === 0);
+  fillTable(
+      byId('held-out-table'),
+      ['step', 'questions', 'EM', 'F1', 'two-hop EM', '$ per 1,000', 'calls', 'entropy'].map(
+          (name) => ({name, isNumber: true})),
+      rows.map(([step, i]) => {
+        const interval = wilsonInterval(figure('evaluation/em', i), figure('evaluation/count', i));
+        return [
+          formatCount(step), formatCount(figure('evaluation/count', i)),
+          element(
+              'span', {
+                'data-figure': 'evaluation/em',
+                'data-step': step,
+                'data-value': figure('evaluation/em', i)
+              },
+              formatNumber(figure('evaluation/em', i)),
+              element('span', {class: 'quiet'}, ` [${interval.map(formatNumber).join(', ')}]`)),
+          formatNumber(figure('evaluation/f1', i)),
+          formatNumber(figure('evaluation/em_two_hop', i)),
+          formatUsd(figure('evaluation/cost_usd_per_1k', i)),
+          formatNumber(figure('evaluation/calls', i)),
+          formatNumber(figure('evaluation/share_entropy_nats', i))
+        ];
+      }));
+}
+
+function drawAbout() {
+  const names = {code_version: 'code version', memory_gib: 'memory'};
+  const facts = {...(data.environment || {environment: 'not on record'}), folder: data.folder};
+  byId('environment')
+      .replaceChildren(...Object.entries(facts).flatMap(
+          ([name, value]) =>
+              [element('dt', {}, names[name] || name),
+               element(
+                   'dd', {},
+                   Array.isArray(value)                         ? value.join(' · ') :
+                       name === 'memory_gib' && isNumber(value) ? `${value.toFixed(0)} GiB` :
+                                                                  String(value))]));
+  setText(byId('config'), data.config || 'not on record');
+}
+
+drawHead();
+drawTiles();
+drawEvaluation();
+drawAbout();
+const hasSteps = curves.steps.steps.length > 0;
+byId('no-steps').hidden = hasSteps;
+byId('curves').hidden = !hasSteps;
+if (hasSteps) {
+  drawHeldOut();
+  makeSectionPlots()(curves, 0.8);
+}
+// Paper is white whatever the screen's theme: the style sheet says so, the plots are drawn again.
+matchMedia('print').addEventListener('change', redrawPlots);
