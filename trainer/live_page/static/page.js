@@ -202,6 +202,7 @@ function showLost() {
   const ago = formatSeconds((Date.now() - lostAt) / 1000);
   const hasEnded = status !== null && kEnds.includes(status.state);
   if (!hasEnded) showState('lost', 'connection lost');
+  setText(byId('time-left'), '');
   const what = hasEnded ? `The run has ended (${kStates[status.state]}) and its page with it` :
                           `No answer from the learner for ${ago}`;
   showNotice(
