@@ -57,12 +57,14 @@ PrometheusName PrometheusNameOf(const std::string& metric) {
   }
   PrometheusName result;
   const size_t colon = std::min(metric.find(':'), metric.size());
+  result.name = absl::StrCat("switchyard_",
+                             absl::StrReplaceAll(AbslView(metric.substr(0, colon)), {{"/", "_"}}));
   if (colon < metric.size()) {
     const bool is_of_model = metric.substr(0, colon).ends_with("/share");
     result.labels = {{is_of_model ? "model" : "source", metric.substr(colon + 1)}};
+    // Not the name of the figure over all sources, which a query for it would then find too.
+    if (!is_of_model) result.name += "_by_source";
   }
-  result.name = absl::StrCat("switchyard_",
-                             absl::StrReplaceAll(AbslView(metric.substr(0, colon)), {{"/", "_"}}));
   for (const auto& [unit, base, scale] : {std::tuple{"_per_s", "_per_second", 1.0},
                                           {"_ms", "_seconds", 1e-3},
                                           {"_s", "_seconds", 1.0}}) {

@@ -210,7 +210,7 @@ class RealRunTest(LivePageTestCase):
             url = wait_until(lambda: (run.folder / "live_page.url").exists() and (run.folder / "live_page.url").read_text().strip(), "the page's address")
             self.assertIn(f"the run's page: {url}", trainer.log.read_text())
             page = self.browser.open(url)
-            page.locator("#state", has_text="running").wait_for()
+            page.locator("#state", has_text="waiting for a worker").wait_for()
             worker = run.start_worker(address, "worker-a")
             self.assertEqual(wait_for_exit(trainer), 0)
             self.assertEqual(wait_for_exit(worker), 0)

@@ -28,6 +28,12 @@ TEST(TrainerFiguresTest, WhatFollowsAColonIsTheModel) {
   EXPECT_THAT(share.labels, ElementsAre(Pair("model", "A/b:c_s")));
 }
 
+TEST(TrainerFiguresTest, FiguresOfASourceHaveANameOfTheirOwn) {
+  const PrometheusName source = PrometheusNameOf("episode/em:nq_open");
+  EXPECT_EQ(source.name, "switchyard_episode_em_by_source");
+  EXPECT_THAT(source.labels, ElementsAre(Pair("source", "nq_open")));
+}
+
 TEST(TrainerFiguresTest, NoGaugeEndsInCount) {
   EXPECT_EQ(PrometheusNameOf("episode/count").name, "switchyard_episodes");
   EXPECT_EQ(PrometheusNameOf("evaluation/count").name, "switchyard_evaluation_episodes");

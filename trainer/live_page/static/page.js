@@ -60,9 +60,8 @@ const kStates = {
 function activityText() {
   if (status.state !== 'running') return status.state === 'starting' ? 'loading the policy' : '';
   const age = status.now_unix_s - status.last_step_unix_s;
-  const last = `last step ${formatSeconds(Math.max(0, age))} ago`;
+  const last = status.newest ? `last step ${formatSeconds(Math.max(0, age))} ago` : 'no step yet';
   if (status.activity === 'updating') return `updating the policy · ${last}`;
-  if (status.workers === 0 && status.episodes > 0) return `waiting for a worker · ${last}`;
   return status.episodes > 0 ?
       `${formatCount(status.committed)} of ${formatCount(status.episodes)} episodes in · ${last}` :
       last;
@@ -72,7 +71,9 @@ function drawStrip() {
   const done = status.steps > 0 ? status.steps_done / status.steps : 0;
   const isWaiting = status.state === 'running' && status.workers === 0 && status.episodes > 0 &&
       status.activity === 'collecting';
-  showState(isWaiting ? 'waiting' : status.state, kStates[status.state] || status.state);
+  showState(
+      isWaiting ? 'waiting' : status.state,
+      isWaiting ? 'waiting for a worker' : kStates[status.state] || status.state);
   setText(byId('activity'), activityText());
   setText(
       byId('progress'),
@@ -202,6 +203,7 @@ function showLost() {
   const ago = formatSeconds((Date.now() - lostAt) / 1000);
   const hasEnded = status !== null && kEnds.includes(status.state);
   if (!hasEnded) showState('lost', 'connection lost');
+  setText(byId('time-left'), '');
   const what = hasEnded ? `The run has ended (${kStates[status.state]}) and its page with it` :
                           `No answer from the learner for ${ago}`;
   showNotice(
