@@ -6,6 +6,7 @@
 #include <ATen/ops/sum.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <cstdlib>
 #include <optional>
 
 #include "kernels/cpu_level.h"
@@ -102,5 +103,7 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
   if (x.is_cuda() || x.dim() != 2) return at::linear(x, weight, bias);
   return LinearFunction::apply(x, weight, bias.defined() ? std::make_optional(bias) : std::nullopt);
 }
+
+void LimitKernelCache() { setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", /*overwrite=*/0); }
 
 }  // namespace switchyard

@@ -19,4 +19,9 @@ void AddMatmul(const at::Tensor& a, const at::Tensor& b, at::Tensor to);
 // autograd nothing more; else autograd accumulates as ever.
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
 
+// Lets oneDNN keep the compiled kernels of the last 64 shapes instead of 1,024: packed batches have
+// new shapes in every step, and a kernel takes 0.6 MB. Before the first product, while there is one
+// thread; ONEDNN_PRIMITIVE_CACHE_CAPACITY in the environment overrides it.
+void LimitKernelCache();
+
 }  // namespace switchyard

@@ -15,6 +15,7 @@
 #include "common/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "kernels/matmul/matmul.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "launch/commands/serve_figures.h"
@@ -141,6 +142,7 @@ class RunPage {
 };
 
 int Train(const RunConfig& config, const std::string& resume) {
+  LimitKernelCache();
   if (const auto policy = LoadModelConfig(config.policy().path()); !policy.ok()) {
     return Fail(policy.status());
   }
