@@ -45,6 +45,8 @@ def run_inside(command):
     try:
         return parent.wait()
     finally:
+        for number in (signal.SIGTERM, signal.SIGINT):  # asked once is enough: tidying up follows
+            signal.signal(number, signal.SIG_IGN)
         # unshare ends when its child, the first process, and with it all others have.
         children = pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
         while parent.poll() is None:
@@ -155,8 +157,8 @@ class Hosts:
         return int(self._ask("carried", first, second))
 
     def _write_agent(self, folder):
-        """What mpirun calls in the place of ssh: `agent.sh -x HOST COMMAND…`. As ssh does, it passes no environment on, and
-        stays on the host that it was called on."""
+        """What mpirun calls in the place of ssh: `agent.sh -x HOST COMMAND…`. As ssh does, it stays on the host that it was
+        called on and passes output on, but no environment; the command has a session of its own, and outlives it."""
         cases = "".join(f"  {host.name}) enter=({shlex.join(host.command([]))}) ;;\n" for host in self.by_name.values())
         self.agent.write_text(f"""#!/bin/bash
 while [[ $1 == -* ]]; do shift; done
@@ -165,7 +167,8 @@ shift
 case $host in
 {cases}  *) echo "agent.sh: there is no host '$host'" >&2; exit 255 ;;
 esac
-"${{enter[@]}}" env -i PATH="$PATH" HOME="$HOME" TMPDIR={shlex.quote(str(folder))} sh -c "$*"
+setsid --wait "${{enter[@]}}" env -i PATH="$PATH" HOME="$HOME" TMPDIR={shlex.quote(str(folder))} sh -c "$*" \\
+  </dev/null > >(exec cat) 2> >(exec cat >&2)
 """)
         self.agent.chmod(0o755)
 
