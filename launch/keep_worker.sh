@@ -48,7 +48,7 @@ fi
 id=$(basename "$log" .log) # a worker that is started again bears its name, so that the learner gives its leases out again at once
 [[ $id == *"$(hostname)"* ]] || id=$(hostname):$id
 me="$me ${log##*/}"
-mkdir -p "${log%/*}"
+mkdir -p "$(dirname "$log")"
 
 worker='' is_asked=0
 trap 'is_asked=1' USR1 TERM INT

@@ -107,6 +107,7 @@ for ((i = 1; i <= $#; i++)); do
   esac
 done
 restarted=0
+first_record=$record_time # of a run before; once this run's learner has written its own, --resume has had its effect
 while :; do
   checkpoint=$(newest_checkpoint)
   watch_ranks
@@ -117,7 +118,11 @@ while :; do
   ((restarted < restarts)) || break
   restarted=$((restarted + 1))
   say "starting the ranks again ($restarted of $restarts in a row)"
-  start_ranks -n "$ranks" --oversubscribe -- "${without_resume[@]}"
+  if [[ $(time_of "$folder/learner.json") == "$first_record" ]]; then
+    start_ranks -n "$ranks" --oversubscribe -- "$@"
+  else
+    start_ranks -n "$ranks" --oversubscribe -- "${without_resume[@]}"
+  fi
 done
 
 # ---- the end: workers were told that the run has finished; those that linger are ended

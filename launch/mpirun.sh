@@ -59,12 +59,13 @@ keep_sets "$@"
 check_run --ranks "$ranks" --ranks-per-host "$most_ranks"
 choose_address
 choose_network
-on_each_host=("$mpirun" --hostfile "$hostfile" "${network_options[@]}" -n "$hosts" --map-by ppr:1:node --bind-to none)
-check_machine "$ranks" "$most_ranks" "${on_each_host[@]}" "${named[@]}"
+on_hosts=(--hostfile "$hostfile" "${network_options[@]}")
+for name in $(compgen -e | grep -E '^(SWITCHYARD_|NCCL_|OMP_NUM_THREADS$)'); do on_hosts+=(-x "$name"); done
+check_machine "$ranks" "$most_ranks" --ranks-only "$mpirun" "${on_hosts[@]}" -x "SWITCHYARD_MPIRUN=$mpirun" -n "$hosts" \
+  --map-by ppr:1:node --bind-to none "${named[@]}"
 show_plan
-options=(--hostfile "$hostfile" "${network_options[@]}" -n "$ranks")
+options=("${on_hosts[@]}" -n "$ranks")
 [[ -z $ranks_per_host ]] || options+=(--map-by "ppr:$ranks_per_host:node" --oversubscribe)
-for name in $(compgen -e | grep -E '^(SWITCHYARD_|NCCL_|OMP_NUM_THREADS$)'); do options+=(-x "$name"); done
 
 mark_children
 trainer=''

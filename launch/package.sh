@@ -49,7 +49,8 @@ if [[ -z ${SWITCHYARD_BINARY:-} ]]; then
 fi
 program=${SWITCHYARD_BINARY:-build/bin/switchyard}
 [[ -x $program ]] || fail "there is no program at $program"
-version=$("$program" --version) && version=${version#switchyard }
+version=$("$program" --version)
+version=${version#switchyard }
 source launch/package/libraries.sh
 source launch/package/contents.sh
 

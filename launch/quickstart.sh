@@ -53,7 +53,7 @@ if [[ ! -s $run/report.txt || $newest/manifest.json -nt $run/report.txt ]]; then
     --data data/quickstart/questions.held_out.jsonl --output "$run/report.json" --table "$run/report.txt"
 fi
 if [[ ! $run/report.html -nt $run/report.json ]]; then
-  part build/bin/switchyard report "$run" >/dev/null
+  part "$binary" report "$run" >/dev/null
 fi
 cat "$run/report.txt"
 say "curves, table and costs: open $run/report.html in a browser"

@@ -55,15 +55,17 @@ check_run() {
     fail "the run's folder cannot be written: start from a folder of yours, or give --set run.output_dir=/a/folder"
 }
 # What doctor finds wrong with the machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
-# before anything runs. Further arguments are words before the program, as those that run it on each host, where
-# "${named[@]}" puts the host's name before its lines. SWITCHYARD_DOCTOR=off leaves it out.
-named=(bash -c 'set -o pipefail; "$@" 2>&1 | sed "s/^/$(hostname): /"' named)
+# before anything runs. After them may come --ranks-only, for hosts without workers, and words before the program, as
+# those that run it on each host, where "${named[@]}" puts the host's name before its lines. SWITCHYARD_DOCTOR=off
+# leaves it out.
+named=(bash -c 'set -o pipefail; "$@" 2>&1 | sed "s/^/${SLURMD_NODENAME:-$(hostname)}: /"' named)
 check_machine() {
-  local ranks=$1 ranks_per_host=$2
+  local ranks=$1 ranks_per_host=$2 flags=()
   shift 2
+  [[ ${1:-} != --ranks-only ]] || { flags+=("$1"); shift; }
   [[ ${SWITCHYARD_DOCTOR:-on} != off ]] && ((!shows_only)) || return 0
   SWITCHYARD_MPIRUN=$mpirun "$@" "${program[@]}" doctor --config "$config" "${sets[@]}" --ranks "$ranks" --ranks-per-host "$ranks_per_host" \
-    --no-probe --quiet >&2 2> >(without_mpi_banner >&2) </dev/null || fail "doctor found what would fail: mend it, or, where doctor is wrong, set SWITCHYARD_DOCTOR=off"
+    --no-probe --quiet "${flags[@]}" >&2 2> >(without_mpi_banner >&2) </dev/null || fail "doctor found what would fail: mend it, or, where doctor is wrong, set SWITCHYARD_DOCTOR=off"
 }
 # What the dry run found out: parameters, data, batch, memory and the time of a step.
 show_plan() { grep '^# ' <<<"$resolved" | grep -v -e '^# Defaults' -e ': not set$' >&2 || true; }

@@ -143,15 +143,19 @@ LearnerState Leader::CaptureState() const {
 }
 
 absl::StatusOr<RunOutcome> Leader::Run() {
+  absl::StatusOr<RunOutcome> outcome = MakeSteps();
+  if (!outcome.ok()) {
+    folder_.WriteState("failed", step_, std::string(outcome.status().message())).IgnoreError();
+  }
+  return outcome;
+}
+
+absl::StatusOr<RunOutcome> Leader::MakeSteps() {
   const CheckpointConfig& checkpoint = config_.trainer().checkpoint();
   while (step_ < config_.trainer().steps()) {
     if (parts_.is_stop_requested()) return Stop(/*is_preempted=*/true);
-    absl::StatusOr<bool> is_made = MakeStep();
-    if (!is_made.ok()) {
-      folder_.WriteState("failed", step_, std::string(is_made.status().message())).IgnoreError();
-      return is_made.status();
-    }
-    if (!*is_made) return Stop(/*is_preempted=*/true);
+    SY_ASSIGN_OR_RETURN(const bool is_made, MakeStep());
+    if (!is_made) return Stop(/*is_preempted=*/true);
     const bool is_due = checkpoint.every_steps() > 0 && step_ % checkpoint.every_steps() == 0;
     if (is_due) SY_RETURN_IF_ERROR(SaveCheckpoint());
   }

@@ -54,6 +54,7 @@ class Leader {
   absl::Status RestoreState(const CheckpointManifest& manifest);
   LearnerState CaptureState() const;
 
+  absl::StatusOr<RunOutcome> MakeSteps();
   // False: a stop signal came and the step was given up; nothing was changed.
   absl::StatusOr<bool> MakeStep();
   absl::StatusOr<Collected> CollectDemonstrations();

@@ -68,12 +68,15 @@ int RunDoctor(int argc, char** argv) {
   ConfigFlags flags;
   flags.AddTo(app);
   int ranks = 1, ranks_per_host = 0;
-  bool has_no_probe = false, is_quiet = false, is_json = false;
+  bool is_ranks_only = false, has_no_probe = false, is_quiet = false, is_json = false;
   app.add_option("--ranks", ranks, "trainer ranks of the run")
       ->check(CLI::Range(1, 65536))
       ->capture_default_str();
   app.add_option("--ranks-per-host", ranks_per_host, "… of which so many share this machine: all")
       ->check(CLI::Range(1, 65536));
+  app.add_flag("--ranks-only", is_ranks_only,
+               "one of several hosts of ranks, without workers: leave out the pool, its keys "
+               "and what is rank 0's alone");
   app.add_flag("--no-probe", has_no_probe, "call no pool model");
   app.add_flag("--quiet", is_quiet, "say only what is wrong");
   app.add_flag("--json", is_json, "print JSON");
@@ -92,12 +95,14 @@ int RunDoctor(int argc, char** argv) {
   };
   add(CheckPolicy(*config));
   add(CheckData(*config));
-  add(CheckEndpoints(*config));
-  add(CheckLivePage(*config));
-  if (!has_no_probe && config->pool().models_size() > 0) add(ProbePool(*config));
+  if (!is_ranks_only) {
+    add(CheckEndpoints(*config));
+    add(CheckLivePage(*config));
+    if (!has_no_probe && config->pool().models_size() > 0) add(ProbePool(*config));
+  }
   add(CheckLauncher());
   add(CheckDevices(*config, std::min(ranks, ranks_per_host)));
-  add(CheckNetwork(*config));
+  add(CheckNetwork(*config, is_ranks_only));
   add(CheckDisk(*config));
   add(CheckMemory(*config, ranks, ranks_per_host));
   if (is_json) PrintJson(all);

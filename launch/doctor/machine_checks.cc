@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -83,7 +84,7 @@ bool IsLoopback(const std::string& address) {
          address == "[::1]";
 }
 
-// Nothing else listens there, and it is an address of this host.
+// Nothing else listens there, and it is an address of this host; else errno says why.
 bool CanListen(const std::string& host, const std::string& port) {
   AddressInfo info;
   addrinfo hints{};
@@ -91,12 +92,17 @@ bool CanListen(const std::string& host, const std::string& port) {
   hints.ai_flags = AI_PASSIVE;
   const std::string bare(absl::StripSuffix(absl::StripPrefix(host, "["), "]"));
   if (getaddrinfo(bare.empty() ? nullptr : bare.c_str(), port.c_str(), &hints, &info.list) != 0) {
+    errno = EINVAL;
     return false;
   }
   const int fd = socket(info.list->ai_family, SOCK_STREAM, 0);
   if (fd < 0) return false;
+  const int yes = 1;  // connections of an earlier learner may still be closing
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
   const bool can = bind(fd, info.list->ai_addr, info.list->ai_addrlen) == 0 && listen(fd, 1) == 0;
+  const int error = errno;
   close(fd);
+  errno = error;
   return can;
 }
 
@@ -113,6 +119,19 @@ std::filesystem::path NearestFolder(const std::string& path) {
     folder = folder.parent_path();
   }
   return folder;
+}
+
+// Of all files below a folder, in bytes; 0 if there is none.
+double SizeOf(const std::string& folder) {
+  double size = 0;
+  std::error_code error;
+  std::filesystem::recursive_directory_iterator entry(folder, error), end;
+  for (; !error && entry != end; entry.increment(error)) {
+    std::error_code none;
+    const auto bytes = entry->is_regular_file(none) ? entry->file_size(none) : 0;
+    if (!none) size += static_cast<double>(bytes);
+  }
+  return size;
 }
 
 // Bytes per second of a file that is written, synced and removed.
@@ -189,15 +208,16 @@ Findings CheckDevices(const RunConfig& config, int ranks) {
   return findings;
 }
 
-Findings CheckNetwork(const RunConfig& config) {
+Findings CheckNetwork(const RunConfig& config, bool is_one_of_several) {
   if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return {};
   Findings findings;
   const std::string& address = config.trainer().rollout_service().listen_address();
   const size_t colon = address.rfind(':');
   const std::string host = address.substr(0, colon), port = address.substr(colon + 1);
+  const bool can = CanListen(host, port);
+  if (!can && is_one_of_several && errno == EADDRNOTAVAIL) return {};  // another host's
   findings.push_back(
-      CanListen(host, port)
-          ? Ok("port", absl::StrCat("the learner can listen on ", address))
+      can ? Ok("port", absl::StrCat("the learner can listen on ", address))
           : Failure("port", absl::StrCat("the learner cannot listen on ", address),
                     "set trainer.rollout_service.listen_address to an address of this host and a "
                     "free port; port 0 picks one"));
@@ -246,7 +266,8 @@ Findings CheckDisk(const RunConfig& config) {
   const std::string text =
       absl::StrFormat("%s: %s free at %s/s; a checkpoint takes %s and %.1f s", folder.string(),
                       Size(free), Size(*speed), Size(one), one / *speed);
-  if (free < most) {
+  // Those that are there have their room already, and go as new ones come.
+  if (free + SizeOf(RunFolder(config) + "/checkpoints") < most) {
     return {Failure("disk", absl::StrCat(text, ", and up to ", Size(most), " are kept"),
                     "free space there, or lower trainer.checkpoint.keep_last and keep_best")};
   }

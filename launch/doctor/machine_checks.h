@@ -12,7 +12,8 @@ Findings CheckLauncher();
 // For so many ranks on this machine.
 Findings CheckDevices(const RunConfig& config, int ranks);
 // That workers can reach what the learner will listen on.
-Findings CheckNetwork(const RunConfig& config);
+// `is_one_of_several`: the learner may run on another host, whose address this one need not have.
+Findings CheckNetwork(const RunConfig& config, bool is_one_of_several);
 // Writes 64 MiB where the run will, for their speed, and removes them.
 Findings CheckDisk(const RunConfig& config);
 // A rank of `ranks` in all, of which `ranks_per_host` share this machine.

@@ -30,7 +30,6 @@ done
 [[ -r $hostfile ]] || usage_error "--hostfile: cannot read '$hostfile'"
 find_programs
 keep_sets "$@"
-check_run # a bad config waits for nobody
 
 ranks='' is_asked=0
 on_asked() {
@@ -39,6 +38,7 @@ on_asked() {
 }
 trap on_asked TERM INT USR1 # as process 1 it would not even notice them
 trap 'end_group "$ranks"' EXIT
+check_run # a bad config waits for nobody
 
 hosts=$(awk '!/^[ \t]*(#|$)/ && !seen[$1]++ {print $1}' "$hostfile")
 leave_if_asked() { ((!is_asked)) || { say "asked to leave before the ranks were started"; exit 1; }; }
@@ -57,10 +57,15 @@ wait_for_hosts() {
 
 # A launcher whose node has vanished leaves ranks that go on without it: two learners of one run must not be. They save
 # when they are asked, but do not end, since their daemons wait for their launcher.
+is_something_left() { # where ssh fails (255), nothing is known
+  local status=0
+  ssh "$1" 'pgrep -x switchyard || pgrep -x prted' </dev/null >/dev/null 2>&1 || status=$?
+  ((status != 1))
+}
 end_what_was_left() {
   local host until=$((SECONDS + ${SWITCHYARD_LEFT_S:-300})) is_told=0 saved_at=''
   for host in $hosts; do
-    while ssh "$host" 'pgrep -x switchyard || pgrep -x prted' </dev/null >/dev/null 2>&1; do
+    while is_something_left "$host"; do
       leave_if_asked
       ((is_told++)) || say "$host still has ranks or a daemon of an earlier launcher: asking them to save and end"
       [[ -n $saved_at || $(learner_state "$folder") == running ]] || saved_at=$SECONDS
@@ -77,8 +82,10 @@ end_what_was_left() {
 while :; do
   wait_for_hosts
   end_what_was_left
+  leave_if_asked
   launch/mpirun.sh "$@" </dev/null &
   ranks=$!
+  ((!is_asked)) || kill -TERM "$ranks" # it came between the two
   status=0
   wait_for "$ranks" || status=$?
   ranks=''

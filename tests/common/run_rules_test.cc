@@ -161,7 +161,7 @@ TEST(RunRulesTest, TheRunsNameIsAFolderAndTheMachineCanDoIt) {
 TEST(RunRulesTest, EveryConfigurationOfTheTreeIsSound) {
   int num_configs = 0;
   for (const auto& entry : std::filesystem::directory_iterator("configs")) {
-    if (entry.path().extension() != ".yaml") continue;
+    if (entry.path().extension() != ".yaml" || entry.path().stem() == "kustomization") continue;
     ++num_configs;
     const auto config = LoadRunConfig(entry.path().string(), {});
     ASSERT_TRUE(config.ok()) << config.status();

@@ -30,6 +30,7 @@ SMALL = {
     "trainer.record_trajectories": 1,
     "trainer.threads_per_rank": 1,
     "trainer.rollout_service.lease_timeout_s": 5,
+    "worker.reconnect_timeout_s": 30,  # a run that finishes from its journal may end before its worker asks for work
     "run.deterministic": "true",
 }
 

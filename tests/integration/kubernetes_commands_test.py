@@ -69,7 +69,7 @@ class CommandTest(unittest.TestCase):
             result = self.run_in(overlay, [*words[:-1], str(hosts)], SWITCHYARD_MPIRUN=shutil.which("true"))
             for part in parts:
                 self.assertIn(part, result.stderr)
-            self.assertIn("left no record of its end", result.stderr)  # a mpirun that did nothing is no success
+            self.assertIn("mpirun ended (status 0) before the learner did", result.stderr)  # a mpirun that did nothing is no success
             self.assertEqual(result.returncode, 1)
 
     def test_the_launcher_gives_hosts_up_that_cannot_be_reached(self):

@@ -79,5 +79,5 @@ def check_submission(cluster, urls):
         **{**VLLM, **urls, "CUDA_VISIBLE_DEVICES": ""})
     job = cluster.wait_for(number, "FAILED")
     assert job["ExitCode"] == "1:0", job
-    for part in ("1 × 2 ranks", "on 2 ranks", "it fits (H100", "no GPU can be used", "ended with 1"):
+    for part in ("1 × 2 ranks", "on 2 ranks", "it fits (H100", "n1: failure  gpu ", "no GPU can be used", "doctor found"):
         assert part in cluster.log(number), cluster.log(number)
