@@ -88,6 +88,8 @@ class Pod:
             user.append("--no-new-privs")
         if context["capabilities"] == {"drop": ["ALL"]}:
             user += ["--bounding-set=-all", "--inh-caps=-all"]
+        # MPI's daemons name their folders in /tmp after their pids, which pods have in common.
+        yield "mount -t tmpfs -o mode=1777 tmpfs /tmp"
         yield f"cd {container.get('workingDir', IMAGE_ROOT)}"
         words = ["env", "-i", *(f"{name}={value}" for name, value in environment.items()), *command]
         yield "exec " + " ".join("'" + word.replace("'", "'\\''") + "'" for word in user + words)
