@@ -216,6 +216,8 @@ bool CpuGenerator::Record(Episode& episode, const SampledToken& sampled) {
   result.token_ids.push_back(sampled.token_id);
   result.logprobs.push_back(sampled.logprob);
   result.policy_versions.push_back(policy_version_);
+  const std::chrono::duration<double, std::milli> elapsed = SteadyClock::now() - round.start;
+  if (result.token_ids.size() == 1) result.first_token_ms = elapsed.count();
   episode.tokens.push_back(sampled.token_id);
   const std::vector<uint32_t>& ends = decoder_->config().end_token_ids;
   // A policy's vocabulary may be padded past its tokenizer's: such a token has no bytes.
@@ -229,7 +231,6 @@ bool CpuGenerator::Record(Episode& episode, const SampledToken& sampled) {
   } else {
     return false;
   }
-  const std::chrono::duration<double, std::milli> elapsed = SteadyClock::now() - round.start;
   result.generate_ms = elapsed.count();
   return true;
 }

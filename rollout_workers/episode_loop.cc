@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 
@@ -52,7 +53,7 @@ void EpisodeLoop::Apply(WorkerExchange::News news) {
   for (const std::string& id : news.cancelled_ids) CancelEpisode(id);
   for (EpisodeLease& lease : news.leases) {
     const std::string id = lease.spec().episode_id();
-    waiting_[id] = std::move(lease);
+    waiting_[id] = {.lease = std::move(lease), .leased = absl::Now()};
   }
   if (news.weights != nullptr) {
     next_weights_ = std::move(news.weights);
@@ -60,7 +61,7 @@ void EpisodeLoop::Apply(WorkerExchange::News news) {
   }
   if (news.void_version.has_value()) {
     std::erase_if(waiting_, [&](const auto& entry) {
-      const bool is_void = entry.second.spec().policy_version() == *news.void_version;
+      const bool is_void = entry.second.lease.spec().policy_version() == *news.void_version;
       if (is_void) exchange_->Drop(entry.first);
       return is_void;
     });
@@ -90,7 +91,7 @@ absl::Status EpisodeLoop::InstallWeights() {
 
 absl::Status EpisodeLoop::BeginLeases() {
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    const EpisodeLease& lease = it->second;
+    const auto& [lease, leased] = it->second;
     const int64_t wanted = lease.spec().policy_version();
     if (!version_.has_value() || wanted > *version_) {
       ++it;
@@ -101,7 +102,7 @@ absl::Status EpisodeLoop::BeginLeases() {
                  " policy_version=", wanted, " installed=", *version_);
       exchange_->Drop(it->first);
     } else {
-      const absl::Status status = runner_->Add(lease.spec(), lease.attempt());
+      const absl::Status status = runner_->Add(lease.spec(), lease.attempt(), leased);
       if (!status.ok() && !absl::IsAlreadyExists(status)) return status;
     }
     it = waiting_.erase(it);
@@ -111,7 +112,8 @@ absl::Status EpisodeLoop::BeginLeases() {
 
 std::vector<Trajectory> EpisodeLoop::Abandon() {
   std::vector<Trajectory> abandoned;
-  for (const auto& [id, lease] : waiting_) {
+  for (const auto& [id, waiting] : waiting_) {
+    const EpisodeLease& lease = waiting.lease;
     abandoned.push_back(
         Stamped(Episode(context_, lease.spec(), lease.attempt()).End(EPISODE_STATUS_CANCELLED)));
   }
@@ -126,6 +128,10 @@ Trajectory EpisodeLoop::Stamped(Trajectory trajectory) {
   trajectory.set_worker_id(worker_.worker_id());
   trajectory.set_worker_epoch(worker_.worker_epoch());
   trajectory.set_sequence_number(++last_sequence_number_);
+  if (trajectory.has_trace()) {
+    trajectory.mutable_trace()->set_clock_offset_us(
+        absl::ToInt64Microseconds(exchange_->clock_offset()));
+  }
   return trajectory;
 }
 

@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "rollout_workers/episode_runner.h"
 #include "rollout_workers/worker_exchange.h"
 
@@ -58,8 +59,11 @@ class EpisodeLoop {
       version_;  // of the generator's weights; unset: they belong to an earlier learner
   std::shared_ptr<const PolicyWeights> next_weights_;
   int64_t next_version_ = 0;
-  std::map<std::string, EpisodeLease>
-      waiting_;  // leases of which the weights have not come, by episode id
+  struct WaitingLease {
+    EpisodeLease lease;
+    absl::Time leased;
+  };
+  std::map<std::string, WaitingLease> waiting_;  // for their weights, by episode id
   uint64_t last_sequence_number_ = 0;
 };
 

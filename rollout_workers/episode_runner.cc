@@ -11,14 +11,16 @@ namespace switchyard {
 EpisodeRunner::EpisodeRunner(const EpisodeContext* context, Generator* generator, PoolClient* pool)
     : context_(context), generator_(generator), pool_(pool) {}
 
-absl::Status EpisodeRunner::Add(const EpisodeSpec& spec, int attempt) {
+absl::Status EpisodeRunner::Add(const EpisodeSpec& spec, int attempt, absl::Time leased) {
   const std::string& id = spec.episode_id();
   if (!spec.forced_model().empty() && context_->models->Find(spec.forced_model()) == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
         "episode ", id, ": forced_model '", spec.forced_model(), "' is no model of pool.models"));
   }
   const auto [running, is_new] =
-      episodes_.try_emplace(id, Running{Episode(context_, spec, attempt), ""});
+      episodes_.try_emplace(id, Running{.episode = Episode(context_, spec, attempt),
+                                        .tracer = EpisodeTracer(spec, leased),
+                                        .call_id = ""});
   if (!is_new) return absl::AlreadyExistsError(absl::StrCat("episode ", id, " is running already"));
   return Execute(id, running->second.episode.Begin());
 }
@@ -35,6 +37,7 @@ std::optional<Trajectory> EpisodeRunner::Cancel(const std::string& episode_id) {
   }
   generator_->EndEpisode(episode_id);
   Trajectory trajectory = found->second.episode.End(EPISODE_STATUS_CANCELLED);
+  found->second.tracer.Finish(trajectory);
   episodes_.erase(found);
   return trajectory;
 }
@@ -66,6 +69,7 @@ absl::Status EpisodeRunner::TakePoolCalls(absl::Duration wait) {
     const std::string& episode_id = wanted.mapped();
     Running& running = episodes_.at(episode_id);
     running.call_id.clear();
+    running.tracer.CallEnds(call);
     SY_RETURN_IF_ERROR(Execute(episode_id, running.episode.PoolCallFinished(std::move(call))));
   }
   return pool_->status();
@@ -77,6 +81,7 @@ absl::Status EpisodeRunner::AdvanceRounds() {
   for (const RoundResult& result : results) {
     const auto found = episodes_.find(result.episode_id);
     if (found == episodes_.end()) continue;
+    found->second.tracer.RoundEnds(result);
     SY_RETURN_IF_ERROR(Execute(result.episode_id, found->second.episode.RoundFinished(result)));
   }
   return absl::OkStatus();
@@ -88,6 +93,7 @@ absl::Status EpisodeRunner::Execute(const std::string& episode_id, EpisodeComman
 }
 
 absl::Status EpisodeRunner::Do(const std::string& episode_id, RoundRequest request) {
+  episodes_.at(episode_id).tracer.WaitBegins();
   const absl::Status status = generator_->StartRound(std::move(request));
   if (!absl::IsOutOfRange(status)) return status;
   // The policy has no room for this sequence, whatever the config allows.
@@ -96,7 +102,10 @@ absl::Status EpisodeRunner::Do(const std::string& episode_id, RoundRequest reque
 
 absl::Status EpisodeRunner::Do(const std::string& episode_id, PoolRequest request) {
   const std::string call_id = request.call_id;
-  episodes_.at(episode_id).call_id = call_id;
+  Running& running = episodes_.at(episode_id);
+  running.call_id = call_id;
+  running.tracer.WaitBegins();
+  request.is_traced = running.tracer.is_on();
   calls_[call_id] = episode_id;
   if (cancelled_calls_.count(call_id) > 0) {
     delayed_calls_[call_id] = std::move(request);
@@ -107,6 +116,7 @@ absl::Status EpisodeRunner::Do(const std::string& episode_id, PoolRequest reques
 
 absl::Status EpisodeRunner::Do(const std::string& episode_id, Trajectory trajectory) {
   generator_->EndEpisode(episode_id);
+  episodes_.at(episode_id).tracer.Finish(trajectory);
   episodes_.erase(episode_id);
   finished_.push_back(std::move(trajectory));
   return absl::OkStatus();

@@ -11,8 +11,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "rollout_workers/episode.h"
+#include "rollout_workers/episode_tracer.h"
 #include "rollout_workers/generator.h"
 #include "rollout_workers/pool_client.h"
 
@@ -25,9 +27,10 @@ class EpisodeRunner {
   // All three must outlive the runner.
   EpisodeRunner(const EpisodeContext* context, Generator* generator, PoolClient* pool);
 
-  // Starts an episode; at any time. Fails: kAlreadyExists if one of this id is running;
-  // kInvalidArgument if spec.forced_model is not listed; else as the generator fails.
-  absl::Status Add(const EpisodeSpec& spec, int attempt);
+  // Starts an episode that the worker got at `leased`; at any time. Fails: kAlreadyExists if one of
+  // this id is running; kInvalidArgument if spec.forced_model is not listed; else as the generator
+  // fails.
+  absl::Status Add(const EpisodeSpec& spec, int attempt, absl::Time leased = absl::Now());
 
   // Ends a running episode now and returns what it had, status CANCELLED; nullopt if none of this
   // id is running. What its pool call costs is in the ledger.
@@ -48,6 +51,7 @@ class EpisodeRunner {
  private:
   struct Running {
     Episode episode;
+    EpisodeTracer tracer;
     std::string call_id;  // of the pool call under way; empty without one
   };
 

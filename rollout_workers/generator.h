@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 
 namespace switchyard {
 
@@ -39,7 +40,8 @@ struct RoundResult {
   std::vector<float> logprobs;           // aligned with token_ids
   std::vector<int64_t> policy_versions;  // aligned with token_ids
   StopReason stop_reason = StopReason::kMaxTokens;
-  double generate_ms = 0;  // wall time from start to stop
+  double first_token_ms = 0;  // wall time from start to the first sampled token
+  double generate_ms = 0;     // … to stop
 };
 
 class Generator {

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "common/check.h"
 #include "common/random.h"
+#include "common/trace.h"
 
 namespace switchyard {
 namespace {
@@ -55,6 +56,7 @@ void PoolCallDriver::Begin(PoolRequest request) {
   call->record.set_model(request.model);
   call->record.set_round(request.round);
   call->request = std::move(request);
+  call->span_begin = absl::Now();
   model->second.queued.push_back(call->request.call_id);
   const std::string call_id = call->request.call_id;
   const bool is_new = calls_.emplace(call_id, std::move(call)).second;
@@ -107,7 +109,15 @@ void PoolCallDriver::StartQueued() {
   }
 }
 
+void PoolCallDriver::EndSpan(std::string name, Call& call) {
+  if (!call.request.is_traced) return;
+  const absl::Time now = absl::Now();
+  *call.trace.add_spans() = MakeSpan(name, call.span_begin, now);
+  call.span_begin = now;
+}
+
 void PoolCallDriver::StartAttempt(Call& call) {
+  EndSpan(call.record.attempts() == 0 ? "queued" : "pause", call);
   const PoolEndpoint& endpoint = call.model->endpoint;
   call.record.set_attempts(call.record.attempts() + 1);
   call.transfer = std::make_unique<PoolTransfer>(
@@ -148,6 +158,7 @@ AttemptResult PoolCallDriver::TakeTransfer(Call& call, CURLcode code) {
 }
 
 void PoolCallDriver::MeterAndRecord(const AttemptResult& result, Call& call) {
+  EndSpan(absl::StrCat("attempt ", call.record.attempts(), ": HTTP ", result.http_status), call);
   call.record.set_http_status(result.http_status);
   if (result.http_status != 200) return;
   if (!result.reply.served_model.empty()) {
@@ -209,6 +220,7 @@ void PoolCallDriver::Finish(Call& call, CallOutcome outcome, std::string reply, 
     std::deque<std::string>& queued = call.model->queued;
     queued.erase(std::remove(queued.begin(), queued.end(), call.request.call_id), queued.end());
   }
+  if (call.request.is_traced) *record.mutable_trace() = std::move(call.trace);
   finished_.push_back(std::move(record));
   calls_.erase(calls_.find(call.request.call_id));
 }

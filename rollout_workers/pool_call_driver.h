@@ -68,6 +68,8 @@ class PoolCallDriver {
     PoolRequest request;
     Model* model = nullptr;         // of models_
     PoolCall record;                // filled in attempt by attempt
+    CallTrace trace;                // of a traced call
+    absl::Time span_begin;          // of what it does now
     Time started;                   // of the first attempt
     absl::Duration jittered_pause;  // the last one drawn
     std::unique_ptr<PoolTransfer> transfer;
@@ -82,6 +84,8 @@ class PoolCallDriver {
   void EndAttempt(Call& call, CURLcode code);
   AttemptResult TakeTransfer(Call& call, CURLcode code);
   void MeterAndRecord(const AttemptResult& result, Call& call);
+  // What the call did until now was this.
+  static void EndSpan(std::string name, Call& call);
   void Finish(Call& call, CallOutcome outcome, std::string reply, std::string error);
   void EndIdleCalls();
   int WaitMilliseconds() const;

@@ -18,8 +18,9 @@ struct PoolRequest {
   std::string call_id;  // episode_id "/" attempt "/" round
   std::string episode_id;
   int round = 0;
-  std::string model;   // listed name, as in PoolModelConfig.name
-  std::string prompt;  // the whole user message, pool template applied; any bytes
+  std::string model;       // listed name, as in PoolModelConfig.name
+  std::string prompt;      // the whole user message, pool template applied; any bytes
+  bool is_traced = false;  // the call's spans are wanted
 };
 
 // Thread-safe. Destroying a client cancels what is under way.

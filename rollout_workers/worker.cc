@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "rollout_workers/clock_offset.h"
 #include "rollout_workers/learner_retry.h"
 #include "rollout_workers/weight_assembly.h"
 
@@ -88,6 +90,7 @@ absl::Status Worker::Join(std::stop_token stop) {
 }
 
 void Worker::LeaseLoop(std::stop_token stop) {
+  ClockOffset clock_offset;
   while (!exchange_.is_over()) {
     const WorkerExchange::LeaseNeeds needs = exchange_.WaitForSlots(kHeartbeat);
     LeaseRequest request;
@@ -99,8 +102,13 @@ void Worker::LeaseLoop(std::stop_token stop) {
     request.set_learner_epoch(needs.learner_epoch);
     request.set_waited_for_lease_s(absl::ToDoubleSeconds(needs.waited_for_lease));
     figures_.ShowLeases(static_cast<int>(needs.active_ids.size()), needs.waited_for_lease);
+    const absl::Time asked = absl::Now();
     const absl::StatusOr<LeaseResponse> response = learner_->LeaseEpisodes(request);
     if (response.ok()) {
+      if (response->received_us() > 0)
+        clock_offset.Observe(asked, absl::FromUnixMicros(response->received_us()),
+                             absl::FromUnixMicros(response->sent_us()), absl::Now());
+      exchange_.SetClockOffset(clock_offset.offset());
       if (response->leases_size() > 0) {
         LogInfo("leased episodes=", response->leases_size(),
                 " policy_version=", response->policy_version());

@@ -46,6 +46,16 @@ void WorkerExchange::Accept(const LeaseResponse& response) {
   wake_();
 }
 
+void WorkerExchange::SetClockOffset(absl::Duration offset) {
+  absl::MutexLock lock(&mutex_);
+  clock_offset_ = offset;
+}
+
+absl::Duration WorkerExchange::clock_offset() const {
+  absl::MutexLock lock(&mutex_);
+  return clock_offset_;
+}
+
 void WorkerExchange::SetLearner(uint64_t learner_epoch) {
   {
     absl::MutexLock lock(&mutex_);

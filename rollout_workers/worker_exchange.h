@@ -38,6 +38,8 @@ class WorkerExchange {
   // `wait`.
   LeaseNeeds WaitForSlots(absl::Duration wait);
   void Accept(const LeaseResponse& response);
+  // How far the learner's clock is ahead, as far as is known now.
+  void SetClockOffset(absl::Duration offset);
   // A learner is registered with. If it is another than before, everything that was leased,
   // finished or fetched belongs to the one before and is dropped.
   void SetLearner(uint64_t learner_epoch);
@@ -82,6 +84,7 @@ class WorkerExchange {
   void Drop(const std::string& episode_id);
 
   // ---- anybody's
+  absl::Duration clock_offset() const;
   // Ends the worker: Ok when the run has finished or the worker is asked to leave; the first status
   // stays.
   void End(absl::Status status);
@@ -108,6 +111,7 @@ class WorkerExchange {
   std::deque<Trajectory> finished_ ABSL_GUARDED_BY(mutex_);  // not acknowledged
   News news_ ABSL_GUARDED_BY(mutex_);
   uint64_t learner_epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: no learner yet
+  absl::Duration clock_offset_ ABSL_GUARDED_BY(mutex_);
   std::optional<int64_t> wanted_version_ ABSL_GUARDED_BY(mutex_);
   std::optional<int64_t> delivered_version_ ABSL_GUARDED_BY(mutex_);
   bool is_run_finished_ ABSL_GUARDED_BY(mutex_) = false;

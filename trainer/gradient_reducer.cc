@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/trace.h"
 #include "trainer/adamw.h"
 
 namespace switchyard {
@@ -75,6 +76,7 @@ void GradientReducer::ReduceFromNowOn() {
 
 absl::Status GradientReducer::Finish() {
   SY_CHECK(is_last_) << options_.name << ": no reduction was begun";
+  const ScopedSpan span("wait for gradients");
   while (!reduce_scatters_.empty()) FinishOldest();
   for (const Reduction& reduction : all_reduces_) status_.Update(reduction.collective->Wait());
   all_reduces_.clear();

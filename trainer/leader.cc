@@ -10,6 +10,7 @@
 #include "common/dataset.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "common/trace.h"
 #include "policy/policy_folder.h"
 #include "trainer/episode_plan.h"
 #include "trainer/step_statistics.h"
@@ -58,6 +59,7 @@ Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate
       folder_(*parts.files, RunFolder(config_)),
       rewards_(config_.reward()),
       kl_(config_.trainer().loss()),
+      tracer_(*parts.files, folder_, config_),
       last_message_(absl::Now()) {}
 
 Leader::~Leader() {
@@ -158,12 +160,14 @@ absl::StatusOr<RunOutcome> Leader::MakeSteps() {
     if (!is_made) return Stop(/*is_preempted=*/true);
     const bool is_due = checkpoint.every_steps() > 0 && step_ % checkpoint.every_steps() == 0;
     if (is_due) SY_RETURN_IF_ERROR(SaveCheckpoint());
+    SY_RETURN_IF_ERROR(FinishTrace());
   }
   return Stop(/*is_preempted=*/false);
 }
 
 absl::StatusOr<bool> Leader::MakeStep() {
   const absl::Time start = absl::Now();
+  tracer_.Begin(step_);
   SY_RETURN_IF_ERROR(CheckSave());
   SY_RETURN_IF_ERROR(ForgetJournal());
   auto collected = is_supervised() ? CollectDemonstrations() : CollectEpisodes();
@@ -181,6 +185,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   StepMessage message{.kind = StepMessage::Kind::kUpdate,
                       .step = step_,
                       .kl_coefficient = kl_.coefficient(),
+                      .is_traced = tracer_.is_on(),
                       .batch = std::move(collected->batch)};
   SY_RETURN_IF_ERROR(Send(message));
   SY_ASSIGN_OR_RETURN(const UpdateMetrics update,
@@ -209,12 +214,20 @@ absl::StatusOr<bool> Leader::MakeStep() {
   SY_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories, [&](size_t place) {
     return TokenAdvantages(place, collected->places, message.batch, update.advantages);
   }));
+  tracer_.Keep(std::move(collected->trajectories));
   return true;
+}
+
+absl::Status Leader::FinishTrace() {
+  if (!tracer_.is_on()) return absl::OkStatus();
+  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kTrace, .step = step_, .batch = {}}));
+  return tracer_.Finish(*parts_.communicator);
 }
 
 // What the step that was just made leaves behind and shows.
 absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories,
                                 const AdvantagesOf& advantages_of) {
+  const ScopedSpan span("record");
   SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
   SY_RETURN_IF_ERROR(folder_.RecordTrajectories(
       step_ - 1, trajectories, config_.trainer().record_trajectories(), config_.run().seed()));
@@ -224,6 +237,7 @@ absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajecto
 }
 
 absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {
+  const ScopedSpan span("collect");
   Collected collected;
   collected.batch = demonstrations_->Draw(config_.trainer().questions_per_step());
   return collected;
@@ -231,11 +245,10 @@ absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {
 
 absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   const std::vector<Question> train = questions_->Draw(config_.trainer().questions_per_step());
-  const StepPlan plan =
-      PlanStep(config_, step_, policy_version(), train,
-               IsEvaluationDue() ? evaluation_questions_ : std::vector<Question>());
-  absl::StatusOr<CollectedStep> step = source_->CollectStep(
-      plan, [this](const CollectProgress& progress) { return ShouldGoOn(progress); });
+  StepPlan plan = PlanStep(config_, step_, policy_version(), train,
+                           IsEvaluationDue() ? evaluation_questions_ : std::vector<Question>());
+  for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(tracer_.is_on());
+  absl::StatusOr<CollectedStep> step = CollectPlanned(plan);
   SY_RETURN_IF_ERROR(collect_status_);
   SY_RETURN_IF_ERROR(step.status());
   CommitTrajectories(step->trajectories);
@@ -258,6 +271,13 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
     collected.metrics.Set("workers/replayed", static_cast<double>(step->replayed));
   }
   return collected;
+}
+
+absl::StatusOr<CollectedStep> Leader::CollectPlanned(const StepPlan& plan) {
+  ScopedSpan span("collect episodes");
+  span.AddDetail("episodes", absl::StrCat(plan.episodes.size()));
+  return source_->CollectStep(
+      plan, [this](const CollectProgress& progress) { return ShouldGoOn(progress); });
 }
 
 void Leader::RecordEvaluation(const Metrics& metrics) {
@@ -323,6 +343,7 @@ absl::Status Leader::CheckNotEmpty(const Collected& collected) const {
 
 absl::Status Leader::Publish() {
   if (is_supervised()) return absl::OkStatus();
+  const ScopedSpan span("publish weights");
   source_->RetireWeights();
   SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
   SY_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
@@ -348,6 +369,7 @@ absl::StatusOr<CheckpointTexts> Leader::MakeCheckpointTexts() const {
 
 absl::Status Leader::SaveCheckpoint() {
   const absl::Time start = absl::Now();
+  const ScopedSpan span("begin to save");
   SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
   SY_RETURN_IF_ERROR(FinishSave());
   SY_ASSIGN_OR_RETURN(CheckpointTexts texts, MakeCheckpointTexts());

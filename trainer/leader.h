@@ -24,6 +24,7 @@
 #include "trainer/run_watch.h"
 #include "trainer/state_saver.h"
 #include "trainer/step_message.h"
+#include "trainer/trace/step_tracer.h"
 
 namespace switchyard {
 
@@ -61,6 +62,7 @@ class Leader {
   // Fails: kCancelled if the step was given up; kUnavailable if no episode of it can be learnt
   // from.
   absl::StatusOr<Collected> CollectEpisodes();
+  absl::StatusOr<CollectedStep> CollectPlanned(const StepPlan& plan);
   bool ShouldGoOn(const CollectProgress& progress);
   // What the best checkpoints will be chosen by.
   void RecordEvaluation(const Metrics& metrics);
@@ -77,6 +79,7 @@ class Leader {
   absl::Status CheckSave();
   // Waits until the last checkpoint is durable.
   absl::Status FinishSave();
+  absl::Status FinishTrace();
   absl::Status Send(const StepMessage& message);
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
 
@@ -100,6 +103,7 @@ class Leader {
   std::unique_ptr<TrajectorySource> source_;
   std::optional<RunWatch> watch_;
   std::optional<Progress> progress_;
+  StepTracer tracer_;
 
   int64_t step_ = 0;                  // steps done
   int64_t saved_step_ = -1;           // of the newest checkpoint that this run has, or writes

@@ -11,6 +11,7 @@
 #include "common/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "common/trace.h"
 #include "policy/policy_folder.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/comm/agreement.h"
@@ -21,6 +22,7 @@
 #include "trainer/resume.h"
 #include "trainer/state_saver.h"
 #include "trainer/step_message.h"
+#include "trainer/trace/trace_gathering.h"
 #include "trainer/trainer_figures.h"
 
 namespace switchyard {
@@ -103,6 +105,7 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
       case StepMessage::Kind::kWait:
         break;
       case StepMessage::Kind::kUpdate:
+        if (message.is_traced) BeginTrace();
         SY_RETURN_IF_ERROR(MakeUpdate(parts, update, message));
         parts.communicator->BeginStep(message.step + 1);
         break;
@@ -114,6 +117,9 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
         break;
       case StepMessage::Kind::kCheckSave:
         SY_RETURN_IF_ERROR(saver.Check());
+        break;
+      case StepMessage::Kind::kTrace:
+        SY_RETURN_IF_ERROR(GatherTraces(*parts.communicator).status());
         break;
       case StepMessage::Kind::kStop:
         return message.is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;

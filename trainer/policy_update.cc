@@ -5,6 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status_macros.h"
+#include "common/trace.h"
+#include "trainer/device_span.h"
 #include "trainer/losses/value_loss.h"
 #include "trainer/schedule.h"
 #include "trainer/scoring.h"
@@ -118,6 +120,7 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
   SY_ASSIGN_OR_RETURN(const PackedShare share, PackMine(batch, 0, batch.num_trajectories()));
   const MicroBatches& mine = share.mine;
   const auto score = [&](Transformer& model, const char* name) {
+    const DeviceSpan span(name, options_.device);
     return ScoreLogprobs(model, batch, mine, options_.temperature, options_.device,
                          options_.groups->world(), name);
   };
@@ -131,6 +134,7 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
     SY_ASSIGN_OR_RETURN(scores.old_logprobs, score(*policy_, "old_logprobs"));
   }
   if (critic_ != nullptr || value_head_ != nullptr) {
+    const DeviceSpan span("values", options_.device);
     const auto values_of = [&](const DeviceMicroBatch& micro) {
       Transformer& trunk = critic_ != nullptr ? *critic_ : *policy_;
       const auto forward = trunk.Forward(micro.tokens, /*with_gradient=*/false);
@@ -140,6 +144,7 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
     SY_ASSIGN_OR_RETURN(scores.values, ScoreValues(values_of, batch, mine, options_.device,
                                                    options_.groups->world()));
   }
+  const ScopedSpan span("advantages");
   scores.credit = AssignCredit(config, batch,
                                {.old_logprobs = scores.sampler_logprobs,
                                 .reference_logprobs = scores.reference_logprobs,
@@ -203,6 +208,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
 absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const BatchScores& scores,
                                                   const MiniBatch& mini, ObjectiveSums& sums,
                                                   ValueSums& value_sums) {
+  const ScopedSpan span("update policy");
   GradientReducer& gradients = policy_weights_->weights().gradients();
   gradients.Zero();
   if (value_head_ != nullptr) value_head_->gradients().Zero();
@@ -213,9 +219,14 @@ absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const Batc
     }
     const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
-    const auto forward = policy_->Forward(on_device.tokens, /*with_gradient=*/true);
-    TokenScores tokens =
-        forward->ScoreTokens(on_device.rows, on_device.targets, options_.temperature);
+    DeviceSpan span("micro-batch", options_.device);
+    span.AddDetail("tokens", absl::StrCat(micro.token_ids.size()));
+    const auto forward = InDeviceSpan("forward", options_.device, [&] {
+      return policy_->Forward(on_device.tokens, /*with_gradient=*/true);
+    });
+    TokenScores tokens = InDeviceSpan("head", options_.device, [&] {
+      return forward->ScoreTokens(on_device.rows, on_device.targets, options_.temperature);
+    });
     const Objective objective = ComputeObjective(micro, scores, mini, tokens);
     Add(objective.sums, sums);
     at::Tensor d_hidden;
@@ -226,6 +237,7 @@ absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const Batc
       d_hidden *= options_.config.critic().loss_coefficient();
     }
     tokens = {};
+    const DeviceSpan backward("backward", options_.device);
     forward->BackwardScores(ToDevice(objective.d_logprobs, options_.device),
                             ToDevice(objective.d_entropies, options_.device), d_hidden);
   }
@@ -259,14 +271,20 @@ Objective PolicyUpdate::ComputeObjective(const MicroBatch& micro, const BatchSco
 
 absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const BatchScores& scores,
                                                   const MiniBatch& mini, ValueSums& sums) {
+  const ScopedSpan span("update critic");
   GradientReducer& gradients = critic_weights_->weights().gradients();
   gradients.Zero();
   for (size_t i = 0; i < mini.mine.size(); ++i) {
     if (i + 1 == mini.mine.size()) gradients.ReduceFromNowOn();
     const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
-    const auto forward = critic_->Forward(on_device.tokens, /*with_gradient=*/true);
+    DeviceSpan span("micro-batch", options_.device);
+    span.AddDetail("tokens", absl::StrCat(micro.token_ids.size()));
+    const auto forward = InDeviceSpan("forward", options_.device, [&] {
+      return critic_->Forward(on_device.tokens, /*with_gradient=*/true);
+    });
     const at::Tensor values = forward->Values(on_device.rows);
+    const DeviceSpan backward("backward", options_.device);
     forward->BackwardValues(ValueGradient(micro, scores, mini, values, sums));
   }
   SY_RETURN_IF_ERROR(gradients.Finish());

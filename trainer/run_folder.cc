@@ -59,7 +59,7 @@ absl::Status RunFolderFiles::PutAside() {
   for (int number = 1; aside.empty() || files_.Exists(aside); ++number) {
     aside = absl::StrCat(folder_, "/previous-", number);
   }
-  std::vector<std::string> paths = {checkpoints(), metrics(), trajectories(), journal()};
+  std::vector<std::string> paths = {checkpoints(), metrics(), trajectories(), traces(), journal()};
   if (files_.Exists(folder_)) {
     SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
     for (const std::string& name : names) {

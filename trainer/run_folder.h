@@ -26,14 +26,16 @@ class RunFolderFiles {
   std::string metrics() const { return folder_ + "/metrics.jsonl"; }
   std::string trajectories() const { return folder_ + "/trajectories"; }
   std::string journal() const { return folder_ + "/journal"; }
+  std::string traces() const { return folder_ + "/traces"; }
+  std::string trace_request() const { return folder_ + "/trace.request"; }
   std::string config() const { return folder_ + "/config.resolved.yaml"; }
 
   // Makes the folder and writes config.resolved.yaml and, unless it is empty, environment.json.
   absl::Status Prepare(const std::string& config_yaml, const std::string& environment_json);
 
   // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, TensorBoard's event
-  // files, trajectories/ and journal/ into previous-1/ (or the first number that is free). Nothing
-  // is deleted.
+  // files, trajectories/, traces/ and journal/ into previous-1/ (or the first number that is free).
+  // Nothing is deleted.
   absl::Status PutAside();
 
   // Writes trajectories/step-000012.jsonl: those trajectories of the step that the share picks.

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "common/check.h"
 #include "common/status_macros.h"
+#include "common/trace.h"
 
 namespace switchyard {
 namespace {
@@ -138,6 +139,7 @@ void ShardedWeights::FinishGather(int block) {
   is_gathering_[block] = false;
   const std::unique_ptr<Collective> gather = std::move(gathers_[block]);
   if (gather == nullptr) return;
+  const ScopedSpan span("wait for weights");
   const absl::Time start = absl::Now();
   status_.Update(gather->WaitBeforeCompute());
   statistics_.wait += absl::Now() - start;

@@ -11,6 +11,7 @@ namespace {
 struct Header {
   StepMessage::Kind kind;
   bool is_preempted;
+  bool is_traced;
   int64_t step;
   double kl_coefficient;
 };
@@ -22,6 +23,7 @@ std::string SerializeStepMessage(const StepMessage& message) {
   std::memset(static_cast<void*>(&header), 0, sizeof(header));
   header.kind = message.kind;
   header.is_preempted = message.is_preempted;
+  header.is_traced = message.is_traced;
   header.step = message.step;
   header.kl_coefficient = message.kl_coefficient;
   std::string bytes(reinterpret_cast<const char*>(&header), sizeof(header));
@@ -38,6 +40,7 @@ absl::StatusOr<StepMessage> ParseStepMessage(std::string_view bytes) {
   StepMessage message;
   message.kind = header.kind;
   message.is_preempted = header.is_preempted;
+  message.is_traced = header.is_traced;
   message.step = header.step;
   message.kl_coefficient = header.kl_coefficient;
   if (message.kind == StepMessage::Kind::kUpdate) {

@@ -19,11 +19,13 @@ struct StepMessage {
     kExport = 4,     // give rank 0 your share of the policy
     kSave = 5,       // begin to write your share of a checkpoint
     kCheckSave = 6,  // say how writing goes
+    kTrace = 7,      // give rank 0 what you recorded of the step
   };
   Kind kind = Kind::kWait;
   int64_t step = 0;
   double kl_coefficient = 0.0;
   bool is_preempted = false;  // kStop: by a signal; the run can be resumed
+  bool is_traced = false;     // kUpdate: record where the time goes, until kTrace
   Batch batch;
 };
 

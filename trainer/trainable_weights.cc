@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status_macros.h"
+#include "trainer/device_span.h"
 #include "trainer/scoring.h"
 
 namespace switchyard {
@@ -100,6 +101,7 @@ absl::StatusOr<double> TrainableWeights::GradientNorm() {
 
 absl::StatusOr<double> TrainableWeights::OptimizerStep(const OptimizerConfig& config,
                                                        double learning_rate) {
+  const DeviceSpan span("optimizer step", weights_.options().device);
   SY_ASSIGN_OR_RETURN(const double norm, GradientNorm());
   if (!std::isfinite(norm)) {
     return absl::InternalError(absl::StrCat(

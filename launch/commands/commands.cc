@@ -17,6 +17,7 @@ std::span<const Command> Commands() {
       {"report", "a run's report: one HTML file with curves, table and costs", RunReportCommand},
       {"reward", "score recorded transcripts, JSON lines in and out", RunReward},
       {"tokenize", "token ids of text, and text of token ids", RunTokenize},
+      {"trace", "where the time of a running training's next step goes", RunTrace},
       {"train", "learn from episodes or demonstrations: one rank of the learner", RunTrain},
       {"worker", "run episodes for a learner", RunWorker},
   };

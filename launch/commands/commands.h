@@ -20,6 +20,7 @@ int RunPool(int argc, char** argv);
 int RunReportCommand(int argc, char** argv);
 int RunReward(int argc, char** argv);
 int RunTokenize(int argc, char** argv);
+int RunTrace(int argc, char** argv);
 int RunTrain(int argc, char** argv);
 int RunWorker(int argc, char** argv);
 

@@ -15,11 +15,14 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "common/file_system.h"
+#include "common/trace.h"
 #include "tests/trainer/recorded_trajectories.h"
 #include "tests/trainer/throttled_communicator.h"
 #include "tests/trainer/tiny_model.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/policy_update.h"
+#include "trainer/trace/chrome_trace.h"
 
 namespace switchyard {
 namespace {
@@ -101,28 +104,16 @@ double Median(std::vector<double> values) {
 }
 
 void WriteTrace(const char* path, const std::vector<LinkUse>& uses) {
-  json events = json::array();
-  const absl::Time origin = uses.front().begin;
-  const auto add = [&](const std::string& name, const char* track, absl::Time begin,
-                       absl::Time end) {
-    events.push_back({{"name", name},
-                      {"ph", "X"},
-                      {"pid", 0},
-                      {"tid", track},
-                      {"ts", absl::ToDoubleMicroseconds(begin - origin)},
-                      {"dur", absl::ToDoubleMicroseconds(end - begin)}});
-  };
+  ChromeTrace trace;
+  const int rank = trace.AddProcess("rank 0");
   for (const LinkUse& use : uses) {
-    add(use.name, "link", use.begin, use.end);
-    add("wait " + use.name, "computing thread", use.wait_begin, use.wait_end);
+    trace.AddSpan(rank, "link", MakeSpan(use.name, use.begin, use.end));
+    trace.AddSpan(rank, "computing thread",
+                  MakeSpan("wait " + use.name, use.wait_begin, use.wait_end));
   }
-  std::FILE* file = std::fopen(path, "w");
-  if (file == nullptr) {
-    std::perror(path);
-    return;
-  }
-  std::fputs(json({{"traceEvents", events}}).dump().c_str(), file);
-  std::fclose(file);
+  const absl::Status written =
+      WriteFileAtomically(FileSystem::Posix(), path, trace.ToJson({{"link", "throttled"}}));
+  if (!written.ok()) std::fprintf(stderr, "%s\n", written.ToString().c_str());
 }
 
 json MeasureHidden(Communicator* world, const char* trace_path) {

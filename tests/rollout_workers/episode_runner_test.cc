@@ -72,6 +72,39 @@ TEST_F(EpisodeRunnerTest, RunsEpisodesToTheirTrajectories) {
   EXPECT_THAT(generator_.ended, UnorderedElementsAre("call/a", "direct/b"));
 }
 
+TEST_F(EpisodeRunnerTest, ATracedEpisodeSaysWhereItsTimeWent) {
+  EpisodeSpec spec = world_.Spec("call/a");
+  spec.set_is_traced(true);
+  const absl::Time leased = absl::Now() - absl::Seconds(2);
+  ASSERT_TRUE(runner_.Add(spec, 1, leased).ok());
+  Add("direct/b");
+  std::vector<std::string> names;
+  for (const Trajectory& trajectory : Run(2)) {
+    EXPECT_EQ(trajectory.has_trace(), trajectory.episode_id() == "call/a");
+    if (!trajectory.has_trace()) continue;
+    EXPECT_EQ(trajectory.trace().start_us(), absl::ToUnixMicros(leased));
+    const int64_t end = trajectory.trace().start_us() + trajectory.trace().duration_us();
+    for (const TraceSpan& span : trajectory.trace().spans()) {
+      names.push_back(span.name());
+      EXPECT_GE(span.start_us(), trajectory.trace().start_us()) << span.name();
+      EXPECT_GE(span.duration_us(), 0) << span.name();
+      EXPECT_LE(span.start_us() + span.duration_us(), end) << span.name();
+    }
+    EXPECT_GE(trajectory.trace().spans(0).duration_us(), 2'000'000);
+  }
+  EXPECT_THAT(names, ElementsAre("wait for weights", "round 0", "prefill", "decode", "call Atlas",
+                                 "round 1", "prefill", "decode"));
+  ASSERT_THAT(pool_.requests(), SizeIs(1));
+  EXPECT_TRUE(pool_.requests()[0].is_traced);
+}
+
+TEST_F(EpisodeRunnerTest, ACancelledEpisodeHasItsTraceToo) {
+  EpisodeSpec spec = world_.Spec("call/a");
+  spec.set_is_traced(true);
+  ASSERT_TRUE(runner_.Add(spec, 1).ok());
+  EXPECT_TRUE(runner_.Cancel("call/a")->has_trace());
+}
+
 TEST_F(EpisodeRunnerTest, NoEpisodeWaitsForAnothersPoolCall) {
   pool_.Hold();
   for (int i = 0; i < 3; ++i) Add("call/" + std::to_string(i));

@@ -187,6 +187,28 @@ TEST_F(HttpPoolClientTest, RateLimitsAndOutagesThatPassAreRetried) {
   EXPECT_EQ(Ledger().size(), 1u);
 }
 
+TEST_F(HttpPoolClientTest, ATracedCallSaysWhereItsTimeWent) {
+  ScriptedServer server(
+      [](int place, const std::string&) { return place == 1 ? HttpResponse(503, "{}") : Good(); });
+  MakeClient(server.url());
+  PoolRequest traced = Request("e/1/0");
+  traced.is_traced = true;
+  ASSERT_TRUE(client_->Start(traced).ok());
+  const PoolCall call = Take(1).at(0);
+  std::vector<std::string> names;
+  int64_t end = 0;
+  for (const TraceSpan& span : call.trace().spans()) {
+    names.push_back(span.name());
+    EXPECT_GE(span.start_us(), end);
+    end = span.start_us() + span.duration_us();
+  }
+  EXPECT_THAT(
+      names, testing::ElementsAre("queued", "attempt 1: HTTP 503", "pause", "attempt 2: HTTP 200"));
+  EXPECT_FALSE(Ledger().at(0).contains("trace"));
+  ASSERT_TRUE(client_->Start(Request("e/1/1")).ok());
+  EXPECT_FALSE(Take(1).at(0).has_trace());
+}
+
 TEST_F(HttpPoolClientTest, AnOutageThatLastsEndsAfterMaxRetries) {
   config_.set_max_retries(3);
   const PoolCall call = CallOnce([](int, const std::string&) {

@@ -12,11 +12,13 @@ TEST(StepMessageTest, AnUpdateArrivesWithItsBatch) {
   message.kind = StepMessage::Kind::kUpdate;
   message.step = 7;
   message.kl_coefficient = 0.1;
+  message.is_traced = true;
   message.batch = RecordBatch(5, /*seed=*/1, /*vocabulary_size=*/50);
   const StepMessage copy = ParseStepMessage(SerializeStepMessage(message)).value();
   EXPECT_EQ(copy.kind, StepMessage::Kind::kUpdate);
   EXPECT_EQ(copy.step, 7);
   EXPECT_EQ(copy.kl_coefficient, 0.1);
+  EXPECT_TRUE(copy.is_traced);
   EXPECT_EQ(copy.batch.token_ids, message.batch.token_ids);
 }
 

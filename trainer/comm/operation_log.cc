@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "common/trace.h"
 
 namespace switchyard {
 namespace {
@@ -25,6 +26,16 @@ std::string RanksText(std::span<const int> ranks) {
     begin = end;
   }
   return text;
+}
+
+static void RecordOperation(const Operation& operation) {
+  if (operation.entered > operation.finished) return;  // never on the wire
+  const absl::Duration queued = operation.entered - operation.asked;
+  RecordSpan("collective",
+             MakeSpan(operation.name, operation.entered, operation.finished,
+                      {{"bytes", absl::StrCat(operation.bytes)},
+                       {"ranks", RanksText(operation.ranks)},
+                       {"queued_us", absl::StrCat(absl::ToInt64Microseconds(queued))}}));
 }
 
 void OperationLog::BeginStep(int64_t step) {
@@ -61,6 +72,7 @@ void OperationLog::Finish(int64_t sequence) {
   if (place < 0) return;
   operations_[place].finished = absl::Now();
   last_finished_ = operations_[place];
+  if (IsTracing()) RecordOperation(last_finished_);
 }
 
 Operation OperationLog::oldest_unfinished() const {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/config_digest.h"
 #include "common/config_loader.h"
 #include "common/file_system.h"
@@ -73,6 +74,7 @@ class Service final : public LearnerService::CallbackService {
   grpc::ServerUnaryReactor* LeaseEpisodes(grpc::CallbackServerContext* context,
                                           const LeaseRequest* request,
                                           LeaseResponse* response) override {
+    const absl::Time received = absl::Now();
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     if (const absl::Status status =
             desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
@@ -82,8 +84,10 @@ class Service final : public LearnerService::CallbackService {
     }
     desk_->Lease(
         *request, /*is_gone=*/[context] { return context->IsCancelled(); },
-        [reactor, response](LeaseResponse answer) {
+        [reactor, response, received](LeaseResponse answer) {
           *response = std::move(answer);
+          response->set_received_us(absl::ToUnixMicros(received));
+          response->set_sent_us(absl::ToUnixMicros(absl::Now()));
           reactor->Finish(grpc::Status::OK);
         });
     return reactor;

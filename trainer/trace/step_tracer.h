@@ -1,0 +1,47 @@
+// Rank 0's part in tracing: which steps are traced, and the file that comes of one. One thread.
+//
+// A step is traced if trainer.trace_steps lists it or <run>/trace.request exists, which `switchyard
+// trace` makes, and which is gone once the trace is written.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/file_system.h"
+#include "proto/config.pb.h"
+#include "proto/episode.pb.h"
+#include "trainer/comm/communicator.h"
+#include "trainer/run_folder.h"
+
+namespace switchyard {
+
+class StepTracer {
+ public:
+  // All must outlive the tracer.
+  StepTracer(FileSystem& files, const RunFolderFiles& folder, const RunConfig& config);
+
+  // The step is about to be made: begins a trace if it is to be traced.
+  void Begin(int64_t step);
+  bool is_on() const { return is_on_; }
+  // The step's, for its trace; dropped without one.
+  void Keep(std::vector<Trajectory> trajectories);
+  // Collective, with GatherTraces on the other ranks. A file that cannot be written is a warning:
+  // no run ends over a trace. Fails as the collectives do.
+  absl::Status Finish(Communicator& communicator);
+
+ private:
+  absl::Status Write(const std::string& json) const;
+
+  FileSystem& files_;
+  const RunFolderFiles& folder_;
+  const RunConfig& config_;
+  bool is_on_ = false;
+  bool is_requested_ = false;
+  int64_t step_ = 0;
+  absl::Time begin_;
+  std::vector<Trajectory> trajectories_;
+};
+
+}  // namespace switchyard

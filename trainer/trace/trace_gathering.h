@@ -1,0 +1,18 @@
+// The ranks' spans, brought to rank 0 with what their clocks differ by.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proto/trace.pb.h"
+#include "trainer/comm/communicator.h"
+
+namespace switchyard {
+
+// Ends this rank's trace. Collective; rank 0 gets all ranks', in their order, the others nothing.
+// Clocks are compared after barriers: the offsets are as good as a barrier lets ranks go at once
+// (tens of microseconds inside a host; the network's latency between hosts). Fails as the
+// collectives do.
+absl::StatusOr<std::vector<RankTrace>> GatherTraces(Communicator& communicator);
+
+}  // namespace switchyard
