@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian's Chromium (as root or with sudo) and runs the tests of the live page and of the report with it, which
-# skip without one.
+# Installs Debian's Chromium (as root or with sudo) and runs the tests of the live page, of the report and of traces with
+# it, which skip without one.
 #
 #   tests/integration/live_page.sh [unittest's arguments]
 #   SWITCHYARD_CHROMIUM=/opt/chromium/chrome tests/integration/live_page.sh      another Chromium
@@ -14,5 +14,5 @@ if [[ -z ${SWITCHYARD_CHROMIUM:-} ]] && ! command -v chromium >/dev/null; then
   { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends chromium fonts-dejavu-core; } >&2
 fi
-(($#)) || set -- live_page_test report_test
+(($#)) || set -- live_page_test report_test trace_test
 "$root/.venv/bin/python" -m unittest -v "$@"

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -228,6 +229,41 @@ TEST_F(LearnerTest, KilledAtAnyStepAndResumedHasTheBitsOfARunNeverStopped) {
       ExpectSameRuns(name, torn);
     }
   }
+}
+
+TEST_F(LearnerTest, TheStepsThatAreAskedForAreTracedAndTheBitsStay) {
+  ASSERT_TRUE(Run(Config("plain")).ok());
+  RunConfig config = Config("traced");
+  config.mutable_trainer()->add_trace_steps(1);
+  config.mutable_trainer()->add_trace_steps(4);
+  const std::string request = temp_ / "runs/traced/trace.request";
+  std::set<int64_t> traced;
+  before_step_ = [&](const StepPlan& plan, const auto&) -> absl::Status {
+    for (const EpisodeSpec& spec : plan.episodes) {
+      if (spec.is_traced()) traced.insert(plan.step);
+    }
+    if (plan.step != 2) return absl::OkStatus();
+    return WriteFileAtomically(FileSystem::Posix(), request, "");  // for the next step
+  };
+  ASSERT_TRUE(Run(config).ok());
+  EXPECT_THAT(traced, ElementsAre(1, 3, 4));
+  EXPECT_FALSE(std::filesystem::exists(request));
+  for (const int64_t step : traced) {
+    const auto trace =
+        nlohmann::json::parse(ReadFile("traced", absl::StrCat("traces/step-00000", step, ".json")));
+    EXPECT_EQ(trace["otherData"]["step"], step);
+    EXPECT_GT(trace["traceEvents"].size(), 5u);
+  }
+  ExpectSameRuns("plain", "traced");
+}
+
+TEST_F(LearnerTest, ATraceThatCannotBeWrittenEndsNoRun) {
+  RunConfig config = Config("a");
+  config.mutable_trainer()->add_trace_steps(1);
+  before_step_ = [&](const StepPlan&, const auto&) {  // a file stands where the folder should be
+    return WriteFileAtomically(FileSystem::Posix(), temp_ / "runs/a/traces", "");
+  };
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
 }
 
 TEST_F(LearnerTest, WhatWasWrittenAfterTheLastCheckpointIsWrittenAgain) {
