@@ -1,6 +1,7 @@
 #include "common/network_address.h"
 
 #include <arpa/inet.h>
+#include <unistd.h>
 
 #include <charconv>
 
@@ -35,6 +36,16 @@ bool IsLoopbackHost(std::string_view host) {
 bool IsLoopbackAddress(std::string_view address) {
   const std::optional<NetworkAddress> parsed = ParseNetworkAddress(address);
   return parsed.has_value() && IsLoopbackHost(parsed->host);
+}
+
+std::string HostName() {
+  char name[256] = "localhost";  // HOST_NAME_MAX is 64
+  gethostname(name, sizeof(name) - 1);
+  return name;
+}
+
+std::string ReachableHost(const std::string& host) {
+  return host == "0.0.0.0" || host == "[::]" || host.empty() ? HostName() : host;
 }
 
 }  // namespace switchyard

@@ -1,4 +1,5 @@
-// host:port as configs write it, and whether it stays within this host. Pure; any thread.
+// host:port as configs write it, whether it stays within this host, and this host's name. Any
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -23,5 +24,9 @@ std::string WithoutBrackets(std::string_view host);
 bool IsLoopbackHost(std::string_view host);
 // Whether the host of host:port is one.
 bool IsLoopbackAddress(std::string_view address);
+
+std::string HostName();
+// What others reach a server by that listens on `host`: HostName() for "0.0.0.0", "[::]" and "".
+std::string ReachableHost(const std::string& host);
 
 }  // namespace switchyard

@@ -19,6 +19,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/network_address.h"
+#include "common/serving_thread.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
@@ -49,19 +51,6 @@ void AppendProcessFigures(double start_s, std::vector<MetricFamily>& families) {
   families.push_back(ProcessFigure("process_start_time_seconds",
                                    "When this process began to serve figures, since 1970.",
                                    MetricType::Gauge, start_s));
-}
-
-// What others reach this host by.
-std::string ReachableHost(const std::string& host) {
-  if (host != "0.0.0.0" && host != "[::]" && !host.empty()) return host;
-  char name[256] = "localhost";
-  gethostname(name, sizeof(name) - 1);
-  return name;
-}
-
-// "[::1]" → "::1".
-std::string WithoutBrackets(const std::string& host) {
-  return host.starts_with('[') && host.ends_with(']') ? host.substr(1, host.size() - 2) : host;
 }
 
 std::string FileName(std::string name) {
@@ -147,16 +136,13 @@ class PrometheusExporter::Server {
       return 0;
     }
     if (port <= 0) return port;
-    thread_ = std::jthread([this] { http_.listen_after_bind(); });
-    // stop() would have no effect on a server that does not run yet.
-    while (!http_.is_running()) absl::SleepFor(absl::Milliseconds(1));
-    return port;
+    return thread_.Start(http_) ? port : 0;
   }
 
  private:
   static constexpr size_t kThreads = 2;
   httplib::Server http_;
-  std::jthread thread_;  // last: dies first
+  ServingThread thread_;  // last: dies first
 };
 
 PrometheusExporter::PrometheusExporter()

@@ -61,7 +61,12 @@ address_now() {
 }
 # Launchers remove the address of a learner before they start the next; the record says whether this one still runs.
 is_learner_up() { [[ -n $(address_now) && $(learner_state "$run") == running ]]; }
-is_run_over() { [[ -n $(address_now) && $(learner_state "$run") =~ ^(finished|failed)$ ]]; }
+# A record of before may be of a run that is about to go on: its next learner has 60 s to come.
+first_record=$(time_of "$run/learner.json")
+is_run_over() {
+  [[ -n $(address_now) && $(learner_state "$run") =~ ^(finished|failed)$ ]] &&
+    [[ $(time_of "$run/learner.json") != "$first_record" || $SECONDS -ge $((wait < 60 ? wait : 60)) ]]
+}
 has_served() { tail -c "+$((log_bytes + 1))" "$log" | grep -q 'registered run='; }
 
 # Waits so many seconds, less when asked to leave or when the learner is another or none.

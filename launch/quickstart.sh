@@ -57,4 +57,4 @@ if [[ ! $run/report.html -nt $run/report.json ]]; then
 fi
 cat "$run/report.txt"
 say "curves, table and costs: open $run/report.html in a browser"
-say "the trained policy is $newest/policy; every paid call is in $run/pool_ledger.jsonl, every step in $run/metrics.jsonl"
+say "the trained policy is $newest/policy; every paid call is in $run/pool_ledger/, every step in $run/metrics.jsonl"

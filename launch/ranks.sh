@@ -134,10 +134,13 @@ is_loss_reported() {
 
 # How these ranks' learner says that they ended: finished, preempted, failed, lost; nothing while they run.
 end_record() {
-  if is_loss_reported; then
+  local state=''
+  [[ $(time_of "$folder/learner.json") == "$record_time" ]] || state=$(learner_state "$folder")
+  # A learner that gave up ends its ranks, which report that they lost it.
+  if [[ $state != failed ]] && is_loss_reported; then
     echo lost
-  elif [[ $(time_of "$folder/learner.json") != "$record_time" ]]; then
-    learner_state "$folder" | grep -v running || true
+  elif [[ $state != running ]]; then
+    echo "$state"
   fi
 }
 

@@ -65,4 +65,4 @@ if [[ ! -s $run/report.txt || $newest/manifest.json -nt $run/report.txt ]]; then
     --baselines none --output "$run/report.json" --table "$run/report.txt"
 fi
 cat "$run/report.txt"
-say "the trained policy is $newest/policy; every call is in $run/pool_ledger.jsonl, every step in $run/metrics.jsonl"
+say "the trained policy is $newest/policy; every call is in $run/pool_ledger/, every step in $run/metrics.jsonl"

@@ -62,12 +62,14 @@ absl::StatusOr<std::unique_ptr<Generator>> EpisodeSetup::MakeGeneratorOfFolder()
   return MakeGenerator(std::move(weights), /*policy_version=*/0);
 }
 
+std::string PoolLedgerFolder(const RunConfig& config) {
+  return absl::StrCat(RunFolder(config), "/pool_ledger");
+}
+
 absl::StatusOr<std::unique_ptr<PoolClient>> OpenPool(const RunConfig& config,
                                                      const Tokenizer* tokenizer) {
-  const std::string folder = RunFolder(config);
-  SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(folder));
   HttpPoolClientOptions options;
-  options.ledger_path = absl::StrCat(folder, "/pool_ledger.jsonl");
+  options.ledger_folder = PoolLedgerFolder(config);
   options.seed = config.run().seed();
   options.count_tokens = [tokenizer](std::string_view text) {
     return static_cast<int64_t>(tokenizer->EncodePlain(text).size());

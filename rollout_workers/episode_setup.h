@@ -53,9 +53,11 @@ class EpisodeSetup {
   EpisodeContext context_;
 };
 
-// The pool of a config over HTTP, with its ledger in the run's folder,
-// <output_dir>/<name>/pool_ledger.jsonl. Calls without usage are counted with `tokenizer`, which
-// must outlive the client.
+// Of the run: <output_dir>/<name>/pool_ledger.
+std::string PoolLedgerFolder(const RunConfig& config);
+
+// The pool of a config over HTTP, with its ledger in the run's folder. Calls without usage are
+// counted with `tokenizer`, which must outlive the client.
 absl::StatusOr<std::unique_ptr<PoolClient>> OpenPool(const RunConfig& config,
                                                      const Tokenizer* tokenizer);
 

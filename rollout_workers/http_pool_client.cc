@@ -135,7 +135,7 @@ absl::StatusOr<std::unique_ptr<PoolClient>> MakeHttpPoolClient(const PoolConfig&
     SY_ASSIGN_OR_RETURN(PoolEndpoint endpoint, ResolveEndpoint(model));
     endpoints.push_back(std::move(endpoint));
   }
-  SY_ASSIGN_OR_RETURN(PoolLedger ledger, PoolLedger::Open(*options.files, options.ledger_path));
+  SY_ASSIGN_OR_RETURN(PoolLedger ledger, PoolLedger::Open(*options.files, options.ledger_folder));
   auto driver = std::make_unique<PoolCallDriver>(config, std::move(endpoints), std::move(ledger),
                                                  std::move(options));
   return std::make_unique<HttpPoolClient>(std::move(names), std::move(driver));

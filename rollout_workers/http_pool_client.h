@@ -17,7 +17,7 @@
 namespace switchyard {
 
 struct HttpPoolClientOptions {
-  std::string ledger_path;                   // appended to, a line a call; its folder must exist
+  std::string ledger_folder;                 // made if need be; as PoolLedger
   FileSystem* files = &FileSystem::Posix();  // must outlive the client
   uint64_t seed = 0;                         // of the retry jitter
   // Counts tokens where an endpoint reports no usage, or an absurd one. Called on the client's

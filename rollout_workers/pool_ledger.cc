@@ -5,6 +5,7 @@
 #include <random>
 
 #include "absl/strings/str_cat.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
@@ -24,15 +25,20 @@ absl::StatusOr<std::string> LedgerLine(PoolCall call, absl::Time time) {
   return line;
 }
 
-PoolLedger::PoolLedger(std::unique_ptr<WritableFile> file) : file_(std::move(file)) {
-  std::random_device device;  // 32 bits a draw
-  prefix_ =
-      absl::StrCat(absl::Hex(device(), absl::kZeroPad8), absl::Hex(device(), absl::kZeroPad8));
-}
+PoolLedger::PoolLedger(std::unique_ptr<WritableFile> file, std::string prefix)
+    : file_(std::move(file)), prefix_(std::move(prefix)) {}
 
-absl::StatusOr<PoolLedger> PoolLedger::Open(FileSystem& files, const std::string& path) {
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.OpenForAppend(path));
-  return PoolLedger(std::move(file));
+absl::StatusOr<PoolLedger> PoolLedger::Open(FileSystem& files, const std::string& folder,
+                                            absl::Time now) {
+  std::random_device device;  // 32 bits a draw
+  std::string prefix =
+      absl::StrCat(absl::Hex(device(), absl::kZeroPad8), absl::Hex(device(), absl::kZeroPad8));
+  SY_RETURN_IF_ERROR(files.CreateFolders(folder));
+  SY_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file,
+                      files.OpenForAppend(absl::StrCat(
+                          folder, "/", absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()),
+                          "-", HostName(), "-", prefix, ".jsonl")));
+  return PoolLedger(std::move(file), std::move(prefix));
 }
 
 absl::Status PoolLedger::Write(PoolCall& call, absl::Time time) {

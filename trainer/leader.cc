@@ -144,15 +144,12 @@ LearnerState Leader::CaptureState() const {
   return state;
 }
 
-absl::StatusOr<RunOutcome> Leader::Run() {
-  absl::StatusOr<RunOutcome> outcome = MakeSteps();
-  if (!outcome.ok()) {
-    folder_.WriteState("failed", step_, std::string(outcome.status().message())).IgnoreError();
-  }
-  return outcome;
+void Leader::RecordFailure(const absl::Status& why) {
+  const absl::Status written = folder_.WriteState("failed", step_, std::string(why.message()));
+  if (!written.ok()) LogWarning("that the run failed is not on record: ", written.message());
 }
 
-absl::StatusOr<RunOutcome> Leader::MakeSteps() {
+absl::StatusOr<RunOutcome> Leader::Run() {
   const CheckpointConfig& checkpoint = config_.trainer().checkpoint();
   while (step_ < config_.trainer().steps()) {
     if (parts_.is_stop_requested()) return Stop(/*is_preempted=*/true);

@@ -41,6 +41,8 @@ class Leader {
   absl::Status Start(const CheckpointManifest* manifest);
   // Steps until the end or a stop signal, saves, and tells the other ranks.
   absl::StatusOr<RunOutcome> Run();
+  // Before, in or after Start and Run: the run ends for this reason, says its record.
+  void RecordFailure(const absl::Status& why);
 
  private:
   // A step's batch and what is known about it before the update.
@@ -55,7 +57,6 @@ class Leader {
   absl::Status RestoreState(const CheckpointManifest& manifest);
   LearnerState CaptureState() const;
 
-  absl::StatusOr<RunOutcome> MakeSteps();
   // False: a stop signal came and the step was given up; nothing was changed.
   absl::StatusOr<bool> MakeStep();
   absl::StatusOr<Collected> CollectDemonstrations();

@@ -129,22 +129,23 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
 
 absl::StatusOr<RunOutcome> LeadOrFollow(const LearnerParts& parts, const ModelConfig& model,
                                         PolicyUpdate& update) {
-  SY_ASSIGN_OR_RETURN(auto checkpoint, LoadModels(parts, model, update));
-  parts.communicator->BeginStep(checkpoint != nullptr ? checkpoint->manifest().step() : 0);
   StateSaver saver(parts, model, &update);
-  absl::StatusOr<RunOutcome> outcome = absl::UnknownError("not run");
-  if (parts.communicator->rank() == 0) {
-    Leader leader(parts, model, &update, &saver);
-    const absl::Status started =
-        leader.Start(checkpoint != nullptr ? &checkpoint->manifest() : nullptr);
+  std::optional<Leader> leader;
+  if (parts.communicator->rank() == 0) leader.emplace(parts, model, &update, &saver);
+  const auto run = [&]() -> absl::StatusOr<RunOutcome> {
+    SY_ASSIGN_OR_RETURN(auto checkpoint, LoadModels(parts, model, update));
+    parts.communicator->BeginStep(checkpoint != nullptr ? checkpoint->manifest().step() : 0);
+    if (leader.has_value()) {
+      SY_RETURN_IF_ERROR(leader->Start(checkpoint != nullptr ? &checkpoint->manifest() : nullptr));
+    }
     checkpoint.reset();
-    outcome = started.ok() ? leader.Run() : absl::StatusOr<RunOutcome>(started);
-  } else {
-    checkpoint.reset();
-    outcome = FollowLeader(parts, update, saver);
+    return leader.has_value() ? leader->Run() : FollowLeader(parts, update, saver);
+  };
+  const absl::StatusOr<RunOutcome> outcome = run();
+  if (!outcome.ok()) {
+    if (leader.has_value()) leader->RecordFailure(outcome.status());
+    saver.WaitForCommit();  // what failed since does not cost the checkpoint that was under way
   }
-  // What failed since does not cost the checkpoint that was under way.
-  if (!outcome.ok()) saver.WaitForCommit();
   return outcome;
 }
 

@@ -1,24 +1,17 @@
 #include "trainer/rank_groups.h"
 
-#include <unistd.h>
-
 #include <map>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/network_address.h"
 #include "common/random.h"
 #include "common/status_macros.h"
 #include "trainer/comm/local_communicator.h"
 
 namespace switchyard {
 namespace {
-
-std::string ThisHost() {
-  char name[256] = "";
-  gethostname(name, sizeof(name) - 1);
-  return name;
-}
 
 // Per rank, the lowest rank of its host.
 absl::StatusOr<std::vector<int>> FirstRanksOfHosts(Communicator& world, const std::string& host) {
@@ -42,7 +35,7 @@ absl::StatusOr<std::unique_ptr<RankGroups>> RankGroups::Make(Communicator* world
                                                              const std::string& host_name) {
   auto groups = std::unique_ptr<RankGroups>(new RankGroups(world));
   if (config.within_host() && config.stage() != ShardingConfig::STAGE_REPLICATED) {
-    SY_RETURN_IF_ERROR(groups->SplitByHost(host_name.empty() ? ThisHost() : host_name));
+    SY_RETURN_IF_ERROR(groups->SplitByHost(host_name.empty() ? HostName() : host_name));
     return groups;
   }
   groups->alone_ = NewLocalCommunicator();

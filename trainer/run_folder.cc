@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "common/log.h"
+#include "common/network_address.h"
 #include "common/random.h"
 #include "common/status_macros.h"
 #include "trainer/tensorboard/event_log.h"
@@ -30,9 +31,7 @@ absl::StatusOr<std::string> ToJsonLine(const Trajectory& trajectory) {
 }
 
 std::string NameThisLearner() {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(host, ":", getpid(), ":", absl::ToUnixMicros(absl::Now()));
+  return absl::StrCat(HostName(), ":", getpid(), ":", absl::ToUnixMicros(absl::Now()));
 }
 
 }  // namespace
@@ -91,7 +90,8 @@ absl::Status RunFolderFiles::RecordTrajectories(int64_t step, std::span<const Tr
 
 absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
                                         const std::string& message) {
-  if (state != "running") SY_RETURN_IF_ERROR(CheckIsOurs());
+  if (has_taken_over_) SY_RETURN_IF_ERROR(CheckIsOurs());
+  has_taken_over_ = true;
   const nlohmann::ordered_json json = {
       {"state", state}, {"step", step}, {"message", message}, {"learner", learner_}};
   const std::string text =

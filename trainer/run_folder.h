@@ -43,8 +43,8 @@ class RunFolderFiles {
                                   uint64_t seed);
 
   // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…,
-  // "learner":…}. A launcher trusts it, not mpirun's status. "running" takes the folder over from
-  // whichever learner had it; any other state fails as CheckIsOurs.
+  // "learner":…}. A launcher trusts it, not mpirun's status. The first call takes the folder over
+  // from whichever learner had it; later ones fail as CheckIsOurs.
   absl::Status WriteState(const std::string& state, int64_t step, const std::string& message);
 
   // A learner on a host that was cut off may outlive its job, and see the folder again when another
@@ -57,6 +57,7 @@ class RunFolderFiles {
   FileSystem& files_;
   const std::string folder_;
   const std::string learner_;  // this one, as HOST:PID:TIME
+  bool has_taken_over_ = false;
 };
 
 }  // namespace switchyard

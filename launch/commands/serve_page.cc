@@ -1,7 +1,5 @@
 #include "launch/commands/serve_page.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <utility>
 
@@ -33,9 +31,8 @@ std::string TunnelHint(const std::string& listen_address, int port) {
   const bool is_remote =
       std::getenv("SSH_CONNECTION") != nullptr || std::getenv("SLURM_JOB_ID") != nullptr;
   if (!is_remote || !IsLoopbackAddress(listen_address)) return "";
-  char host[256] = "this-host";
-  gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(" (from your machine: ssh -N -L ", port, ":127.0.0.1:", port, " ", host, ")");
+  return absl::StrCat(" (from your machine: ssh -N -L ", port, ":127.0.0.1:", port, " ", HostName(),
+                      ")");
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "common/check.h"
 #include "common/config_digest.h"
 #include "common/log.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
@@ -26,11 +27,7 @@
 namespace switchyard {
 namespace {
 
-std::string HostAndPid() {
-  char host[256] = "localhost";
-  gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(host, ":", getpid());
-}
+std::string HostAndPid() { return absl::StrCat(HostName(), ":", getpid()); }
 
 // The worker that a signal stops, as long as there is one. Thread-safe.
 class StoppableWorker {

@@ -21,6 +21,7 @@
 #include "absl/time/clock.h"
 #include "common/config_loader.h"
 #include "common/file_system.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 #include "policy/parameter_layout.h"
 #include "policy/policy_folder.h"
@@ -48,12 +49,6 @@ std::optional<std::string> Output(const char* command) {
 }
 
 std::string FirstLine(const std::string& text) { return text.substr(0, text.find('\n')); }
-
-std::string HostName() {
-  char name[256] = "";
-  gethostname(name, sizeof(name) - 1);
-  return name;
-}
 
 struct AddressInfo {
   addrinfo* list = nullptr;

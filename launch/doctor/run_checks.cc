@@ -144,7 +144,7 @@ Findings ProbePool(const RunConfig& config) {
   const absl::Status made = FileSystem::Posix().CreateFolders(folder);
   if (!made.ok()) return {Failure("pool", Message(made), "mend run.output_dir")};
   HttpPoolClientOptions options;
-  options.ledger_path = folder + "/pool_ledger.jsonl";
+  options.ledger_folder = PoolLedgerFolder(config);
   const auto client = MakeHttpPoolClient(pool, std::move(options));
   if (!client.ok()) return {};  // CheckEndpoints has said why
   const absl::Time deadline = absl::Now() + kProbePatience;

@@ -199,10 +199,9 @@ absl::StatusOr<std::unique_ptr<EmulatorServer>> EmulatorServer::Listen(
     return absl::UnavailableError(
         absl::StrCat("cannot listen on port ", server->port_, ": ", std::strerror(errno)));
   }
-  server->thread_ = std::jthread([&http] { http.listen_after_bind(); });
-  // Its destructor's stop() would have no effect on a server that does not run yet.
-  while (!http.is_running()) absl::SleepFor(absl::Milliseconds(1));
-  return server;
+  if (server->thread_.Start(http)) return server;
+  return absl::UnavailableError(
+      absl::StrCat("cannot serve on port ", server->port_, ": the listening socket failed"));
 }
 
 EmulatorServer::~EmulatorServer() { server_->stop(); }

@@ -7,9 +7,9 @@
 
 #include <memory>
 #include <string>
-#include <thread>
 
 #include "absl/status/statusor.h"
+#include "common/serving_thread.h"
 #include "proto/config.pb.h"
 #include "rollout_workers/pool_emulator/facts_table.h"
 
@@ -42,7 +42,7 @@ class EmulatorServer {
   int listen_socket_ = -1;  // owned by server_
   std::unique_ptr<Handlers> handlers_;
   std::unique_ptr<httplib::Server> server_;
-  std::jthread thread_;  // accepts; the server's own threads handle
+  ServingThread thread_;  // accepts; the server's own threads handle
 };
 
 }  // namespace switchyard

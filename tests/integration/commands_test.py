@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import unittest
 
-from harness import CONFIG, ROOT, Run, run_command
+from harness import CONFIG, ROOT, Run, ledger, run_command
 
 POLICY = ROOT / "data/quickstart/policy"
 MODELS = ("Atlas", "Curie", "Ledger", "Nomad", "Parrot", "Sage")
@@ -87,8 +87,7 @@ class CommandsTest(unittest.TestCase):
         for subject in ("policy", "prompt", "data", "mpi", "gpu", "port", "disk", "memory",
                         *(f"{what} {model}" for what in ("endpoint", "pool") for model in MODELS)):
             self.assertIn(subject, found)
-        ledger = (self.run_.parent / "doctor/pool_ledger.jsonl").read_text().splitlines()
-        self.assertEqual({json.loads(line)["model"] for line in ledger}, set(MODELS))
+        self.assertEqual({call["model"] for call in ledger(self.run_.parent / "doctor")}, set(MODELS))
         self.assertRegex(found["pool Sage"]["text"], r"for \$\d")
 
     def test_doctor_names_what_would_fail_and_the_remedy(self):
@@ -118,12 +117,12 @@ class CommandsTest(unittest.TestCase):
 
     def test_eval_names_what_is_missing_before_it_pays_for_anything(self):
         arguments = ("eval", "--config", CONFIG, *self.sets, "--policy", POLICY)
-        ledger = self.run_.folder.parent / "quickstart/pool_ledger.jsonl"
-        before = ledger.read_bytes() if ledger.exists() else None
+        folder = self.run_.folder.parent / "quickstart"
+        before = ledger(folder)
         self.assertIn("is a folder", self.call(*arguments, "--output", self.run_.parent, code=2).stderr)
         missing = pathlib.Path("/nowhere/questions.jsonl")
         self.assertIn(str(missing), self.call(*arguments, "--data", missing, "--output", "/tmp/x.json", code=1).stderr)
-        self.assertEqual(ledger.read_bytes() if ledger.exists() else None, before)
+        self.assertEqual(ledger(folder), before)
 
 
 class PlanTest(unittest.TestCase):

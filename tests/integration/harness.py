@@ -136,6 +136,12 @@ class Run:
         return sorted((self.folder / "checkpoints").glob("step-*"))
 
 
+def ledger(folder):
+    """Every paid call of a run's folder, oldest first; each process writes a file."""
+    calls = [json.loads(line) for path in (folder / "pool_ledger").glob("*.jsonl") for line in path.read_text().split("\n")[:-1]]
+    return sorted(calls, key=lambda call: call["time"])
+
+
 def wait_for_exit(process):
     try:
         return process.wait(timeout=LIMIT_S)

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 import uuid
 
-from harness import CONFIG, LIMIT_S, ROOT, SMALL, wait_until
+from harness import CONFIG, LIMIT_S, ROOT, SMALL, ledger, wait_until
 
 
 class Launch:
@@ -122,7 +122,7 @@ class LauncherTest(unittest.TestCase):
     def test_a_second_signal_ends_everything_at_once(self):
         with Launch({"trainer.steps": 1000, "trainer.questions_per_step": 2000}, workers=1) as launch:
             launch.start()
-            wait_until(lambda: (launch.folder / "pool_ledger.jsonl").exists(), "the first pool call")
+            wait_until(lambda: ledger(launch.folder), "the first pool call")
             launch.process.send_signal(signal.SIGINT)
             wait_until(lambda: "finishing this step" in launch.text(), "the answer to the first signal")
             launch.process.send_signal(signal.SIGINT)
@@ -150,6 +150,17 @@ class LauncherTest(unittest.TestCase):
             self.assertEqual(launch.wait(), 1, launch.text())
             self.assertIn("a rank was lost", launch.text())
             self.assertIn(" is dead: ", (launch.folder / "logs" / "lost_rank.txt").read_text())
+            self.assert_nothing_left(launch)
+
+    def test_a_learner_that_gives_up_before_its_first_step_is_no_accident(self):
+        with Launch({"trainer.rollout_service.listen_address": "192.0.2.1:0"}) as launch:  # nobody's address
+            launch.start(SWITCHYARD_DOCTOR="off")
+            self.assertEqual(launch.wait(), 1, launch.text())
+            self.assertIn("cannot listen on 192.0.2.1:0", launch.text())
+            self.assertNotIn("starting the ranks again", launch.log.read_text())
+            record = json.loads((launch.folder / "learner.json").read_text())
+            self.assertEqual(record["state"], "failed")
+            self.assertIn("cannot listen on 192.0.2.1:0", record["message"])
             self.assert_nothing_left(launch)
 
     def test_what_doctor_finds_ends_before_anything_runs(self):
@@ -191,11 +202,11 @@ class QuickstartTest(unittest.TestCase):
             self.assertIn(part, first.stdout)
         report = json.loads((folder / "report.json").read_text())
         self.assertEqual(report["trained"]["num_questions"], 1194)
-        ledger = (folder / "pool_ledger.jsonl").stat().st_size
+        paid = ledger(folder)
         again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         self.assertEqual(again.returncode, 0, again.stderr[-3000:])
         self.assertIn((folder / "report.txt").read_text(), again.stdout)
-        self.assertEqual((folder / "pool_ledger.jsonl").stat().st_size, ledger)  # nothing was paid for again
+        self.assertEqual(ledger(folder), paid)  # nothing was paid for again
 
 
 if __name__ == "__main__":

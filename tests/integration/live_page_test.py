@@ -190,6 +190,20 @@ class MadeUpPageTest(LivePageTestCase):
                     page.locator("#state", has_text=text).wait_for()
             page.locator("#notice", has_text="The run has ended (finished)").wait_for()
 
+    def test_the_token_does_not_go_to_whoever_has_a_lost_learners_address(self):
+        with MadeUpRun(20, 10, token=TOKEN) as run:
+            page = self.browser.open(f"{run.url}#token={TOKEN}")
+            self.wait_for_step(page, 19)
+            kill_session(run.process)
+            page.locator("#notice", has_text="Not retrying").wait_for()
+            self.assertIsNone(page.evaluate("token"))
+            self.assertEqual(shown_figures(page)["episode/em"][0], 19, "what was known stays")
+            address = run.url.removeprefix("http://").rstrip("/")
+            with MadeUpRun(40, 10, 4, address, token=TOKEN, folder=run.folder):
+                page.click("#reconnect")
+                self.wait_for_step(page, 39)
+                self.assertFalse(page.locator("#reconnect").is_visible())
+
     def test_a_run_that_begins_has_empty_plots_that_say_so(self):
         with MadeUpRun(0, 0) as run:
             page = self.browser.open(run.url, width=375)

@@ -17,6 +17,7 @@ import signal
 import sys
 import time
 
+from harness import ledger
 from launcher_test import Launch
 from training_run_test import trajectories_raw, weights
 
@@ -41,7 +42,7 @@ class Outcome:
         return sorted((self.folder / "checkpoints").glob("step-*"))
 
     def check_ledger(self):
-        lines = [json.loads(line) for line in (self.folder / "pool_ledger.jsonl").read_text().splitlines()]
+        lines = ledger(self.folder)
         place = {line["charge_id"]: i for i, line in enumerate(lines)}
         faults = [] if len(place) == len(lines) else ["a charge id is in the ledger twice"]
         last_of_episode = {line["call_id"].rsplit("/", 2)[0]: i for i, line in enumerate(lines)}

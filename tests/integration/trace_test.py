@@ -12,7 +12,7 @@ import threading
 import unittest
 
 from browser import Browser, needs_chromium
-from harness import Run, run_command, wait_for_exit, wait_until
+from harness import Run, ledger, run_command, wait_for_exit, wait_until
 
 RANKS, WORKERS = 2, 2
 
@@ -127,8 +127,7 @@ class TraceTest(unittest.TestCase):
             self.assertNotIn(question["question"], text)
 
     def test_the_ledger_has_no_traces(self):
-        for ledger in self.run_.folder.glob("**/pool_ledger*.jsonl"):
-            self.assertFalse([line for line in ledger.read_text().splitlines() if "trace" in json.loads(line)])
+        self.assertFalse([call for call in ledger(self.run_.folder) if "trace" in call])
 
     def test_a_run_that_is_over_is_not_asked(self):
         refused = run_command("trace", self.run_.folder)

@@ -4,7 +4,7 @@ import re
 import signal
 import unittest
 
-from harness import Run, kill_session, session_members, wait_for_exit, wait_until
+from harness import Run, kill_session, ledger, session_members, wait_for_exit, wait_until
 
 # What two runs of the same seed may differ in.
 TIMING = ("_s", "_ms")
@@ -54,14 +54,13 @@ class TrainingRunTest(unittest.TestCase):
             self.assertEqual(len(run.metrics()), 4)
             self.assertTrue((run.folder / "config.resolved.yaml").exists())
             # Each call that a trajectory reports is in the ledger, at the same price.
-            ledger = {}
-            for line in (run.folder / "pool_ledger.jsonl").read_text().splitlines():
-                call = json.loads(line)
-                ledger[call["charge_id"]] = call.get("cost_picousd", "0")
+            prices = {}
+            for call in ledger(run.folder):
+                prices[call["charge_id"]] = call.get("cost_picousd", "0")
             calls = [call for row in trajectories_with_calls(run) for call in row]
             self.assertGreater(len(calls), 0)
             for call in calls:
-                self.assertEqual(ledger[call["charge_id"]], call.get("cost_picousd", "0"))
+                self.assertEqual(prices[call["charge_id"]], call.get("cost_picousd", "0"))
             for process in run.processes:
                 if process.args[1] != "pool":
                     self.assertEqual(session_members(process), [])
@@ -146,7 +145,7 @@ class TrainingRunTest(unittest.TestCase):
             address = run.address(trainer)
             victim = run.start_worker(address, "victim")
             other = run.start_worker(address, "other")
-            wait_until(lambda: (run.folder / "pool_ledger.jsonl").exists(), "the first pool call")
+            wait_until(lambda: ledger(run.folder), "the first pool call")
             kill_session(victim)
             joined = run.start_worker(address, "joined")
             self.assertEqual(wait_for_exit(trainer), 0)
@@ -175,8 +174,7 @@ class TrainingRunTest(unittest.TestCase):
 
 def ledger_by_episode(run):
     calls = {}
-    for line in (run.folder / "pool_ledger.jsonl").read_text().splitlines():
-        call = json.loads(line)
+    for call in ledger(run.folder):
         episode = call["call_id"].rsplit("/", 2)[0]  # before attempt and round
         calls.setdefault(episode, []).append(call["call_id"])
     return calls

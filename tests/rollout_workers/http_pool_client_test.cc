@@ -9,9 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "absl/strings/str_split.h"
 #include "rollout_workers/pool_emulator/emulator_server.h"
 #include "tests/common/temp_folder.h"
+#include "tests/rollout_workers/ledger_reading.h"
 #include "tests/rollout_workers/pool_emulator/small_world.h"
 #include "tests/rollout_workers/scripted_server.h"
 
@@ -52,7 +52,7 @@ class FullDisk final : public FileSystem {
   absl::StatusOr<std::string> Read(const std::string&) override { return Unused(); }
   absl::Status Rename(const std::string&, const std::string&) override { return Unused(); }
   absl::Status SyncFolder(const std::string&) override { return Unused(); }
-  absl::Status CreateFolders(const std::string&) override { return Unused(); }
+  absl::Status CreateFolders(const std::string&) override { return absl::OkStatus(); }
   absl::Status RemoveAll(const std::string&) override { return Unused(); }
   absl::StatusOr<std::vector<std::string>> List(const std::string&) override { return Unused(); }
   bool Exists(const std::string&) override { return false; }
@@ -66,7 +66,7 @@ class HttpPoolClientTest : public ::testing::Test {
   HttpPoolClientTest() {
     config_.set_retry_base_s(0.001);
     config_.set_retry_max_s(0.002);
-    options_.ledger_path = folder_ / "pool_ledger.jsonl";
+    options_.ledger_folder = folder_ / "ledger";
     PoolModelConfig& model = *config_.add_models();
     model.set_name("Sage");
     model.set_served_model("sage-7b");
@@ -110,15 +110,7 @@ class HttpPoolClientTest : public ::testing::Test {
     return call;
   }
 
-  std::vector<nlohmann::json> Ledger() const {
-    std::vector<nlohmann::json> lines;
-    const std::string text = *FileSystem::Posix().Read(options_.ledger_path);
-    for (const std::string& line :
-         std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()))) {
-      lines.push_back(nlohmann::json::parse(line));
-    }
-    return lines;
-  }
+  std::vector<nlohmann::json> Ledger() const { return ReadLedger(options_.ledger_folder); }
 
   const TempFolder folder_;
   PoolConfig config_;
@@ -395,7 +387,7 @@ TEST_F(HttpPoolClientTest, TheKeyGoesIntoTheHeaderAndNowhereElse) {
   });
   EXPECT_EQ(echoed.reply(), "***");
   EXPECT_EQ(echoed.served_model(), "***");
-  EXPECT_THAT(*FileSystem::Posix().Read(options_.ledger_path), Not(HasSubstr("hidden")));
+  EXPECT_THAT(LedgerText(options_.ledger_folder), Not(HasSubstr("hidden")));
 }
 
 TEST_F(HttpPoolClientTest, NoMoreThanMaxConcurrencyCallsOfAModelAreUnderWay) {
@@ -506,8 +498,10 @@ TEST_F(HttpPoolClientTest, ABadConfigIsRefusedBeforeAnythingIsPaidFor) {
   EXPECT_EQ(MakeHttpPoolClient(config_, options_).status().code(),
             absl::StatusCode::kInvalidArgument);  // no base_url
   config_.mutable_models(0)->set_base_url("http://127.0.0.1:1/v1");
-  options_.ledger_path = folder_ / "missing/pool_ledger.jsonl";
-  EXPECT_EQ(MakeHttpPoolClient(config_, options_).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(WriteFileAtomically(FileSystem::Posix(), folder_ / "file", "").ok());
+  options_.ledger_folder = folder_ / "file/ledger";
+  EXPECT_THAT(std::string(MakeHttpPoolClient(config_, options_).status().message()),
+              HasSubstr("cannot make folder"));
   *config_.add_models() = config_.models(0);
   EXPECT_THAT(std::string(MakeHttpPoolClient(config_, options_).status().message()),
               HasSubstr("twice"));

@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "absl/strings/str_split.h"
+#include "absl/strings/str_cat.h"
+#include "common/network_address.h"
 #include "tests/common/temp_folder.h"
+#include "tests/rollout_workers/ledger_reading.h"
 
 namespace switchyard {
 namespace {
@@ -35,48 +37,49 @@ TEST(PoolLedgerTest, ALineHoldsTheWholeCallAndTheTime) {
 
 TEST(PoolLedgerTest, NoTwoLinesHaveTheSameChargeIdAndTheCallBearsItsOwn) {
   const TempFolder folder;
-  const std::string path = folder / "pool_ledger.jsonl";
   std::set<std::string> of_calls, of_lines;
   for (int process = 0; process < 3; ++process) {
-    PoolLedger ledger = *PoolLedger::Open(FileSystem::Posix(), path);
+    PoolLedger ledger = *PoolLedger::Open(FileSystem::Posix(), folder / "ledger");
     for (int i = 0; i < 2; ++i) {
       PoolCall call = Call("e/1/0");
       ASSERT_TRUE(ledger.Write(call, absl::UnixEpoch()).ok());
       of_calls.insert(call.charge_id());
     }
   }
-  const std::string text = *FileSystem::Posix().Read(path);
-  for (const std::string& line :
-       std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()))) {
-    of_lines.insert(nlohmann::json::parse(line)["charge_id"].get<std::string>());
+  for (const auto& line : ReadLedger(folder / "ledger")) {
+    of_lines.insert(line["charge_id"].get<std::string>());
   }
   EXPECT_EQ(of_lines.size(), 6u);
   EXPECT_EQ(of_lines, of_calls);
 }
 
-TEST(PoolLedgerTest, LinesOfSeveralWritersAndRunsAreAppended) {
+TEST(PoolLedgerTest, EveryProcessWritesAFileOfItsOwn) {
   const TempFolder folder;
-  const std::string path = folder / "pool_ledger.jsonl";
-  for (int run = 0; run < 2; ++run) {
-    PoolLedger first = *PoolLedger::Open(FileSystem::Posix(), path);
-    PoolLedger second = *PoolLedger::Open(FileSystem::Posix(), path);
-    PoolCall a = Call("a"), b = Call("b"), c = Call("c");
-    ASSERT_TRUE(first.Write(a, absl::UnixEpoch()).ok());
-    ASSERT_TRUE(second.Write(b, absl::UnixEpoch()).ok());
-    ASSERT_TRUE(first.Write(c, absl::UnixEpoch()).ok());
-  }
-  const std::string text = *FileSystem::Posix().Read(path);
+  const absl::Time start = absl::FromUnixSeconds(1'767'225'600);
+  PoolLedger first = *PoolLedger::Open(FileSystem::Posix(), folder / "ledger", start);
+  PoolLedger second =
+      *PoolLedger::Open(FileSystem::Posix(), folder / "ledger", start + absl::Seconds(1));
+  PoolCall a = Call("a"), b = Call("b"), c = Call("c");
+  ASSERT_TRUE(first.Write(a, absl::UnixEpoch()).ok());
+  ASSERT_TRUE(second.Write(b, absl::UnixEpoch()).ok());
+  ASSERT_TRUE(first.Write(c, absl::UnixEpoch()).ok());
+  const std::vector<std::string> names = *FileSystem::Posix().List(folder / "ledger");
+  ASSERT_EQ(names.size(), 2u);
+  const std::string prefix = a.charge_id().substr(0, a.charge_id().find('-'));
+  EXPECT_EQ(names[0], absl::StrCat("20260101T000000Z-", HostName(), "-", prefix, ".jsonl"));
   std::string ids;
-  for (const std::string& line :
-       std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()))) {
-    ids += nlohmann::json::parse(line)["call_id"];
+  for (const auto& line : ReadLedger(folder / "ledger")) {
+    ids += line["call_id"].get<std::string>();
   }
-  EXPECT_EQ(ids, "abcabc");
+  EXPECT_EQ(ids, "acb");
 }
 
-TEST(PoolLedgerTest, AFolderThatIsMissingIsNamed) {
-  const auto ledger = PoolLedger::Open(FileSystem::Posix(), "/nonexistent/pool_ledger.jsonl");
-  EXPECT_NE(std::string(ledger.status().message()).find("/nonexistent/pool_ledger.jsonl"),
+TEST(PoolLedgerTest, AFolderThatCannotBeMadeIsNamed) {
+  const TempFolder folder;
+  ASSERT_TRUE(WriteFileAtomically(FileSystem::Posix(), folder / "file", "").ok());
+  const auto ledger = PoolLedger::Open(FileSystem::Posix(), folder / "file/ledger");
+  EXPECT_NE(std::string(ledger.status().message())
+                .find(absl::StrCat("cannot make folder ", folder / "file")),
             std::string::npos);
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/check.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
@@ -253,8 +254,6 @@ void MpiThread::End(absl::Duration time) {
 
 void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
                             const std::string& others) const {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
   const Operation last = log_.last_finished();
   const std::string place =
       operation.sequence > 0
@@ -263,7 +262,7 @@ void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
           : absl::StrFormat("after '%s' (operation %d)", last.name, last.sequence);
   const int64_t step = log_.step();
   const std::string headline = absl::StrFormat(
-      "rank %d of %d on %s, %s%s: %s", world_.rank, world_.size, host,
+      "rank %d of %d on %s, %s%s: %s", world_.rank, world_.size, HostName(),
       step >= 0 ? absl::StrFormat("step %d, ", step) : "", place, std::string(why.message()));
   std::fprintf(stderr, "%s: %s%s%s\n", ProcessName(), headline.c_str(),
                report_path_.empty() ? "" : "; see ", report_path_.c_str());

@@ -12,6 +12,7 @@
 #include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/network_address.h"
+#include "common/serving_thread.h"
 #include "common/status_macros.h"
 #include "trainer/live_page/page_access.h"
 #include "trainer/live_page/page_files.h"
@@ -22,14 +23,6 @@ namespace {
 constexpr size_t kThreads = 8;
 constexpr int kBacklog = 128;  // the library's 5 loses connections
 constexpr const char* kJson = "application/json";
-
-std::string HostName() {
-  char name[256] = "localhost";
-  gethostname(name, sizeof(name) - 1);
-  return name;
-}
-
-bool IsAnyAddress(const std::string& host) { return host == "0.0.0.0" || host == "[::]"; }
 
 int64_t NumberOf(const httplib::Request& request, const char* name, int64_t otherwise) {
   int64_t value = otherwise;
@@ -88,10 +81,7 @@ class PageServer::Site {
       return 0;
     }
     if (port <= 0 || ::listen(listen_socket_, kBacklog) != 0) return 0;
-    thread_ = std::jthread([this] { http_.listen_after_bind(); });
-    // stop() would have no effect on a server that does not run yet.
-    while (!http_.is_running()) absl::SleepFor(absl::Milliseconds(1));
-    return port;
+    return thread_.Start(http_) ? port : 0;
   }
 
  private:
@@ -156,7 +146,7 @@ class PageServer::Site {
   LiveState* const state_;
   socket_t listen_socket_ = INVALID_SOCKET;
   httplib::Server http_;
-  std::jthread thread_;  // last: dies first
+  ServingThread thread_;  // last: dies first
 };
 
 PageServer::PageServer(std::string host, std::unique_ptr<Site> site)
@@ -186,7 +176,7 @@ absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(Options options, L
 }
 
 std::string PageServer::url() const {
-  return absl::StrCat("http://", IsAnyAddress(host_) ? HostName() : host_, ":", port_, "/");
+  return absl::StrCat("http://", ReachableHost(host_), ":", port_, "/");
 }
 
 }  // namespace switchyard

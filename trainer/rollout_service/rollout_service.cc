@@ -1,7 +1,6 @@
 #include "trainer/rollout_service/rollout_service.h"
 
 #include <grpcpp/grpcpp.h>
-#include <unistd.h>
 
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include "common/config_loader.h"
 #include "common/file_system.h"
 #include "common/log.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 #include "proto/learner_service.grpc.pb.h"
 #include "trainer/rollout_service/rollout_desk.h"
@@ -154,13 +154,7 @@ class RolloutService final : public TrajectorySource {
                        ": the address is in use or not of this host; set "
                        "trainer.rollout_service.listen_address (port 0 picks a free one)"));
     }
-    std::string host = address.substr(0, address.rfind(':'));
-    if (host == "0.0.0.0" || host == "[::]" || host.empty()) {
-      char name[256] = "localhost";
-      gethostname(name, sizeof(name) - 1);
-      host = name;
-    }
-    return absl::StrCat(host, ":", port);
+    return absl::StrCat(ReachableHost(address.substr(0, address.rfind(':'))), ":", port);
   }
 
   absl::Status PublishWeights(int64_t policy_version,

@@ -1,7 +1,5 @@
 #include "trainer/tensorboard/event_log.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -10,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 #include "trainer/step_statistics.h"
 #include "trainer/tensorboard/event_record.h"
@@ -39,12 +38,6 @@ absl::Status TakeOutSteps(FileSystem& files, const std::string& path, int64_t fi
   SY_ASSIGN_OR_RETURN(const std::string records, files.Read(path));
   const std::string kept = RecordsBefore(first_step, records);
   return kept == records ? absl::OkStatus() : WriteFileAtomically(files, path, kept);
-}
-
-std::string HostName() {
-  char host[256] = "localhost";
-  gethostname(host, sizeof(host) - 1);
-  return host;
 }
 
 void AddHistograms(std::span<const Trajectory> trajectories, tensorboard::Summary& summary) {

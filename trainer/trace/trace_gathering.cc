@@ -1,13 +1,12 @@
 #include "trainer/trace/trace_gathering.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 
@@ -43,9 +42,7 @@ absl::StatusOr<int64_t> CompareClocks(Communicator& communicator) {
 absl::StatusOr<std::vector<RankTrace>> GatherTraces(Communicator& communicator) {
   RankTrace mine;
   for (TraceSpan& span : EndTrace()) *mine.add_spans() = std::move(span);
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  mine.set_host(host);
+  mine.set_host(HostName());
   mine.set_rank(communicator.rank());
   SY_ASSIGN_OR_RETURN(const int64_t offset, CompareClocks(communicator));
   mine.set_clock_offset_us(offset);

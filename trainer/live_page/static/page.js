@@ -10,6 +10,7 @@ const kTimeoutMs = 10000;
 const kEnds = ['finished', 'preempted', 'failed'];
 
 let run = null, token = sessionStorage.getItem('token'), status = null;
+let heldToken = null;  // whoever has a lost learner's address now does not get it unasked
 let lostAt = null, plots = null, drawn = '', isEndTold = false;
 
 class TokenNeeded extends Error {}
@@ -206,8 +207,11 @@ function showLost() {
   setText(byId('time-left'), '');
   const what = hasEnded ? `The run has ended (${kStates[status.state]}) and its page with it` :
                           `No answer from the learner for ${ago}`;
+  const next = heldToken === null ?
+      'Retrying: if the run goes on at this address, so does this page.' :
+      'Not retrying, for the token would go to whoever has this address now.';
   showNotice(
-      `${what}; what is below was the last. Retrying: if the run goes on at this address, so does this page.` +
+      `${what}; what is below was the last. ${next}` +
       (status !== null && status.state === 'failed' ? ` It failed: ${status.message}` : ''));
 }
 
@@ -231,8 +235,11 @@ async function loop() {
   } catch (error) {
     if (error instanceof TokenNeeded) return askForToken();
     if (!(error instanceof TypeError) && error.name !== 'AbortError') console.warn(error);
+    heldToken = token;
+    token = null;
+    byId('held').hidden = heldToken === null;
     showLost();
-    setTimeout(loop, kRetryMs);
+    if (heldToken === null) setTimeout(loop, kRetryMs);
   }
 }
 
@@ -241,6 +248,12 @@ byId('login').addEventListener('submit', (event) => {
   token = byId('token').value.trim();
   sessionStorage.setItem('token', token);
   byId('token').value = '';
+  loop();
+});
+byId('reconnect').addEventListener('click', () => {
+  token = heldToken;
+  heldToken = null;
+  byId('held').hidden = true;
   loop();
 });
 for (const id of ['workers-sort', 'workers-limit'])
