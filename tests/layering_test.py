@@ -72,6 +72,12 @@ DOORS = [
         "only the pool emulator, the Prometheus exporter and the run's page serve HTTP",
     ),
     (
+        "tcmalloc",
+        r"^gperftools/",
+        r"^common/heap\.cc$",
+        "go through common/heap.h",
+    ),
+    (
         "Prometheus",
         r"^prometheus/",
         r"^common/prometheus_exporter",

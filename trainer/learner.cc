@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/config_loader.h"
+#include "common/heap.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
@@ -111,6 +112,7 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
         break;
       case StepMessage::Kind::kExport:
         SY_RETURN_IF_ERROR(update.ExportPolicy().status());
+        ReleaseFreeMemory();
         break;
       case StepMessage::Kind::kSave:
         SY_RETURN_IF_ERROR(saver.Start(message.step, std::nullopt));
@@ -139,6 +141,7 @@ absl::StatusOr<RunOutcome> LeadOrFollow(const LearnerParts& parts, const ModelCo
       SY_RETURN_IF_ERROR(leader->Start(checkpoint != nullptr ? &checkpoint->manifest() : nullptr));
     }
     checkpoint.reset();
+    ReleaseFreeMemory();  // what reading took
     return leader.has_value() ? leader->Run() : FollowLeader(parts, update, saver);
   };
   const absl::StatusOr<RunOutcome> outcome = run();

@@ -26,6 +26,7 @@
 #include "rollout_workers/episode_text.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/device.h"
+#include "trainer/host_allocator.h"
 #include "trainer/learner.h"
 #include "trainer/live_page/run_report.h"
 #include "trainer/progress.h"
@@ -143,6 +144,7 @@ class RunPage {
 
 int Train(const RunConfig& config, const std::string& resume) {
   LimitKernelCache();
+  UseHostAllocator();
   if (const auto policy = LoadModelConfig(config.policy().path()); !policy.ok()) {
     return Fail(policy.status());
   }

@@ -1,0 +1,9 @@
+#include "common/heap.h"
+
+#include <gperftools/malloc_extension.h>
+
+namespace switchyard {
+
+void ReleaseFreeMemory() { MallocExtension::instance()->ReleaseFreeMemory(); }
+
+}  // namespace switchyard
