@@ -11,8 +11,10 @@ constexpr size_t kExchanges = 16;
 
 void ClockOffset::Observe(absl::Time asked, absl::Time received, absl::Time sent,
                           absl::Time answered) {
-  exchanges_.push_back({.on_the_wire = (answered - asked) - (sent - received),
-                        .offset = ((received - asked) + (sent - answered)) / 2});
+  const absl::Duration on_the_wire = (answered - asked) - (sent - received);
+  if (on_the_wire < absl::ZeroDuration()) return;  // a clock was set meanwhile
+  exchanges_.push_back(
+      {.on_the_wire = on_the_wire, .offset = ((received - asked) + (sent - answered)) / 2});
   if (exchanges_.size() > kExchanges) exchanges_.pop_front();
 }
 

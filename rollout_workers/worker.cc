@@ -121,6 +121,7 @@ void Worker::LeaseLoop(std::stop_token stop) {
     LogWarning("no leases: ", status.message());
     figures_.CountLeaseFailure();
     if (IsTransportFailure(status) || absl::IsAborted(status)) status = Join(stop);
+    clock_offset = ClockOffset();  // it may be another learner's now
     if (!status.ok()) return exchange_.End(std::move(status));
   }
 }

@@ -76,6 +76,7 @@ bool Leader::IsEvaluationDue() const {
 }
 
 absl::Status Leader::Start(const CheckpointManifest* manifest) {
+  if (manifest != nullptr) step_ = manifest->step();  // for the record, should this fail
   SY_RETURN_IF_ERROR(folder_.Prepare(ConfigToYaml(config_), parts_.environment));
   SY_RETURN_IF_ERROR(LoadData());
   if (manifest != nullptr) SY_RETURN_IF_ERROR(RestoreState(*manifest));
@@ -208,10 +209,10 @@ absl::StatusOr<bool> Leader::MakeStep() {
   metrics.Set("step/publish_s", SecondsSince(publish_start));
   metrics.Set("step/time_s", SecondsSince(start));
   metrics.Set("step/tokens_per_s", num_tokens / SecondsSince(start));
+  ReportSaves(metrics);
   SY_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories, [&](size_t place) {
     return TokenAdvantages(place, collected->places, message.batch, update.advantages);
   }));
-  tracer_.Keep(std::move(collected->trajectories));
   return true;
 }
 
@@ -249,6 +250,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   SY_RETURN_IF_ERROR(collect_status_);
   SY_RETURN_IF_ERROR(step.status());
   CommitTrajectories(step->trajectories);
+  tracer_.Keep(step->trajectories);
   SY_ASSIGN_OR_RETURN(
       LearnableBatch selected,
       SelectBatch(config_.trainer(), step->trajectories, model_.vocabulary_size, policy_version()));
@@ -374,8 +376,18 @@ absl::Status Leader::SaveCheckpoint() {
   SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kSave, .step = step_, .batch = {}}));
   SY_RETURN_IF_ERROR(saver_->Start(step_, std::move(texts)));
   saved_step_ = step_;
-  LogInfo("step=", step_, " stall_s=", SecondsSince(start), " | saving");
+  stall_s_ = SecondsSince(start);
+  LogInfo("step=", step_, " stall_s=", *stall_s_, " | saving");
   return absl::OkStatus();
+}
+
+void Leader::ReportSaves(Metrics& metrics) {
+  if (const auto stall_s = std::exchange(stall_s_, std::nullopt); stall_s.has_value()) {
+    metrics.Set("checkpoint/stall_s", *stall_s);
+  }
+  if (const auto write_time = saver_->TakeWriteTime(); write_time.has_value()) {
+    metrics.Set("checkpoint/write_s", absl::ToDoubleSeconds(*write_time));
+  }
 }
 
 // Of the checkpoints that are durable the last might turn out damaged: what the one before it needs
@@ -421,6 +433,7 @@ absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
                            .is_preempted = is_preempted,
                            .batch = {}}));
   if (source_ != nullptr) SY_RETURN_IF_ERROR(source_->Finish());
+  tracer_.DropRequests();
   SY_RETURN_IF_ERROR(folder_.WriteState(is_preempted ? "preempted" : "finished", step_, ""));
   return is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;
 }

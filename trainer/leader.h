@@ -75,6 +75,7 @@ class Leader {
   // Tells every rank to save, and goes on once they have copies.
   absl::Status SaveCheckpoint();
   absl::StatusOr<CheckpointTexts> MakeCheckpointTexts() const;
+  void ReportSaves(Metrics& metrics);  // of those since the last call
   absl::Status ForgetJournal();
   // If a rank cannot write, the run ends with that rank's reason.
   absl::Status CheckSave();
@@ -112,8 +113,9 @@ class Leader {
   int64_t ledger_total_picousd_ = 0;  // of all committed episodes
   int64_t episodes_committed_ = 0;
   google::protobuf::RepeatedPtrField<EvaluationResult> evaluations_;
-  LearnerState state_;       // after step_ steps: what a checkpoint made now holds
-  absl::Time last_message_;  // to the other ranks
+  LearnerState state_;             // after step_ steps: what a checkpoint made now holds
+  std::optional<double> stall_s_;  // for the save since the last step's line
+  absl::Time last_message_;        // to the other ranks
   absl::Time last_owner_check_ = absl::InfinitePast();
   absl::Time stop_seen_ = absl::InfiniteFuture();
   absl::Status collect_status_;  // of what is looked after while episodes come in

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <functional>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -129,6 +130,17 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
   }
 }
 
+// What a library throws becomes a status.
+absl::StatusOr<RunOutcome> WithoutExceptions(
+    const LearnerParts& parts, const std::function<absl::StatusOr<RunOutcome>()>& run) {
+  try {
+    return run();
+  } catch (const std::exception& error) {  // LibTorch's
+    return absl::InternalError(
+        absl::StrCat("rank ", parts.communicator->rank(), " failed in a library: ", error.what()));
+  }
+}
+
 absl::StatusOr<RunOutcome> LeadOrFollow(const LearnerParts& parts, const ModelConfig& model,
                                         PolicyUpdate& update) {
   StateSaver saver(parts, model, &update);
@@ -144,7 +156,7 @@ absl::StatusOr<RunOutcome> LeadOrFollow(const LearnerParts& parts, const ModelCo
     ReleaseFreeMemory();  // what reading took
     return leader.has_value() ? leader->Run() : FollowLeader(parts, update, saver);
   };
-  const absl::StatusOr<RunOutcome> outcome = run();
+  const absl::StatusOr<RunOutcome> outcome = WithoutExceptions(parts, run);
   if (!outcome.ok()) {
     if (leader.has_value()) leader->RecordFailure(outcome.status());
     saver.WaitForCommit();  // what failed since does not cost the checkpoint that was under way
@@ -179,12 +191,7 @@ absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
 }  // namespace
 
 absl::StatusOr<RunOutcome> RunLearner(const LearnerParts& parts) {
-  try {
-    return RunRank(parts);
-  } catch (const std::exception& error) {  // LibTorch's
-    return absl::InternalError(
-        absl::StrCat("rank ", parts.communicator->rank(), " failed in a library: ", error.what()));
-  }
+  return WithoutExceptions(parts, [&] { return RunRank(parts); });
 }
 
 }  // namespace switchyard

@@ -65,6 +65,9 @@ absl::Status RunFolderFiles::PutAside() {
       if (name.starts_with(kEventFilePrefix)) paths.push_back(absl::StrCat(folder_, "/", name));
     }
   }
+  for (const std::string& request : {trace_request(), trace_claim()}) {
+    if (files_.Exists(request)) SY_RETURN_IF_ERROR(files_.RemoveAll(request));
+  }
   for (const std::string& path : paths) {
     if (!files_.Exists(path)) continue;
     SY_RETURN_IF_ERROR(files_.CreateFolders(aside));
@@ -91,12 +94,26 @@ absl::Status RunFolderFiles::RecordTrajectories(int64_t step, std::span<const Tr
 absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
                                         const std::string& message) {
   if (has_taken_over_) SY_RETURN_IF_ERROR(CheckIsOurs());
-  has_taken_over_ = true;
+  // One that has not begun leaves a run alone that another may be making.
+  if (!has_taken_over_ && state != "running") SY_RETURN_IF_ERROR(CheckIsNotRunning());
   const nlohmann::ordered_json json = {
       {"state", state}, {"step", step}, {"message", message}, {"learner", learner_}};
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  return WriteFileAtomically(files_, state_file(), text + "\n");
+  SY_RETURN_IF_ERROR(WriteFileAtomically(files_, state_file(), text + "\n"));
+  has_taken_over_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status RunFolderFiles::CheckIsNotRunning() const {
+  const absl::StatusOr<std::string> text = files_.Read(state_file());
+  const auto json =
+      nlohmann::json::parse(text.value_or(""), /*cb=*/nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || json.value("state", nlohmann::json()) != "running") {
+    return absl::OkStatus();
+  }
+  return absl::AbortedError(
+      absl::StrCat(state_file(), " says that the run is being made by another learner"));
 }
 
 absl::Status RunFolderFiles::CheckIsOurs() const {

@@ -28,6 +28,7 @@ class RunFolderFiles {
   std::string journal() const { return folder_ + "/journal"; }
   std::string traces() const { return folder_ + "/traces"; }
   std::string trace_request() const { return folder_ + "/trace.request"; }
+  std::string trace_claim() const { return folder_ + "/trace.claim"; }  // of a step that is traced
   std::string config() const { return folder_ + "/config.resolved.yaml"; }
 
   // Makes the folder and writes config.resolved.yaml and, unless it is empty, environment.json.
@@ -44,7 +45,8 @@ class RunFolderFiles {
 
   // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…,
   // "learner":…}. A launcher trusts it, not mpirun's status. The first call takes the folder over
-  // from whichever learner had it; later ones fail as CheckIsOurs.
+  // from whichever learner had it, later ones fail as CheckIsOurs; one that did not begin with
+  // "running" fails (kAborted) if the record says that somebody runs.
   absl::Status WriteState(const std::string& state, int64_t step, const std::string& message);
 
   // A learner on a host that was cut off may outlive its job, and see the folder again when another
@@ -52,6 +54,7 @@ class RunFolderFiles {
   absl::Status CheckIsOurs() const;
 
  private:
+  absl::Status CheckIsNotRunning() const;
   std::string state_file() const { return folder_ + "/learner.json"; }
 
   FileSystem& files_;

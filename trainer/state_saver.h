@@ -29,6 +29,8 @@ class StateSaver {
   absl::Status Check();
 
   bool IsIdle() const { return saver_.IsIdle(); }
+  // As CheckpointSaver.
+  std::optional<absl::Duration> TakeWriteTime() { return saver_.TakeWriteTime(); }
   // Rank 0: the last checkpoint is durable. Fails as its saving did.
   absl::Status Wait() { return saver_.Wait(); }
   // Before a run that failed ends: for what is under way, at most half a minute.

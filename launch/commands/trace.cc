@@ -18,6 +18,8 @@ namespace switchyard {
 namespace {
 
 constexpr absl::Duration kLookEvery = absl::Milliseconds(200);
+// A network file system may show a new file later than that another is gone.
+constexpr absl::Duration kFileLimit = absl::Seconds(60);
 
 // When each file in the folder was written.
 std::map<std::string, std::filesystem::file_time_type> WriteTimes(const std::string& folder) {
@@ -53,26 +55,41 @@ absl::Status CheckIsRunning(FileSystem& files, const std::string& folder) {
                    "traced by --set trainer.trace_steps=[3]"));
 }
 
-// The file that has come since `before`.
-absl::StatusOr<std::string> WaitForTrace(
-    FileSystem& files, const RunFolderFiles& run,
-    const std::map<std::string, std::filesystem::file_time_type>& before) {
-  while (files.Exists(run.trace_request())) {
-    if (const absl::Status running = CheckIsRunning(files, run.folder()); !running.ok()) {
+// The newest file that has come since `before`; empty: none has.
+std::string NewestSince(const std::string& folder,
+                        const std::map<std::string, std::filesystem::file_time_type>& before) {
+  std::string newest;
+  std::filesystem::file_time_type newest_time;
+  for (const auto& [path, time] : WriteTimes(folder)) {
+    const auto known = before.find(path);
+    const bool is_new = known == before.end() || known->second != time;
+    if (!is_new || (!newest.empty() && time < newest_time)) continue;
+    newest = path;
+    newest_time = time;
+  }
+  return newest;
+}
+
+absl::Status WaitUntilAnswered(FileSystem& files, const RunFolderFiles& run,
+                               absl::Duration patience) {
+  const absl::Time end = absl::Now() + patience;
+  while (files.Exists(run.trace_request()) || files.Exists(run.trace_claim())) {
+    absl::Status status = CheckIsRunning(files, run.folder());
+    if (status.ok() && absl::Now() > end) {
+      status = absl::DeadlineExceededError(
+          absl::StrCat("no step was traced within ", absl::FormatDuration(patience),
+                       " (--wait): is the learner of ", run.folder(), " alive?"));
+    }
+    if (!status.ok()) {
       files.RemoveAll(run.trace_request()).IgnoreError();
-      return running;
+      return status;
     }
     absl::SleepFor(kLookEvery);
   }
-  for (const auto& [path, time] : WriteTimes(run.traces())) {
-    const auto known = before.find(path);
-    if (known == before.end() || known->second != time) return path;
-  }
-  return absl::UnavailableError(
-      absl::StrCat("the step's trace could not be written: see ", run.folder(), "/logs"));
+  return absl::OkStatus();
 }
 
-absl::Status Trace(const std::string& folder) {
+absl::Status Trace(const std::string& folder, absl::Duration patience) {
   FileSystem& files = FileSystem::Posix();
   const RunFolderFiles run(files, folder);
   SY_RETURN_IF_ERROR(CheckIsRunning(files, folder));
@@ -81,7 +98,16 @@ absl::Status Trace(const std::string& folder) {
   std::fprintf(stderr,
                "asked for a trace of the next step; it comes into %s, also if this command ends\n",
                run.traces().c_str());
-  SY_ASSIGN_OR_RETURN(const std::string path, WaitForTrace(files, run, before));
+  SY_RETURN_IF_ERROR(WaitUntilAnswered(files, run, patience));
+  std::string path;
+  const absl::Time end = absl::Now() + kFileLimit;
+  while ((path = NewestSince(run.traces(), before)).empty()) {
+    if (absl::Now() > end) {
+      return absl::UnavailableError(
+          absl::StrCat("the step's trace could not be written: see ", run.folder(), "/logs"));
+    }
+    absl::SleepFor(kLookEvery);
+  }
   std::printf("%s\n", path.c_str());
   return absl::OkStatus();
 }
@@ -97,9 +123,13 @@ int RunTrace(int argc, char** argv) {
   app.footer("example:\n  switchyard trace runs/quickstart");
   std::string folder;
   app.add_option("run", folder, "the run's folder")->required();
+  double wait_s = 600;
+  app.add_option("--wait", wait_s, "seconds after which the request is taken back")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
-  const absl::Status status = Trace(folder);
+  const absl::Status status = Trace(folder, absl::Seconds(wait_s));
   return status.ok() ? kExitOk : ReportFailure("trace", status);
 }
 

@@ -197,6 +197,7 @@ class MadeUpPageTest(LivePageTestCase):
             kill_session(run.process)
             page.locator("#notice", has_text="Not retrying").wait_for()
             self.assertIsNone(page.evaluate("token"))
+            self.assertIsNone(page.evaluate("sessionStorage.getItem('token')"))
             self.assertEqual(shown_figures(page)["episode/em"][0], 19, "what was known stays")
             address = run.url.removeprefix("http://").rstrip("/")
             with MadeUpRun(40, 10, 4, address, token=TOKEN, folder=run.folder):

@@ -120,11 +120,15 @@ class TraceTest(unittest.TestCase):
         self.assertEqual(sum(int(s["args"]["sampled_tokens"]) for s in rounds),
                          sum(t["provenance"].count("PROVENANCE_POLICY") for t in recorded))
 
-    def test_no_text_of_episodes_and_no_key_is_in_it(self):
+    def test_no_text_of_episodes_is_in_it_and_no_trace_in_their_records(self):
         text = (self.run_.folder / "traces/step-000001.json").read_text()
         for line in (self.run_.folder / "trajectories/step-000001.jsonl").read_text().splitlines():
-            question = json.loads(line)["question"]
-            self.assertNotIn(question["question"], text)
+            trajectory = json.loads(line)
+            calls = trajectory.get("pool_calls", [])
+            self.assertNotIn(trajectory["question"]["question"], text)
+            for said in [call["reply"] for call in calls] + [a["query"] for a in trajectory["actions"] if a.get("query")]:
+                self.assertNotIn(said, text)
+            self.assertFalse([record for record in [trajectory, *calls] if "trace" in record])
 
     def test_the_ledger_has_no_traces(self):
         self.assertFalse([call for call in ledger(self.run_.folder) if "trace" in call])

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -238,6 +239,9 @@ TEST_F(LearnerTest, TheStepsThatAreAskedForAreTracedAndTheBitsStay) {
   config.mutable_trainer()->add_trace_steps(4);
   const std::string request = temp_ / "runs/traced/trace.request";
   std::set<int64_t> traced;
+  change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {  // as a worker does
+    if (spec.is_traced()) trajectory.mutable_trace()->set_start_us(absl::ToUnixMicros(absl::Now()));
+  };
   before_step_ = [&](const StepPlan& plan, const auto&) -> absl::Status {
     for (const EpisodeSpec& spec : plan.episodes) {
       if (spec.is_traced()) traced.insert(plan.step);
@@ -253,6 +257,7 @@ TEST_F(LearnerTest, TheStepsThatAreAskedForAreTracedAndTheBitsStay) {
         nlohmann::json::parse(ReadFile("traced", absl::StrCat("traces/step-00000", step, ".json")));
     EXPECT_EQ(trace["otherData"]["step"], step);
     EXPECT_GT(trace["traceEvents"].size(), 5u);
+    EXPECT_EQ(trace["otherData"]["episodes_left_out"], 0);
   }
   ExpectSameRuns("plain", "traced");
 }
@@ -290,6 +295,30 @@ TEST_F(LearnerTest, ALearnerWhoseRunAnotherHasTakenOverEndsAndLeavesItAlone) {
   EXPECT_EQ(ReadFile("shared", "learner.json"), other);
   EXPECT_EQ(TimelessMetrics("shared").size(), 3u);
   EXPECT_EQ(Newest("shared")->manifest().step(), 2);
+}
+
+TEST_F(LearnerTest, AFailureBeforeTheFirstStepIsOnRecordUnlessTheRunIsBeingMade) {
+  const RunConfig config = Config("a");
+  const std::string record = temp_ / "runs/a/learner.json";
+  ASSERT_TRUE(FileSystem::Posix().CreateFolders(temp_ / "runs/a").ok());
+  const std::string running = R"({"state":"running","step":4,"message":"","learner":"host2:7:1"})";
+  ASSERT_TRUE(WriteFileAtomically(FileSystem::Posix(), record, running).ok());
+  EXPECT_FALSE(Run(config, "/no/such/checkpoint").ok());
+  EXPECT_EQ(ReadFile("a", "learner.json"), running);
+  ASSERT_TRUE(FileSystem::Posix().RemoveAll(record).ok());
+  EXPECT_FALSE(Run(config, "/no/such/checkpoint").ok());
+  EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"failed")"));
+  EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr("/no/such/checkpoint"));
+}
+
+TEST_F(LearnerTest, WhatALibraryThrowsIsOnRecord) {
+  before_step_ = [](const StepPlan& plan, const auto&) -> absl::Status {
+    if (plan.step == 3) throw std::runtime_error("no memory");
+    return absl::OkStatus();
+  };
+  const absl::Status status = Run(Config("a")).status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("failed in a library: no memory"));
+  EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"failed","step":3)"));
 }
 
 TEST_F(LearnerTest, AStopSignalFinishesTheStepSavesAndIsResumedFrom) {

@@ -65,7 +65,12 @@ absl::Status CheckpointSaver::Save(int64_t step, const StateShare& state,
   SY_RETURN_IF_ERROR(FinishCheckpointFolder(
       files, aside, *texts, absl::Seconds(options_.config.write_deadline_s()), is_given_up));
   SY_RETURN_IF_ERROR(store_.Commit(step));
-  LogInfo("step=", step, " write_s=", absl::ToDoubleSeconds(absl::Now() - start), " | saved ",
+  const absl::Duration write_time = absl::Now() - start;
+  {
+    const absl::MutexLock lock(&mutex_);
+    write_time_ = write_time;
+  }
+  LogInfo("step=", step, " write_s=", absl::ToDoubleSeconds(write_time), " | saved ",
           store_.FolderOf(step));
   return store_.Prune(texts->manifest.learner());
 }
@@ -103,6 +108,11 @@ bool CheckpointSaver::IsIdle() const {
 absl::Status CheckpointSaver::status() const {
   const absl::MutexLock lock(&mutex_);
   return status_;
+}
+
+std::optional<absl::Duration> CheckpointSaver::TakeWriteTime() {
+  const absl::MutexLock lock(&mutex_);
+  return std::exchange(write_time_, std::nullopt);
 }
 
 void CheckpointSaver::Enter(Phase phase) {

@@ -64,6 +64,8 @@ class CheckpointSaver {
   bool IsIdle() const;
   // Of what was written so far, without waiting.
   absl::Status status() const;
+  // Rank 0: from Start until durable, of the save that became so since the last call; unset: none.
+  std::optional<absl::Duration> TakeWriteTime();
 
  private:
   enum class Phase { kIdle, kWriting, kCommitting };
@@ -80,6 +82,7 @@ class CheckpointSaver {
   mutable absl::Mutex mutex_;
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kIdle;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Duration> write_time_ ABSL_GUARDED_BY(mutex_);
   std::jthread thread_;  // last: it uses the others
 };
 

@@ -18,40 +18,62 @@ StepTracer::StepTracer(FileSystem& files, const RunFolderFiles& folder, const Ru
 
 void StepTracer::Begin(int64_t step) {
   const auto& steps = config_.trainer().trace_steps();
-  is_requested_ = files_.Exists(folder_.trace_request());
-  is_on_ = is_requested_ || std::find(steps.begin(), steps.end(), step) != steps.end();
+  if (files_.Exists(folder_.trace_request())) {
+    const absl::Status claimed = files_.Rename(folder_.trace_request(), folder_.trace_claim());
+    if (!claimed.ok()) LogWarning("step=", step, " | no trace: ", claimed.message());
+  }
+  // A claim of before was a step's that was not finished.
+  is_on_ = files_.Exists(folder_.trace_claim()) ||
+           std::find(steps.begin(), steps.end(), step) != steps.end();
   if (!is_on_) return;
   step_ = step;
   begin_ = absl::Now();
   BeginTrace();
 }
 
-void StepTracer::Keep(std::vector<Trajectory> trajectories) {
-  if (is_on_) trajectories_ = std::move(trajectories);
+void StepTracer::Keep(std::vector<Trajectory>& trajectories) {
+  if (!is_on_) return;
+  trajectories_ = trajectories;
+  for (Trajectory& trajectory : trajectories) {
+    trajectory.clear_trace();
+    for (PoolCall& call : *trajectory.mutable_pool_calls()) call.clear_trace();
+  }
 }
 
 absl::Status StepTracer::Finish(Communicator& communicator) {
   is_on_ = false;
   const absl::Time end = absl::Now();
-  SY_ASSIGN_OR_RETURN(const std::vector<RankTrace> ranks, GatherTraces(communicator));
+  const absl::StatusOr<std::vector<RankTrace>> ranks = GatherTraces(communicator);
   const std::vector<Trajectory> trajectories = std::exchange(trajectories_, {});
-  const absl::Status written = Write(StepTraceToJson({.run_name = config_.run().name(),
-                                                      .step = step_,
-                                                      .begin_us = absl::ToUnixMicros(begin_),
-                                                      .end_us = absl::ToUnixMicros(end),
-                                                      .ranks = ranks,
-                                                      .trajectories = trajectories}));
+  absl::Status written = ranks.status();
+  if (!ranks.ok() && !absl::IsDataLoss(written)) return written;
+  if (ranks.ok()) written = Write(*ranks, trajectories, end);
   if (!written.ok()) LogWarning("step=", step_, " | no trace was written: ", written.message());
-  if (is_requested_) {  // answered, well or not: the next step is not asked for
-    const absl::Status removed = files_.RemoveAll(folder_.trace_request());
-    if (!removed.ok()) LogWarning("the request for a trace stays: ", removed.message());
-  }
+  Drop(folder_.trace_claim());  // answered, well or not
   return absl::OkStatus();
 }
 
-absl::Status StepTracer::Write(const std::string& json) const {
+void StepTracer::DropRequests() {
+  Drop(folder_.trace_request());
+  Drop(folder_.trace_claim());
+}
+
+void StepTracer::Drop(const std::string& request) {
+  if (!files_.Exists(request)) return;
+  const absl::Status removed = files_.RemoveAll(request);
+  if (!removed.ok()) LogWarning("the request for a trace stays: ", removed.message());
+}
+
+absl::Status StepTracer::Write(std::span<const RankTrace> ranks,
+                               std::span<const Trajectory> trajectories, absl::Time end) const {
   SY_RETURN_IF_ERROR(files_.CreateFolders(folder_.traces()));
   const std::string path = absl::StrFormat("%s/step-%06d.json", folder_.traces(), step_);
+  const std::string json = StepTraceToJson({.run_name = config_.run().name(),
+                                            .step = step_,
+                                            .begin_us = absl::ToUnixMicros(begin_),
+                                            .end_us = absl::ToUnixMicros(end),
+                                            .ranks = ranks,
+                                            .trajectories = trajectories});
   SY_RETURN_IF_ERROR(WriteFileAtomically(files_, path, json));
   LogInfo("step=", step_, " trace=", path, " | traced");
   return absl::OkStatus();

@@ -47,29 +47,18 @@ absl::StatusOr<std::vector<RankTrace>> GatherTraces(Communicator& communicator) 
   SY_ASSIGN_OR_RETURN(const int64_t offset, CompareClocks(communicator));
   mine.set_clock_offset_us(offset);
 
-  std::string bytes = mine.SerializeAsString();
-  std::vector<int64_t> sizes;
-  SY_RETURN_IF_ERROR(GatherIntegers(communicator, static_cast<int64_t>(bytes.size()), sizes));
-  const int64_t longest = *std::max_element(sizes.begin(), sizes.end());
-  bytes.resize(longest);
-  std::string all(longest * communicator.size(), '\0');
-  SY_RETURN_IF_ERROR(
-      communicator
-          .AllGather("trace",
-                     {.data = bytes.data(), .num_elements = longest, .type = CommType::kByte},
-                     {.data = all.data(),
-                      .num_elements = static_cast<int64_t>(all.size()),
-                      .type = CommType::kByte})
-          ->Wait());
   std::vector<RankTrace> traces;
-  if (communicator.rank() != 0) return traces;
-  for (int rank = 0; rank < communicator.size(); ++rank) {
-    RankTrace trace;
-    if (!trace.ParseFromString(all.substr(rank * longest, sizes[rank]))) {
-      return absl::DataLossError(absl::StrCat("the trace of rank ", rank, " arrived damaged"));
+  absl::Status status;
+  for (int rank = 0; rank < communicator.size(); ++rank) {  // one by one: no rank holds them all
+    std::string bytes;
+    if (rank == communicator.rank()) bytes = mine.SerializeAsString();
+    SY_RETURN_IF_ERROR(BroadcastString(communicator, "trace", bytes, /*root=*/rank));
+    if (communicator.rank() != 0) continue;
+    if (!traces.emplace_back().ParseFromString(bytes)) {
+      status = absl::DataLossError(absl::StrCat("the trace of rank ", rank, " arrived damaged"));
     }
-    traces.push_back(std::move(trace));
   }
+  if (!status.ok()) return status;
   return traces;
 }
 

@@ -14,13 +14,17 @@ let heldToken = null;  // whoever has a lost learner's address now does not get 
 let lostAt = null, plots = null, drawn = '', isEndTold = false;
 
 class TokenNeeded extends Error {}
+class NoAnswer extends Error {}
 
 async function ask(path) {
   const aborter = new AbortController();
   const timer = setTimeout(() => aborter.abort(), kTimeoutMs);
   try {
     const headers = token ? {Authorization: 'Bearer ' + token} : {};
-    const answer = await fetch(path, {headers, signal: aborter.signal, cache: 'no-store'});
+    const answer =
+        await fetch(path, {headers, signal: aborter.signal, cache: 'no-store'}).catch((error) => {
+          throw new NoAnswer(error.message);
+        });
     if (answer.status === 401) throw new TokenNeeded();
     if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
     return await answer.json();
@@ -234,9 +238,13 @@ async function loop() {
     setTimeout(loop, document.hidden ? kHiddenPollMs : kPollMs);
   } catch (error) {
     if (error instanceof TokenNeeded) return askForToken();
-    if (!(error instanceof TypeError) && error.name !== 'AbortError') console.warn(error);
-    heldToken = token;
-    token = null;
+    if (error instanceof NoAnswer) {
+      heldToken = token;
+      token = null;
+      sessionStorage.removeItem('token');  // a reloaded page may be another's
+    } else {
+      console.warn(error);
+    }
     byId('held').hidden = heldToken === null;
     showLost();
     if (heldToken === null) setTimeout(loop, kRetryMs);
@@ -253,6 +261,7 @@ byId('login').addEventListener('submit', (event) => {
 byId('reconnect').addEventListener('click', () => {
   token = heldToken;
   heldToken = null;
+  sessionStorage.setItem('token', token);
   byId('held').hidden = true;
   loop();
 });
