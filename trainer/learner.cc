@@ -113,7 +113,6 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
         break;
       case StepMessage::Kind::kExport:
         SY_RETURN_IF_ERROR(update.ExportPolicy().status());
-        ReleaseFreeMemory();
         break;
       case StepMessage::Kind::kSave:
         SY_RETURN_IF_ERROR(saver.Start(message.step, std::nullopt));
