@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
+#include "tests/trainer/trace/shown_spans.h"
 
 namespace switchyard {
 namespace {
@@ -20,22 +21,8 @@ TraceSpan Span(const std::string& name, int64_t start_us, int64_t duration_us) {
   return span;
 }
 
-// "process/track/name start+duration" of every span of the trace.
 std::vector<std::string> Shown(const ChromeTrace& trace) {
-  const Json json = Json::parse(trace.ToJson({{"run", "r"}}));
-  std::map<std::pair<int, int>, std::string> tracks;
-  std::map<int, std::string> processes;
-  std::vector<std::string> spans;
-  for (const Json& event : json["traceEvents"]) {
-    const int pid = event["pid"], tid = event["tid"];
-    if (event["name"] == "process_name") processes[pid] = event["args"]["name"];
-    if (event["name"] == "thread_name") tracks[{pid, tid}] = event["args"]["name"];
-    if (event["ph"] != "X") continue;
-    spans.push_back(absl::StrCat(processes.at(pid), "/", tracks.at({pid, tid}), "/",
-                                 event["name"].get<std::string>(), " ", event["ts"].get<int64_t>(),
-                                 "+", event["dur"].get<int64_t>()));
-  }
-  return spans;
+  return ShownSpans(Json::parse(trace.ToJson({{"run", "r"}})));
 }
 
 TEST(ChromeTraceTest, TimesBeginAtTheEarliestSpan) {

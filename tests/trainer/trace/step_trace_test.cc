@@ -3,11 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
 #include "common/trace.h"
+#include "tests/trainer/trace/shown_spans.h"
 
 namespace switchyard {
 namespace {
@@ -35,22 +34,6 @@ Trajectory TracedTrajectory(const std::string& id, int64_t offset_us, int64_t st
   trajectory.mutable_trace()->set_start_us(start_us);
   trajectory.mutable_trace()->set_duration_us(duration_us);
   return trajectory;
-}
-
-std::vector<std::string> Shown(const Json& json) {
-  std::map<int, std::string> names;  // of processes and tracks: their numbers differ in kind only
-  std::map<std::pair<int, int>, std::string> tracks;
-  std::vector<std::string> spans;
-  for (const Json& event : json["traceEvents"]) {
-    const int pid = event["pid"], tid = event["tid"];
-    if (event["name"] == "process_name") names[pid] = event["args"]["name"];
-    if (event["name"] == "thread_name") tracks[{pid, tid}] = event["args"]["name"];
-    if (event["ph"] != "X") continue;
-    spans.push_back(absl::StrCat(names.at(pid), "/", tracks.at({pid, tid}), "/",
-                                 event["name"].get<std::string>(), " ", event["ts"].get<int64_t>(),
-                                 "+", event["dur"].get<int64_t>()));
-  }
-  return spans;
 }
 
 TEST(StepTraceTest, EveryProcessIsShownByTheClockOfRank0) {
@@ -82,7 +65,7 @@ TEST(StepTraceTest, EveryProcessIsShownByTheClockOfRank0) {
                                                  .ranks = ranks,
                                                  .trajectories = trajectories}));
   EXPECT_THAT(
-      Shown(json),
+      ShownSpans(json),
       ElementsAre("rank 0 on a/training/update 1000+50", "rank 0 on a/training/forward 1000+10",
                   "rank 0 on a/collective 1/gather/1 1005+10",
                   "rank 0 on a/collective 2/gather/2 1010+10",
@@ -102,7 +85,7 @@ TEST(StepTraceTest, EpisodesOfBeforeTheStepAreCountedAndLeftOut) {
                                                  .end_us = 2000,
                                                  .ranks = {},
                                                  .trajectories = trajectories}));
-  EXPECT_THAT(Shown(json), ElementsAre("worker w/episode 1/this one 0+10"));
+  EXPECT_THAT(ShownSpans(json), ElementsAre("worker w/episode 1/this one 0+10"));
   EXPECT_EQ(json["otherData"]["episodes_left_out"], 2);
 }
 
