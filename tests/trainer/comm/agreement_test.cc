@@ -3,10 +3,10 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tests/trainer/run_as_ranks.h"
 
 namespace switchyard {
 namespace {
@@ -46,11 +46,5 @@ TEST(AgreementTest, RanksThatWereStartedDifferentlyAreToldInWhich) {
 }  // namespace switchyard
 
 int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  auto made = switchyard::NewCommunicator({}, /*is_on_gpu=*/false);
-  if (!made.ok()) return std::fprintf(stderr, "%s\n", made.status().ToString().c_str()), 1;
-  switchyard::world = made->get();
-  const int result = RUN_ALL_TESTS();
-  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
-  return result;
+  return switchyard::RunAsRanks(argc, argv, {}, switchyard::world);
 }

@@ -1,0 +1,28 @@
+// The main function of a test that runs as several MPI ranks.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <string>
+
+#include "trainer/comm/communicator.h"
+
+namespace switchyard {
+
+// Runs all tests with `world` set to the ranks' communicator; a rank whose check failed ends all.
+inline int RunAsRanks(int argc, char** argv, const CommunicatorConfig& config,
+                      Communicator*& world) {
+  testing::InitGoogleTest(&argc, argv);
+  auto made = NewCommunicator(config, /*is_on_gpu=*/false);
+  if (!made.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
+    return 1;
+  }
+  world = made->get();
+  const int result = RUN_ALL_TESTS();
+  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
+  return result;
+}
+
+}  // namespace switchyard
