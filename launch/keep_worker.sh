@@ -60,32 +60,32 @@ address_now() {
   printf '%s' "$line"
 }
 # Launchers remove the address of a learner before they start the next; the record says whether this one still runs.
-is_learner_up() { [[ -n $(address_now) && $(learner_state "$run") == running ]]; }
+is_learner_up() { [[ -n `address_now` && `learner_state "$run"` == running ]]; }
 # A record of before may be of a run that is about to go on: its next learner has 60 s to come.
-first_record=$(time_of "$run/learner.json")
+first_record=`time_of "$run/learner.json"`
 is_run_over() {
-  [[ -n $(address_now) && $(learner_state "$run") =~ ^(finished|failed)$ ]] &&
-    [[ $(time_of "$run/learner.json") != "$first_record" || $SECONDS -ge $((wait < 60 ? wait : 60)) ]]
+  [[ -n `address_now` && `learner_state "$run"` =~ ^(finished|failed)$ ]] &&
+    [[ `time_of "$run/learner.json"` != "$first_record" || $SECONDS -ge $((wait < 60 ? wait : 60)) ]]
 }
 has_served() { tail -c "+$((log_bytes + 1))" "$log" | grep -q 'registered run='; }
 
 # Waits so many seconds, less when asked to leave or when the learner is another or none.
 pause() {
   local until=$((SECONDS + $1))
-  while ((SECONDS < until && !is_asked)) && is_learner_up && [[ $(address_now) == "$address" ]]; do nap 0.5; done
+  while ((SECONDS < until && !is_asked)) && is_learner_up && [[ `address_now` == "$address" ]]; do nap 0.5; done
 }
 
 # Runs the worker at $address to its end; its status is then in $status.
 work() {
   local ticks=0
-  log_bytes=$(bytes_of "$log")
+  log_bytes=`bytes_of "$log"`
   "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
   worker=$!
   while kill -0 "$worker" 2>/dev/null; do
     # The learner tells its workers when it ends; 5 s more are for one that did not hear. None once another is up.
     if ! is_learner_up; then
       ticks=$((ticks + 1))
-    elif [[ $(address_now) == "$address" ]]; then
+    elif [[ `address_now` == "$address" ]]; then
       ticks=0
     else
       ticks=11
@@ -104,13 +104,13 @@ work() {
 backoff=1
 without_since=$SECONDS
 while ((!is_asked)); do
-  is_run_over && { say "the run is over ($(learner_state "$run"))"; exit 0; }
+  is_run_over && { say "the run is over (`learner_state "$run"`)"; exit 0; }
   if ! is_learner_up; then
     ((SECONDS - without_since < wait)) || fail "no learner for $wait s: nothing listens for $run (learner.address, learner.json)"
     nap 0.5
     continue
   fi
-  address=$(address_now)
+  address=`address_now`
   say "working for the learner at $address (log: $log)"
   started=$SECONDS
   work "$@"
@@ -122,9 +122,10 @@ while ((!is_asked)); do
     continue
   fi
   if has_served; then without_since=$SECONDS; fi
-  ((SECONDS - without_since < wait)) || fail "the worker reached no learner for $wait s; it said: $(tail -n 1 "$log")"
-  ((SECONDS - started < 10)) || backoff=0
-  say "the worker ended with status $status; again $( ((backoff)) && echo "in $backoff s" || echo "at once"). It said: $(tail -n 1 "$log")"
+  ((SECONDS - without_since < wait)) || fail "the worker reached no learner for $wait s; it said: `tail -n 1 "$log"`"
+  again="in $backoff s"
+  ((SECONDS - started < 10)) || backoff=0 again="at once"
+  say "the worker ended with status $status; again $again. It said: `tail -n 1 "$log"`"
   pause "$backoff"
   backoff=$((backoff < 30 ? (backoff ? backoff * 2 : 1) : 60))
 done

@@ -53,6 +53,7 @@ check_machine "$ranks" "$ranks"
 
 # ---- the trainer
 mark_children
+open_banner_filter
 trainer='' worker_pids=()
 finish() {
   trap '' INT TERM USR1
@@ -66,7 +67,7 @@ trap on_signal INT TERM USR1
 
 if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
   export SWITCHYARD_PROGRESS=bar
-  COLUMNS=$(tput cols 2>/dev/null) && export COLUMNS
+  COLUMNS=`tput cols 2>/dev/null` && export COLUMNS
 fi
 start_ranks -n "$ranks" --oversubscribe -- "$@"
 
@@ -97,7 +98,7 @@ on_tick() {
 }
 newest_checkpoint() { compgen -G "$folder/checkpoints/step-*" | sort | tail -n 1 || true; }
 # Ranks that died, as against a learner that gave up and said why.
-is_accident() { [[ $(end_record) == lost || (-z $(end_record) && $status != 2) ]] && ((!shows_only)); }
+is_accident() { [[ `end_record` == lost || (-z `end_record` && $status != 2) ]] && ((!shows_only)); }
 without_resume=() # a restart goes on, however the first start was told to begin
 for ((i = 1; i <= $#; i++)); do
   case "${!i}" in
@@ -109,16 +110,16 @@ done
 restarted=0
 first_record=$record_time # of a run before; once this run's learner has written its own, --resume has had its effect
 while :; do
-  checkpoint=$(newest_checkpoint)
+  checkpoint=`newest_checkpoint`
   watch_ranks
   outcome=0
   judge_ranks || outcome=$?
   ((outcome == 1 && !was_asked && !are_workers_gone)) && is_accident || break
-  [[ $(newest_checkpoint) == "$checkpoint" ]] || restarted=0
+  [[ `newest_checkpoint` == "$checkpoint" ]] || restarted=0
   ((restarted < restarts)) || break
   restarted=$((restarted + 1))
   say "starting the ranks again ($restarted of $restarts in a row)"
-  if [[ $(time_of "$folder/learner.json") == "$first_record" ]]; then
+  if [[ `time_of "$folder/learner.json"` == "$first_record" ]]; then
     start_ranks -n "$ranks" --oversubscribe -- "$@"
   else
     start_ranks -n "$ranks" --oversubscribe -- "${without_resume[@]}"

@@ -68,6 +68,7 @@ options=("${on_hosts[@]}" -n "$ranks")
 [[ -z $ranks_per_host ]] || options+=(--map-by "ppr:$ranks_per_host:node" --oversubscribe)
 
 mark_children
+open_banner_filter
 trainer=''
 finish() {
   trap '' INT TERM USR1

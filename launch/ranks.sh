@@ -34,26 +34,6 @@ resolved_value() {
   awk -v key="$1:" '$1 == key {sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); print; exit}' <<<"$resolved"
 }
 
-# Bad config ends the launcher here, with 2, before anything runs. Arguments are further ones of the dry run. The
-# resolved config, $resolved, also says where the run's $folder is. A relative run.output_dir is one of the checkout; from
-# an archive it is one where the caller stands, which $folder_sets and $sets then say.
-folder_sets=()
-check_run() {
-  local status=0
-  resolved=$("${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@") || status=$?
-  ((status == 0)) || exit "$status"
-  folder=$(awk '/^run:/ {inside = 1; next} /^[^ ]/ {inside = 0}
-    inside && /^ *(output_dir|name):/ {key = $1; sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); value[key] = $0}
-    END {print value["output_dir:"] "/" value["name:"]}' <<<"$resolved")
-  [[ $folder != / ]] || fail "cannot tell the run's folder from: switchyard train --config $config --dry-run"
-  if ((is_archive)) && [[ $folder != /* ]]; then
-    folder_sets=(--set "run.output_dir=$caller/${folder%/*}")
-    sets+=("${folder_sets[@]}")
-    folder=$caller/$folder
-  fi
-  mkdir -p "$folder/logs" ||
-    fail "the run's folder cannot be written: start from a folder of yours, or give --set run.output_dir=/a/folder"
-}
 # What doctor finds wrong with the machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
 # before anything runs. After them may come --ranks-only, for hosts without workers, and words before the program, as
 # those that run it on each host, where "${named[@]}" puts the host's name before its lines. SWITCHYARD_DOCTOR=off
@@ -94,6 +74,32 @@ choose_network() {
   fi
 }
 
+# What mpirun says goes to the descriptor $banner_filter.
+open_banner_filter() { exec {banner_filter}> >(without_mpi_banner >&2); }
+
+# ---- under traps (see supervise.sh)
+
+# Bad config ends the launcher here, with 2, before anything runs. Arguments are further ones of the dry run. The
+# resolved config, $resolved, also says where the run's $folder is. A relative run.output_dir is one of the checkout; from
+# an archive it is one where the caller stands, which $folder_sets and $sets then say.
+folder_sets=()
+check_run() {
+  local status=0
+  resolved=`"${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@"` || status=$?
+  ((status == 0)) || exit "$status"
+  folder=`awk '/^run:/ {inside = 1; next} /^[^ ]/ {inside = 0}
+    inside && /^ *(output_dir|name):/ {key = $1; sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); value[key] = $0}
+    END {print value["output_dir:"] "/" value["name:"]}' <<<"$resolved"`
+  [[ $folder != / ]] || fail "cannot tell the run's folder from: switchyard train --config $config --dry-run"
+  if ((is_archive)) && [[ $folder != /* ]]; then
+    folder_sets=(--set "run.output_dir=$caller/${folder%/*}")
+    sets+=("${folder_sets[@]}")
+    folder=$caller/$folder
+  fi
+  mkdir -p "$folder/logs" ||
+    fail "the run's folder cannot be written: start from a folder of yours, or give --set run.output_dir=/a/folder"
+}
+
 # The learner's own record in the run's folder $1: running, finished, preempted, failed, or nothing.
 learner_state() {
   local line=''
@@ -113,29 +119,30 @@ start_ranks() {
   # With ULFM the ranks that survive another's death hear of it and report it; older MPIs end them all without a word.
   "$mpirun" --with-ft ulfm --version >/dev/null 2>&1 && options+=(--with-ft ulfm)
   rm -f "$folder/learner.address"
-  record_time=$(time_of "$folder/learner.json")
+  record_time=`time_of "$folder/learner.json"`
   loss_report=$folder/logs/lost_rank.txt
-  loss_report_bytes=$(bytes_of "$loss_report")
-  start=$(cat /proc/sys/kernel/random/uuid)
+  loss_report_bytes=`bytes_of "$loss_report"`
+  start=`cat /proc/sys/kernel/random/uuid`
   options+=(-x "SWITCHYARD_START=$start")
   "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
-    "${folder_sets[@]}" </dev/null 2> >(without_mpi_banner >&2) &
+    "${folder_sets[@]}" </dev/null 2>&"$banner_filter" &
   trainer=$!
 }
 
 # Whether one of these ranks reported a lost one. A rank of an earlier start, on a host that was cut off, may still be
 # alive and report later: its part names another start.
 is_loss_reported() {
-  (($(bytes_of "$loss_report") > loss_report_bytes)) || return 1
-  local text
-  text=$(tail -c "+$((loss_report_bytes + 1))" "$loss_report")
+  local bytes text
+  bytes=`bytes_of "$loss_report"`
+  ((bytes > loss_report_bytes)) || return 1
+  text=`tail -c "+$((loss_report_bytes + 1))" "$loss_report"`
   [[ $text == *"  start $start"* || $text != *'  start '* ]]
 }
 
 # How these ranks' learner says that they ended: finished, preempted, failed, lost; nothing while they run.
 end_record() {
   local state=''
-  [[ $(time_of "$folder/learner.json") == "$record_time" ]] || state=$(learner_state "$folder")
+  [[ `time_of "$folder/learner.json"` == "$record_time" ]] || state=`learner_state "$folder"`
   # A learner that gave up ends its ranks, which report that they lost it.
   if [[ $state != failed ]] && is_loss_reported; then
     echo lost
@@ -165,10 +172,10 @@ watch_ranks() {
       stop_ranks
     fi
     on_tick
-    if ((++ticks % 5 == 0)) && [[ -n $(end_record) ]]; then
+    if ((++ticks % 5 == 0)) && [[ -n `end_record` ]]; then
       ((ended_at)) || ended_at=$SECONDS
       if ((SECONDS - ended_at >= ${SWITCHYARD_HANG_S:-15})); then
-        say "the end of the ranks is on record ($(end_record)), but mpirun does not return: killing it"
+        say "the end of the ranks is on record (`end_record`), but mpirun does not return: killing it"
         kill -KILL -- "-$trainer" 2>/dev/null || true
         break # bash would say of a child that it finds killed later which line started it
       fi
@@ -185,7 +192,7 @@ stop_ranks() { kill -USR1 "$trainer" 2>/dev/null || true; }
 # a host was lost, so the learner's own record decides.
 judge_ranks() {
   local record
-  record=$(end_record)
+  record=`end_record`
   case "$record" in
     finished) return 0 ;;
     preempted) return 75 ;;
@@ -194,7 +201,7 @@ judge_ranks() {
   esac
   ((status == 2)) && return 2
   ((status == 0 && shows_only)) && return 0
-  if ((status == 0)) || [[ -z $record && $(time_of "$folder/learner.json") != "$record_time" ]]; then
+  if ((status == 0)) || [[ -z $record && `time_of "$folder/learner.json"` != "$record_time" ]]; then
     say "mpirun ended (status $status) before the learner did: it lost a host or a rank, as it may say above; start again to go on from the last checkpoint"
     return 1
   fi

@@ -30,6 +30,9 @@ use_config() {
   if ((is_archive)) && [[ $(realpath -m "$config") != "$(realpath "$root")"/* ]]; then cd "$caller"; fi
 }
 
+# ---- under traps: bash before 5.3 may take the command of a trap for a part of the $(…) or <(…) that it comes ahead of,
+# and end. Here, in the second half of ranks.sh and after a script's traps, there are backticks only.
+
 # Runs a command and waits for it, passing INT, TERM and USR1 on to it; returns its status.
 run_forwarding() {
   local pid status=0
@@ -87,19 +90,15 @@ end_group() {
 
 # Every process that carries this launcher's mark in its environment, whatever its group: mpirun's ranks have groups of
 # their own. `mark_children` sets the mark.
-mark_children() { export SWITCHYARD_LAUNCH_MARK="$$.$(cat /proc/sys/kernel/random/uuid)"; }
-marked_processes() {
+mark_children() { export SWITCHYARD_LAUNCH_MARK="$$.`cat /proc/sys/kernel/random/uuid`"; }
+end_marked_processes() {
   local file
   for file in /proc/[0-9]*/environ; do
     if grep -qzxF "SWITCHYARD_LAUNCH_MARK=$SWITCHYARD_LAUNCH_MARK" "$file" 2>/dev/null; then
       file=${file#/proc/}
-      echo "${file%/environ}"
+      kill -KILL "${file%/environ}" 2>/dev/null || true
     fi
   done
-}
-end_marked_processes() {
-  local pid
-  for pid in $(marked_processes); do kill -KILL "$pid" 2>/dev/null || true; done
 }
 
 # Passes standard input on, line by line, without mpirun's banners: blocks between two lines of dashes in which mpirun

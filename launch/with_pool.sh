@@ -63,7 +63,7 @@ else
   start_pool 0
 fi
 for ((i = 0; i < 300; i++)); do
-  url=$(grep -aoEm1 'http://[^ ]+:[0-9]+' "$scratch/address" 2>/dev/null || true)
+  url=`grep -aoEm1 'http://[^ ]+:[0-9]+' "$scratch/address" 2>/dev/null || true`
   [[ -z $url ]] || break
   kill -0 "$pool" 2>/dev/null || { cat "$log" >&2; fail "the pool did not start"; }
   sleep 0.1

@@ -30,6 +30,7 @@ done
 [[ -r $hostfile ]] || usage_error "--hostfile: cannot read '$hostfile'"
 find_programs
 keep_sets "$@"
+hosts=$(awk '!/^[ \t]*(#|$)/ && !seen[$1]++ {print $1}' "$hostfile")
 
 ranks='' is_asked=0
 on_asked() {
@@ -40,7 +41,6 @@ trap on_asked TERM INT USR1 # as process 1 it would not even notice them
 trap 'end_group "$ranks"' EXIT
 check_run # a bad config waits for nobody
 
-hosts=$(awk '!/^[ \t]*(#|$)/ && !seen[$1]++ {print $1}' "$hostfile")
 leave_if_asked() { ((!is_asked)) || { say "asked to leave before the ranks were started"; exit 1; }; }
 
 wait_for_hosts() {
@@ -68,7 +68,7 @@ end_what_was_left() {
     while is_something_left "$host"; do
       leave_if_asked
       ((is_told++)) || say "$host still has ranks or a daemon of an earlier launcher: asking them to save and end"
-      [[ -n $saved_at || $(learner_state "$folder") == running ]] || saved_at=$SECONDS
+      [[ -n $saved_at || `learner_state "$folder"` == running ]] || saved_at=$SECONDS
       if ((SECONDS >= ${saved_at:-until} + 10)); then
         ssh "$host" 'pkill -KILL -x switchyard; pkill -KILL -x prted' </dev/null 2>/dev/null || true
       else

@@ -15,11 +15,13 @@ source launch/supervise.sh
 [[ ${1:-} != -h && ${1:-} != --help ]] || { sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0; }
 (($# == 0)) || usage_error "unknown option '$1'"
 
+host=$(hostname)
+first=${host%-*}-0
 is_asked=0
 trap 'is_asked=1' TERM INT
 /usr/sbin/sshd -D -e -f launch/kubernetes/sshd_config &
 listener=$!
-say "$(hostname): ranks may be started here"
+say "$host: ranks may be started here"
 status=0
 while ((!is_asked)); do
   status=0
@@ -30,11 +32,9 @@ done
 
 # The listener alone: what mpirun has started goes on.
 kill -TERM "$listener" 2>/dev/null || true
-first=$(hostname)
-first=${first%-*}-0
 if ! pgrep -x switchyard >/dev/null; then
   say "this pod has to go; no rank runs here"
-elif [[ $first == "$(hostname)" ]]; then
+elif [[ $first == "$host" ]]; then
   say "this pod has to go: asking rank 0 to save and stop"
   pkill -USR1 -x switchyard || true
 else

@@ -41,6 +41,8 @@ on_each_node() {
     "${named[@]}" "$@"
 }
 
+# ---- under traps (see supervise.sh)
+
 # One worker for each task of a step whose srun options these are; $workers is srun's pid.
 start_workers() {
   local keep='root=$1; shift
