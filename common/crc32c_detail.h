@@ -13,7 +13,7 @@ uint32_t ExtendPortable(uint32_t crc, std::string_view data);
 
 // Whether this machine has the crc32 instruction (SSE4.2).
 bool HasHardware();
-// Uses it. Must not be called unless HasHardware().
+// Uses it, on three parts of the bytes at once. Must not be called unless HasHardware().
 uint32_t ExtendHardware(uint32_t crc, std::string_view data);
 
 }  // namespace switchyard::crc32c_detail

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/status_macros.h"
+#include "kernels/parallel_for.h"
 #include "trainer/device_span.h"
 #include "trainer/scoring.h"
 
@@ -31,20 +32,22 @@ absl::Status TrainableWeights::Load(const TensorSource* weights) {
   return weights_.Load(weights);
 }
 
-// CheckpointReader::Read, cut into pieces for LibTorch's threads.
+// CheckpointReader::Read, cut into pieces for as many threads as LibTorch has.
 static absl::Status ReadByThreads(const CheckpointReader& checkpoint, const std::string& name,
                                   StateKind kind, int block, int64_t begin, std::span<float> out) {
+  constexpr int64_t kPieceElements = 1 << 20;
+  const auto size = static_cast<int64_t>(out.size());
   absl::Mutex mutex;
   absl::Status status;
-  constexpr int64_t kElementsAtLeast = 1 << 20;
-  at::parallel_for(
-      0, static_cast<int64_t>(out.size()), kElementsAtLeast, [&](int64_t first, int64_t last) {
-        absl::Status piece =
-            checkpoint.Read(name, kind, block, begin + first, out.subspan(first, last - first));
-        if (piece.ok()) return;
-        const absl::MutexLock lock(&mutex);
-        status.Update(std::move(piece));
-      });
+  // Not at::parallel_for: an inline template, which is serial in what is compiled without OpenMP.
+  ParallelFor((size + kPieceElements - 1) / kPieceElements, at::get_num_threads(), [&](int64_t i) {
+    const int64_t first = i * kPieceElements, count = std::min(kPieceElements, size - first);
+    absl::Status piece =
+        checkpoint.Read(name, kind, block, begin + first, out.subspan(first, count));
+    if (piece.ok()) return;
+    const absl::MutexLock lock(&mutex);
+    status.Update(std::move(piece));
+  });
   return status;
 }
 

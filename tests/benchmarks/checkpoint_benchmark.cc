@@ -1,12 +1,14 @@
 // What a checkpoint costs, on one rank: prints JSON, seconds by round. The state is that of a
 // policy of 90 M parameters: 1 GiB of weights and moments in f32.
 //
-//   memcpy_s   copying as many bytes from memory to memory
-//   stall_s    training stands still: the copy, and handing it to the writing thread
-//   save_s     until the checkpoint is in its place, from the same moment
-//   raw_s      writing as many bytes to one file of the same folder, and fsync
-//   load_s     opening, checking every byte, and reading into the training state; the files lie in
-//   the page cache cold_load_s  … the files were dropped from it
+//   memcpy_s     copying as many bytes from memory to memory
+//   stall_s      training stands still: the copy, and handing it to the writing thread
+//   save_s       until the checkpoint is in its place, from the same moment
+//   raw_s        writing as many bytes to one file of the same folder, and fsync
+//   load_s       opening, checking every byte, and reading into the training state; the files lie
+//                in the page cache
+//   cold_load_s  … the files were dropped from it
+//   cold_raw_s   reading these files one after another, dropped from it, without a look at them
 //
 //   checkpoint_benchmark FOLDER ROUNDS
 #include <ATen/Parallel.h>
@@ -21,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "policy/random_policy.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
@@ -102,6 +105,8 @@ class Benchmark {
       result["save_s"].push_back(save_s);
       result["raw_s"].push_back(RawSeconds(folder_ + "/raw", from_));
       DropFromCache(round);
+      result["cold_raw_s"].push_back(RawReadSeconds(round));
+      DropFromCache(round);
       result["cold_load_s"].push_back(Load(round));
       result["load_s"].push_back(Load(round));
     }
@@ -134,14 +139,34 @@ class Benchmark {
     return {stall_s, save_s};
   }
 
-  void DropFromCache(int64_t step) {
+  // For each file of a checkpoint, opened to be read.
+  void ForEachFile(int64_t step, absl::FunctionRef<void(int)> body) {
     const CheckpointStore store(FileSystem::Posix(), folder_, {});
     for (const auto& entry : std::filesystem::recursive_directory_iterator(store.FolderOf(step))) {
       if (!entry.is_regular_file()) continue;
       const int fd = open(entry.path().c_str(), O_RDONLY);
-      if (fd < 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0 || close(fd) != 0)
-        std::exit(1);
+      if (fd < 0) std::exit(1);
+      body(fd);
+      close(fd);
     }
+  }
+
+  void DropFromCache(int64_t step) {
+    ForEachFile(step, [](int fd) {
+      if (posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0) std::exit(1);
+    });
+  }
+
+  double RawReadSeconds(int64_t step) {
+    std::vector<char> buffer(8 << 20);
+    const Timer timer;
+    ForEachFile(step, [&](int fd) {
+      ssize_t count = 0;
+      while ((count = read(fd, buffer.data(), buffer.size())) > 0) {
+      }
+      if (count < 0) std::exit(1);
+    });
+    return timer.Seconds();
   }
 
   double Load(int64_t step) {

@@ -97,6 +97,7 @@ def main():
         "save_over_raw_speed": ratio(ours["raw_s"], ours["save_s"]),
         "load_over_dcp_speed": ratio(theirs["load_s"], ours["load_s"]),
         "cold_load_over_dcp_speed": ratio(theirs["cold_load_s"], ours["cold_load_s"]),
+        "cold_load_over_raw_speed": ratio(ours["cold_raw_s"], ours["cold_load_s"]),
         "save_over_dcp_speed": ratio(theirs["save_s"], ours["save_s"]),
         "stall_of_dcp_over_ours": ratio(theirs["stall_s"], ours["stall_s"]),
     }, indent=2))

@@ -44,6 +44,18 @@ TEST(Crc32cTest, HardwareEqualsPortableAtEverySizeAndAlignment) {
   }
 }
 
+TEST(Crc32cTest, HardwareEqualsPortableWhereItSumsSeveralPartsAtOnce) {
+  if (!crc32c_detail::HasHardware()) GTEST_SKIP() << "no crc32 instruction here";
+  const std::string bytes = Bytes(20'000, 4);
+  for (const size_t begin : {0, 1, 7}) {
+    for (const size_t size : {3071, 3072, 3073, 3079, 3080, 6143, 6144, 6145, 9216, 19'993}) {
+      const std::string_view part = std::string_view(bytes).substr(begin, size);
+      EXPECT_EQ(crc32c_detail::ExtendHardware(7, part), crc32c_detail::ExtendPortable(7, part))
+          << begin << " " << size;
+    }
+  }
+}
+
 TEST(Crc32cTest, ExtendingPartByPartEqualsTheWhole) {
   const std::string bytes = Bytes(100, 2);
   for (size_t cut = 0; cut <= bytes.size(); ++cut) {
