@@ -22,6 +22,7 @@
 #include "trainer/policy_update.h"
 #include "trainer/rank_groups.h"
 #include "trainer/resume.h"
+#include "trainer/run_folder.h"
 #include "trainer/state_saver.h"
 #include "trainer/step_message.h"
 #include "trainer/trace/trace_gathering.h"
@@ -174,12 +175,25 @@ absl::Status CheckOffload(const LearnerParts& parts) {
       "out");
 }
 
-absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
+// What every rank has before there is a leader.
+absl::Status PrepareRank(const LearnerParts& parts, ModelConfig& model,
+                         std::unique_ptr<RankGroups>& groups) {
   SY_RETURN_IF_ERROR(CheckOffload(parts));
-  SetThreads(*parts.config, parts.communicator->local_size());
-  SY_ASSIGN_OR_RETURN(const ModelConfig model, ShareModelConfig(parts));
-  SY_ASSIGN_OR_RETURN(const auto groups,
+  SY_ASSIGN_OR_RETURN(model, ShareModelConfig(parts));
+  SY_ASSIGN_OR_RETURN(groups,
                       RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
+  SetThreads(*parts.config, parts.communicator->local_size());
+  ModelConfig model;
+  std::unique_ptr<RankGroups> groups;
+  const absl::Status ready = PrepareRank(parts, model, groups);
+  if (!ready.ok() && parts.communicator->rank() == 0) {
+    RecordFailedStart(*parts.files, RunFolder(*parts.config), ready);
+  }
+  SY_RETURN_IF_ERROR(ready);
   PolicyUpdate update(MakeUpdateOptions(parts, model, *groups));
   SY_ASSIGN_OR_RETURN(const RunOutcome outcome, LeadOrFollow(parts, model, update));
   // Nobody leaves before everything is durable: the first exit ends the job.

@@ -129,4 +129,13 @@ absl::Status RunFolderFiles::CheckIsOurs() const {
                                          ", ends and leaves it alone"));
 }
 
+void RecordFailedStart(FileSystem& files, const std::string& folder, const absl::Status& why) {
+  absl::Status written = files.CreateFolders(folder);
+  if (written.ok()) {
+    written =
+        RunFolderFiles(files, folder).WriteState("failed", /*step=*/0, std::string(why.message()));
+  }
+  if (!written.ok()) LogWarning("that the run failed is not on record: ", written.message());
+}
+
 }  // namespace switchyard

@@ -63,4 +63,8 @@ class RunFolderFiles {
   bool has_taken_over_ = false;
 };
 
+// For a learner that ends before it has made or read anything of a run's: "failed", with the
+// reason, into learner.json, unless another learner is making the run. A fault of that is logged.
+void RecordFailedStart(FileSystem& files, const std::string& folder, const absl::Status& why);
+
 }  // namespace switchyard

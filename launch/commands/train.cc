@@ -33,6 +33,7 @@
 #include "trainer/rollout_service/rollout_service.h"
 #include "trainer/run_description.h"
 #include "trainer/run_environment.h"
+#include "trainer/run_folder.h"
 #include "trainer/stop_signals.h"
 
 namespace switchyard {
@@ -187,6 +188,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   }
   RunPage page;
   if (ready.ok() && rank == 0) ready = page.Open(config, setup->get(), parts);
+  if (!ready.ok() && rank == 0) RecordFailedStart(*parts.files, RunFolder(config), ready);
   const auto outcome = ready.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(ready);
   if (rank == 0) page.End(config, outcome);
   if (outcome.ok()) return *outcome == RunOutcome::kPreempted ? kExitPreempted : kExitOk;

@@ -153,15 +153,20 @@ class LauncherTest(unittest.TestCase):
             self.assert_nothing_left(launch)
 
     def test_a_learner_that_gives_up_before_its_first_step_is_no_accident(self):
-        with Launch({"trainer.rollout_service.listen_address": "192.0.2.1:0"}) as launch:  # nobody's address
-            launch.start(SWITCHYARD_DOCTOR="off")
-            self.assertEqual(launch.wait(), 1, launch.text())
-            self.assertIn("cannot listen on 192.0.2.1:0", launch.text())
-            self.assertNotIn("starting the ranks again", launch.log.read_text())
-            record = json.loads((launch.folder / "learner.json").read_text())
-            self.assertEqual(record["state"], "failed")
-            self.assertIn("cannot listen on 192.0.2.1:0", record["message"])
-            self.assert_nothing_left(launch)
+        for key, value, words in (
+            ("trainer.rollout_service.listen_address", "192.0.2.1:0", "cannot listen on 192.0.2.1:0"),  # nobody's address
+            ("trainer.prometheus.listen_address", "192.0.2.1:0", "cannot serve Prometheus' figures at 192.0.2.1:0"),
+            ("trainer.live_page.token_env", "NO_SUCH_TOKEN", "NO_SUCH_TOKEN"),
+        ):
+            with self.subTest(key), Launch({key: value}) as launch:
+                launch.start(SWITCHYARD_DOCTOR="off")
+                self.assertEqual(launch.wait(), 1, launch.text())
+                self.assertIn(words, launch.text())
+                self.assertNotIn("starting the ranks again", launch.log.read_text())
+                record = json.loads((launch.folder / "learner.json").read_text())
+                self.assertEqual(record["state"], "failed")
+                self.assertIn(words, record["message"])
+                self.assert_nothing_left(launch)
 
     def test_what_doctor_finds_ends_before_anything_runs(self):
         with Launch() as launch:
