@@ -73,4 +73,8 @@ std::string RunFolder(const RunConfig& config) {
   return absl::StrCat(config.run().output_dir(), "/", config.run().name());
 }
 
+std::string PoolLedgerFolder(const RunConfig& config) {
+  return absl::StrCat(RunFolder(config), "/pool_ledger");
+}
+
 }  // namespace switchyard

@@ -36,5 +36,7 @@ std::string ConfigToYaml(const google::protobuf::Message& message);
 
 // The run's folder: <output_dir>/<name>.
 std::string RunFolder(const RunConfig& config);
+// Where every process that makes pool calls for the run has its ledger: <run>/pool_ledger.
+std::string PoolLedgerFolder(const RunConfig& config);
 
 }  // namespace switchyard

@@ -62,18 +62,16 @@ absl::StatusOr<std::unique_ptr<Generator>> EpisodeSetup::MakeGeneratorOfFolder()
   return MakeGenerator(std::move(weights), /*policy_version=*/0);
 }
 
-std::string PoolLedgerFolder(const RunConfig& config) {
-  return absl::StrCat(RunFolder(config), "/pool_ledger");
-}
-
 absl::StatusOr<std::unique_ptr<PoolClient>> OpenPool(const RunConfig& config,
-                                                     const Tokenizer* tokenizer) {
+                                                     const Tokenizer* tokenizer,
+                                                     bool keeps_budget) {
   HttpPoolClientOptions options;
   options.ledger_folder = PoolLedgerFolder(config);
   options.seed = config.run().seed();
   options.count_tokens = [tokenizer](std::string_view text) {
     return static_cast<int64_t>(tokenizer->EncodePlain(text).size());
   };
+  if (keeps_budget) options.budget = std::make_shared<PoolBudget>(config);
   return MakeHttpPoolClient(config.pool(), std::move(options));
 }
 

@@ -53,12 +53,10 @@ class EpisodeSetup {
   EpisodeContext context_;
 };
 
-// Of the run: <output_dir>/<name>/pool_ledger.
-std::string PoolLedgerFolder(const RunConfig& config);
-
 // The pool of a config over HTTP, with its ledger in the run's folder. Calls without usage are
-// counted with `tokenizer`, which must outlive the client.
+// counted with `tokenizer`, which must outlive the client. `keeps_budget`: the client itself keeps
+// to run.budget_usd; for a worker the learner does.
 absl::StatusOr<std::unique_ptr<PoolClient>> OpenPool(const RunConfig& config,
-                                                     const Tokenizer* tokenizer);
+                                                     const Tokenizer* tokenizer, bool keeps_budget);
 
 }  // namespace switchyard

@@ -99,7 +99,7 @@ class HttpPoolClient final : public PoolClient {
   void HandOut(std::vector<PoolCall> calls) {
     if (calls.empty()) return;
     absl::MutexLock lock(&mutex_);
-    status_ = driver_->ledger_status();
+    status_ = driver_->stop_status();
     for (PoolCall& call : calls) {
       under_way_.erase(call.call_id());
       finished_.push_back(std::move(call));

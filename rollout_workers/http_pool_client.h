@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
+#include "common/pool_budget.h"
 #include "proto/config.pb.h"
 #include "rollout_workers/pool_client.h"
 
@@ -23,6 +24,7 @@ struct HttpPoolClientOptions {
   // Counts tokens where an endpoint reports no usage, or an absurd one. Called on the client's
   // thread. Unset: one token per four bytes, rounded up.
   std::function<int64_t(std::string_view)> count_tokens;
+  std::shared_ptr<PoolBudget> budget;  // once it is spent no attempt is started; null: no limit
 };
 
 // Checks every model first: kInvalidArgument for a bad base_url, an unset ${NAME} in it, or a name

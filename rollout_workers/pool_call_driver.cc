@@ -76,7 +76,8 @@ void PoolCallDriver::CancelAll() {
 }
 
 void PoolCallDriver::Advance() {
-  if (!ledger_status_.ok()) EndIdleCalls();
+  if (options_.budget != nullptr) stop_status_.Update(options_.budget->Check());
+  if (!stop_status_.ok()) EndIdleCalls();
   ResumeAfterPauses();
   StartQueued();
   int num_running = 0;
@@ -179,9 +180,9 @@ void PoolCallDriver::EndAttempt(Call& call, CURLcode code) {
   const uint64_t key = StreamKey(options_.seed, call.request.call_id, 0);
   call.jittered_pause = JitteredPause(config_, key, call.record.attempts(), call.jittered_pause);
   const std::optional<absl::Duration> pause =
-      ledger_status_.ok() ? PauseBeforeRetry(config_, verdict, call.record.attempts(),
-                                             call.jittered_pause, TimeLeft(call))
-                          : std::nullopt;
+      stop_status_.ok() ? PauseBeforeRetry(config_, verdict, call.record.attempts(),
+                                           call.jittered_pause, TimeLeft(call))
+                        : std::nullopt;
   if (pause.has_value()) {
     call.resume_at = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(*pause);
     return;
@@ -210,7 +211,8 @@ void PoolCallDriver::Finish(Call& call, CallOutcome outcome, std::string reply, 
     --call.model->num_under_way;
     const absl::Status written = ledger_.Write(record, absl::Now());
     if (!written.ok()) {
-      ledger_status_.Update(written);
+      stop_status_.Update(absl::Status(
+          written.code(), absl::StrCat("the ledger cannot be written: ", written.message())));
       record.clear_reply();
       record.set_outcome(CALL_OUTCOME_UNAVAILABLE);
       record.set_error(absl::StrCat("the reply is withheld, for the ledger has no line of it: ",
@@ -225,15 +227,14 @@ void PoolCallDriver::Finish(Call& call, CallOutcome outcome, std::string reply, 
   calls_.erase(calls_.find(call.request.call_id));
 }
 
-// Without a ledger nothing more is spent: what has no transfer under way ends now.
+// Without a ledger, or a budget, nothing more is spent: what has no transfer under way ends now.
 void PoolCallDriver::EndIdleCalls() {
   std::vector<Call*> idle;
   for (auto& [call_id, call] : calls_) {
     if (call->transfer == nullptr) idle.push_back(call.get());
   }
   for (Call* call : idle) {
-    Finish(*call, CALL_OUTCOME_UNAVAILABLE, "",
-           absl::StrCat("not sent, for the ledger cannot be written: ", ledger_status_.message()));
+    Finish(*call, CALL_OUTCOME_UNAVAILABLE, "", absl::StrCat("not sent: ", stop_status_.message()));
   }
 }
 

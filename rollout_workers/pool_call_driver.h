@@ -51,8 +51,8 @@ class PoolCallDriver {
   // Calls that finished since the last time. Each has its ledger line, or came to nothing because
   // the ledger broke.
   std::vector<PoolCall> TakeFinished();
-  // The ledger's first error. From then on no attempt is started.
-  const absl::Status& ledger_status() const { return ledger_status_; }
+  // The ledger's first error, or that the budget is spent. From then on no attempt is started.
+  const absl::Status& stop_status() const { return stop_status_; }
 
  private:
   using Time = std::chrono::steady_clock::time_point;
@@ -93,7 +93,7 @@ class PoolCallDriver {
   const PoolConfig config_;
   const HttpPoolClientOptions options_;
   PoolLedger ledger_;
-  absl::Status ledger_status_;
+  absl::Status stop_status_;
   std::map<std::string, Model> models_;                 // by listed name
   std::unique_ptr<CURLM, MultiDeleter> multi_;          // outlives the transfers below
   std::map<std::string, std::unique_ptr<Call>> calls_;  // by call id

@@ -48,7 +48,8 @@ class PoolClient {
 
   // Not OK once the ledger could not be written: the reply that it was about is withheld (its
   // outcome is UNAVAILABLE), later calls are refused, and the worker must stop, because it could no
-  // longer account for what it spends.
+  // longer account for what it spends. Or once the budget is spent, kResourceExhausted: later calls
+  // are refused.
   virtual absl::Status status() const = 0;
 };
 

@@ -60,6 +60,7 @@ Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate
       rewards_(config_.reward()),
       kl_(config_.trainer().loss()),
       tracer_(*parts.files, folder_, config_),
+      budget_(config_),
       last_message_(absl::Now()) {}
 
 Leader::~Leader() {
@@ -147,7 +148,12 @@ LearnerState Leader::CaptureState() const {
 
 void Leader::RecordFailure(const absl::Status& why) {
   const absl::Status written = folder_.WriteState("failed", step_, std::string(why.message()));
-  if (!written.ok()) LogWarning("that the run failed is not on record: ", written.message());
+  if (!written.ok()) {
+    LogWarning("that the run failed is not on record: ", written.message());
+  } else if (source_ != nullptr) {  // workers that do not hear of it go on paying for a while
+    const absl::Status told = source_->Finish();
+    if (!told.ok()) LogWarning("the workers were not told: ", told.message());
+  }
 }
 
 absl::StatusOr<RunOutcome> Leader::Run() {
@@ -242,6 +248,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {
 }
 
 absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
+  SY_RETURN_IF_ERROR(budget_.Check());
   const std::vector<Question> train = questions_->Draw(config_.trainer().questions_per_step());
   StepPlan plan = PlanStep(config_, step_, policy_version(), train,
                            IsEvaluationDue() ? evaluation_questions_ : std::vector<Question>());
@@ -264,6 +271,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   collected.metrics.Set("episode/left_out", selected.left_out);
   collected.metrics.Set("worker/wait_for_lease_s", step->worker_wait_s);
   if (!config_.run().deterministic()) {  // such a run's metrics say nothing of who ran it
+    if (budget_.is_limited()) collected.metrics.Set("run/budget_used", budget_.used_share());
     collected.metrics.Set("workers/count", step->num_workers);
     collected.metrics.Set("workers/leases_expired", static_cast<double>(step->leases_expired));
     collected.metrics.Set("workers/duplicates", static_cast<double>(step->duplicates));
@@ -305,6 +313,8 @@ bool Leader::ShouldGoOn(const CollectProgress& progress) {
     collect_status_ = folder_.CheckIsOurs();
     if (!collect_status_.ok()) return false;
   }
+  collect_status_ = budget_.Check();
+  if (!collect_status_.ok()) return false;
   if (parts_.live_state != nullptr) parts_.live_state->ShowCollecting(progress);
   if (parts_.exporter != nullptr) ShowWorkers(progress.num_workers, *parts_.exporter);
   if (progress_) {

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/pool_budget.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/demonstrations.h"
 #include "trainer/kl_controller.h"
@@ -106,6 +107,7 @@ class Leader {
   std::optional<RunWatch> watch_;
   std::optional<Progress> progress_;
   StepTracer tracer_;
+  PoolBudget budget_;
 
   int64_t step_ = 0;                  // steps done
   int64_t saved_step_ = -1;           // of the newest checkpoint that this run has, or writes

@@ -178,7 +178,6 @@ absl::Status CheckOffload(const LearnerParts& parts) {
 // What every rank has before there is a leader.
 absl::Status PrepareRank(const LearnerParts& parts, ModelConfig& model,
                          std::unique_ptr<RankGroups>& groups) {
-  SY_RETURN_IF_ERROR(CheckOffload(parts));
   SY_ASSIGN_OR_RETURN(model, ShareModelConfig(parts));
   SY_ASSIGN_OR_RETURN(groups,
                       RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));
@@ -186,6 +185,7 @@ absl::Status PrepareRank(const LearnerParts& parts, ModelConfig& model,
 }
 
 absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
+  SY_RETURN_IF_ERROR(CheckOffload(parts));
   SetThreads(*parts.config, parts.communicator->local_size());
   ModelConfig model;
   std::unique_ptr<RankGroups> groups;

@@ -1,5 +1,7 @@
 // Which keys of a configuration the rest of it makes meaningless. To add one: say here when, and
 // why.
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/config/run_rules.h"
 
@@ -87,6 +89,12 @@ UnusedKeys UnusedKeysOf(const RunConfig& config) {
   }
   if (episode.max_observation_tokens() > episode.max_sequence_tokens()) {
     unused["episode.max_observation_tokens"] = "episode.max_sequence_tokens is less";
+  }
+  const auto& models = config.pool().models();
+  if (std::all_of(models.begin(), models.end(), [](const PoolModelConfig& model) {
+        return model.input_price() == 0 && model.output_price() == 0;
+      })) {
+    unused["run.budget_usd"] = "no model of pool.models has a price";
   }
   if (config.pool().max_retries() == 0) {
     unused["pool.retry_base_s"] = unused["pool.retry_max_s"] = "pool.max_retries is 0";

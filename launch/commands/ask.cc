@@ -43,7 +43,8 @@ absl::StatusOr<int> Ask(const AskFlags& flags) {
   const EndSignals signals([&] { is_stopped = true; });
   SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, flags.policy));
   SY_ASSIGN_OR_RETURN(const auto generator, setup->MakeGeneratorOfFolder());
-  SY_ASSIGN_OR_RETURN(const auto pool, OpenPool(config, &setup->tokenizer()));
+  SY_ASSIGN_OR_RETURN(const auto pool,
+                      OpenPool(config, &setup->tokenizer(), /*keeps_budget=*/true));
   EpisodeRunner runner(&setup->context(), generator.get(), pool.get());
 
   EpisodeSpec spec;

@@ -56,7 +56,8 @@ absl::StatusOr<Router> LoadRouter(const RunConfig& config, const std::string& po
   Router router;
   SY_ASSIGN_OR_RETURN(router.setup, EpisodeSetup::Load(config, policy_folder));
   SY_ASSIGN_OR_RETURN(router.generator, router.setup->MakeGeneratorOfFolder());
-  SY_ASSIGN_OR_RETURN(router.pool, OpenPool(config, &router.setup->tokenizer()));
+  SY_ASSIGN_OR_RETURN(router.pool,
+                      OpenPool(config, &router.setup->tokenizer(), /*keeps_budget=*/true));
   router.runner = std::make_unique<EpisodeRunner>(&router.setup->context(), router.generator.get(),
                                                   router.pool.get());
   return router;

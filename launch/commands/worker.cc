@@ -86,7 +86,7 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
                                    absl::StrCat("worker-", worker_id),
                                    {{"role", "worker"}, {"worker", worker_id}}));
   options.exporter = exporter.get();
-  const auto pool = OpenPool(config, &setup->tokenizer());
+  const auto pool = OpenPool(config, &setup->tokenizer(), /*keeps_budget=*/false);
   if (absl::IsInvalidArgument(pool.status()) || absl::IsNotFound(pool.status()) ||
       absl::IsPermissionDenied(pool.status())) {
     return UsageError(std::string(pool.status().message()));  // starting again does not mend it

@@ -67,6 +67,8 @@ TEST(RunRulesTest, AKeyThatTheSetUpIgnoresMustNotBeSet) {
     EXPECT_THAT(ErrorOf({override_text}), HasSubstr(error));
   EXPECT_THAT(ErrorOf({"trainer.loss.kl_coefficient=0.1", "trainer.loss.kl_horizon=100"}),
               HasSubstr("trainer.loss.kl_target is 0"));
+  EXPECT_THAT(ErrorOf({"run.budget_usd=1"}), HasSubstr("no model of pool.models has a price"));
+  EXPECT_EQ(ErrorOf({"run.budget_usd=1", "pool.models.0.output_price=1"}), "");
   EXPECT_THAT(ErrorOf({"pool.max_retries=0", "pool.retry_base_s=1"}),
               HasSubstr("pool.max_retries is 0"));
   EXPECT_THAT(ErrorOf({"pool_emulator.facts_path=f", "pool_emulator.models.0.name=a",

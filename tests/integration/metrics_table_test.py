@@ -12,6 +12,7 @@ EVERYTHING = {
     "trainer.evaluate_every": 1,
     "trainer.evaluate_questions": 32,
     "run.deterministic": "false",
+    "run.budget_usd": 1000,
     "trainer.loss.kl_coefficient": 0.01,
     "trainer.loss.importance_cap": 2,
     "trainer.collapse_alarm_nats": 100,

@@ -9,7 +9,9 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "common/config_loader.h"
 #include "rollout_workers/pool_emulator/emulator_server.h"
+#include "rollout_workers/pool_ledger.h"
 #include "tests/common/temp_folder.h"
 #include "tests/rollout_workers/ledger_reading.h"
 #include "tests/rollout_workers/pool_emulator/small_world.h"
@@ -491,6 +493,31 @@ TEST_F(HttpPoolClientTest, WithoutALedgerNoReplyIsUsedAndNothingMoreIsSpent) {
   EXPECT_EQ(server.requests().size(), 1u);
   EXPECT_EQ(client_->status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_FALSE(client_->Start(Request("d")).ok());
+  client_.reset();
+}
+
+TEST_F(HttpPoolClientTest, OnceTheBudgetIsSpentNothingIsSent) {
+  RunConfig run;
+  run.mutable_run()->set_name("run");
+  run.mutable_run()->set_output_dir(folder_.path());
+  run.mutable_run()->set_budget_usd(0.5);
+  options_.ledger_folder = PoolLedgerFolder(run);
+  {
+    PoolLedger earlier = *PoolLedger::Open(FileSystem::Posix(), options_.ledger_folder);
+    PoolCall call;
+    call.set_cost_picousd(500'000'000'000);
+    ASSERT_TRUE(earlier.Write(call, absl::Now()).ok());
+  }
+  options_.budget = std::make_shared<PoolBudget>(run);
+  ScriptedServer server([](int, const std::string&) { return Good(); });
+  MakeClient(server.url());
+  ASSERT_TRUE(client_->Start(Request("a")).ok());
+  const PoolCall call = Take(1).at(0);
+  EXPECT_EQ(call.outcome(), CALL_OUTCOME_UNAVAILABLE);
+  EXPECT_THAT(call.error(), HasSubstr("not sent: the run's pool calls have cost $0.5"));
+  EXPECT_EQ(server.requests().size(), 0u);
+  EXPECT_EQ(client_->status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_FALSE(client_->Start(Request("b")).ok());
   client_.reset();
 }
 

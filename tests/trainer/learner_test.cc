@@ -321,6 +321,34 @@ TEST_F(LearnerTest, WhatALibraryThrowsIsOnRecord) {
   EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"failed","step":3)"));
 }
 
+TEST_F(LearnerTest, ASpentBudgetEndsTheRunAndLosesNothing) {
+  RunConfig config = Config("a");
+  config.mutable_run()->set_budget_usd(2);
+  const std::string ledger = PoolLedgerFolder(config);
+  std::filesystem::create_directories(ledger);
+  before_step_ = [&](const StepPlan& plan, const auto& should_go_on) {
+    if (plan.step != 3) return absl::OkStatus();
+    std::ofstream(ledger + "/worker.jsonl") << R"({"cost_picousd":"2500000000000"})"
+                                            << "\n";
+    while (should_go_on({})) absl::SleepFor(absl::Milliseconds(20));
+    return absl::CancelledError("given up");
+  };
+  const absl::Status spent = Run(config).status();
+  EXPECT_EQ(spent.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(spent.message()), HasSubstr("run.budget_usd is $2: raise it"));
+  EXPECT_TRUE(record_.is_finished);  // the workers were told
+  EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"failed","step":3)"));
+
+  before_step_ = {};
+  EXPECT_EQ(Run(config).status(), spent);  // a restart has no budget of its own
+  EXPECT_THAT(record_.plans, ::testing::IsEmpty());
+  config.mutable_run()->set_budget_usd(3);
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  EXPECT_EQ(record_.plans.front().step, 3);
+  EXPECT_EQ(Run(Config("b")).value(), RunOutcome::kFinished);
+  ExpectSameRuns("a", "b");
+}
+
 TEST_F(LearnerTest, AStopSignalFinishesTheStepSavesAndIsResumedFrom) {
   ASSERT_TRUE(Run(Config("whole")).ok());
   const RunConfig config = Config("stopped");
