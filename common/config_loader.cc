@@ -73,6 +73,10 @@ std::string RunFolder(const RunConfig& config) {
   return absl::StrCat(config.run().output_dir(), "/", config.run().name());
 }
 
+std::string LearnerTokenFile(const RunConfig& config) {
+  return RunFolder(config) + "/learner.token";
+}
+
 std::string PoolLedgerFolder(const RunConfig& config) {
   return absl::StrCat(RunFolder(config), "/pool_ledger");
 }

@@ -7,9 +7,13 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
+#include <random>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/log.h"
+#include "common/status_macros.h"
 
 namespace switchyard {
 namespace {
@@ -27,7 +31,8 @@ absl::StatusOr<Secret> FromEnvironment(const std::string& variable, const std::s
 }
 
 // Reads what is open as `fd`, so that the file that was checked is the file that is read.
-absl::StatusOr<Secret> FromOpenFile(int fd, const std::string& path, const std::string& what) {
+absl::StatusOr<Secret> FromOpenFile(int fd, const std::string& path, const std::string& what,
+                                    bool is_private) {
   struct stat info;
   if (::fstat(fd, &info) != 0) {
     return absl::InternalError(absl::StrCat("cannot examine ", path, ": ", std::strerror(errno)));
@@ -35,7 +40,7 @@ absl::StatusOr<Secret> FromOpenFile(int fd, const std::string& path, const std::
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat("the ", what, " file ", path, " is not a file"));
   }
-  if ((info.st_mode & 077) != 0) {
+  if (is_private && (info.st_mode & 077) != 0) {
     return absl::PermissionDeniedError(
         absl::StrCat("the ", what, " file ", path, " can be read by others: chmod 600 it"));
   }
@@ -56,16 +61,38 @@ absl::StatusOr<Secret> FromOpenFile(int fd, const std::string& path, const std::
   return Secret(std::move(value));
 }
 
-absl::StatusOr<Secret> FromFile(const std::string& path, const std::string& what) {
+absl::StatusOr<Secret> FromFile(const std::string& path, const std::string& what, bool is_private) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return absl::Status(
         absl::ErrnoToStatusCode(errno),
         absl::StrCat("cannot read the ", what, " file ", path, ": ", std::strerror(errno)));
   }
-  absl::StatusOr<Secret> secret = FromOpenFile(fd, path, what);
+  absl::StatusOr<Secret> secret = FromOpenFile(fd, path, what, is_private);
   ::close(fd);
   return secret;
+}
+
+// In its place at once and whole, under the name of another that nobody had.
+absl::Status WritePrivateFile(const std::string& path, const std::string& content) {
+  std::string partial = path + ".XXXXXX";
+  const int fd = ::mkostemp(partial.data(), O_CLOEXEC);  // with mode 0600
+  struct stat info = {};
+  const bool is_written = fd >= 0 &&
+                          ::write(fd, content.data(), content.size()) == std::ssize(content) &&
+                          ::fstat(fd, &info) == 0;
+  const int error = errno;
+  if (fd >= 0) ::close(fd);
+  if (!is_written || ::rename(partial.c_str(), path.c_str()) != 0) {
+    const int why = is_written ? errno : error;
+    if (fd >= 0) ::unlink(partial.c_str());
+    return absl::Status(absl::ErrnoToStatusCode(why),
+                        absl::StrCat("cannot write ", path, ": ", std::strerror(why)));
+  }
+  if ((info.st_mode & 077) != 0) {
+    LogWarning("others can read ", path, ": this file system does not keep files private");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -73,8 +100,22 @@ absl::StatusOr<Secret> FromFile(const std::string& path, const std::string& what
 absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const std::string& file,
                                   const std::string& what) {
   if (!environment_variable.empty()) return FromEnvironment(environment_variable, what);
-  if (!file.empty()) return FromFile(file, what);
+  if (!file.empty()) return FromFile(file, what, /*is_private=*/true);
   return Secret();
+}
+
+absl::StatusOr<Secret> LoadOrMakeSharedSecret(const std::string& path) {
+  auto secret = FromFile(path, "token", /*is_private=*/true);
+  if (secret.ok()) return secret;
+  std::random_device device;  // the system's, 32 bits a draw
+  std::string token;
+  for (int i = 0; i < 4; ++i) absl::StrAppend(&token, absl::Hex(device(), absl::kZeroPad8));
+  SY_RETURN_IF_ERROR(WritePrivateFile(path, token + "\n"));
+  return Secret(std::move(token));
+}
+
+absl::StatusOr<Secret> LoadSharedSecret(const std::string& path, const std::string& what) {
+  return FromFile(path, what, /*is_private=*/false);
 }
 
 bool EqualsSecret(const Secret& secret, std::string_view given) {

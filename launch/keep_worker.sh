@@ -79,7 +79,7 @@ pause() {
 work() {
   local ticks=0
   log_bytes=`bytes_of "$log"`
-  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
+  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" --token-file "$run/learner.token" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
   worker=$!
   while kill -0 "$worker" 2>/dev/null; do
     # The learner tells its workers when it ends; 5 s more are for one that did not hear. None once another is up.

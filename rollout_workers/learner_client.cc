@@ -35,8 +35,9 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
 
 class GrpcLearnerClient final : public LearnerClient {
  public:
-  GrpcLearnerClient(const std::string& address, absl::Duration rpc_timeout)
+  GrpcLearnerClient(const std::string& address, const Secret& token, absl::Duration rpc_timeout)
       : address_(address),
+        authorization_(absl::StrCat("Bearer ", token.Reveal())),
         rpc_timeout_(rpc_timeout),
         stub_(LearnerService::NewStub(OpenChannel(address))) {}
 
@@ -88,7 +89,7 @@ class GrpcLearnerClient final : public LearnerClient {
   }
   absl::Status SubmitOnLeaving(const SubmitRequest& request, absl::Duration timeout) override {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    Prepare(timeout, context);
     SubmitResponse response;
     return ToAbsl(stub_->SubmitTrajectories(&context, request, &response));
   }
@@ -98,13 +99,17 @@ class GrpcLearnerClient final : public LearnerClient {
   template <typename Response, typename Start>
   absl::StatusOr<Response> Call(absl::Duration timeout, const Start& start) {
     grpc::ClientContext context;
-    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    Prepare(timeout, context);
     if (!Enter(&context)) return absl::CancelledError("the worker is leaving");
     Response response;
     const grpc::Status status = start(&context, &response);
     Leave(&context);
     if (!status.ok()) return ToAbsl(status);
     return response;
+  }
+  void Prepare(absl::Duration timeout, grpc::ClientContext& context) const {
+    context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+    context.AddMetadata("authorization", authorization_);
   }
   bool Enter(grpc::ClientContext* context) {
     absl::MutexLock lock(&mutex_);
@@ -123,6 +128,7 @@ class GrpcLearnerClient final : public LearnerClient {
   }
 
   const std::string address_;
+  const std::string authorization_;  // never printed
   const absl::Duration rpc_timeout_;
   const std::unique_ptr<LearnerService::Stub> stub_;
   absl::Mutex mutex_;
@@ -132,9 +138,9 @@ class GrpcLearnerClient final : public LearnerClient {
 
 }  // namespace
 
-std::unique_ptr<LearnerClient> ConnectToLearner(const std::string& address,
+std::unique_ptr<LearnerClient> ConnectToLearner(const std::string& address, const Secret& token,
                                                 absl::Duration rpc_timeout) {
-  return std::make_unique<GrpcLearnerClient>(address, rpc_timeout);
+  return std::make_unique<GrpcLearnerClient>(address, token, rpc_timeout);
 }
 
 }  // namespace switchyard

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/secret.h"
 #include "proto/learner_service.pb.h"
 
 namespace switchyard {
@@ -39,9 +40,9 @@ class LearnerClient {
   virtual absl::Status SubmitOnLeaving(const SubmitRequest& request, absl::Duration timeout) = 0;
 };
 
-// A client of the learner at `address`, "host:port". Connects at the first call. No errors here:
-// calls report them.
-std::unique_ptr<LearnerClient> ConnectToLearner(const std::string& address,
+// A client of the learner at `address`, "host:port", which shows the run's token. Connects at the
+// first call. No errors here: calls report them, kUnauthenticated if the token is another.
+std::unique_ptr<LearnerClient> ConnectToLearner(const std::string& address, const Secret& token,
                                                 absl::Duration rpc_timeout);
 
 }  // namespace switchyard

@@ -13,8 +13,10 @@
 #include "absl/time/clock.h"
 #include "common/check.h"
 #include "common/config_digest.h"
+#include "common/config_loader.h"
 #include "common/log.h"
 #include "common/network_address.h"
+#include "common/secret.h"
 #include "common/status_macros.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
@@ -61,8 +63,17 @@ absl::Status CheckAddress(const std::string& address) {
       "\" is not HOST:PORT; the learner writes its address to <run folder>/learner.address"));
 }
 
+absl::StatusOr<Secret> LoadLearnerToken(const std::string& path) {
+  auto token = LoadSharedSecret(path, "learner's token");
+  if (!absl::IsNotFound(token.status())) return token;
+  return absl::NotFoundError(absl::StrCat(
+      std::string(token.status().message()),
+      ": the learner writes it when it starts; where its run's folder is not shared, copy the file "
+      "here and name it with --token-file"));
+}
+
 absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
-                  const std::string& worker_id) {
+                  std::string token_file, const std::string& worker_id) {
   SY_RETURN_IF_ERROR(CheckAddress(learner_address));
   // Signals are blocked before gRPC, the pool client and the worker start their threads: a thread
   // that does not block one has its default action done to the whole process.
@@ -71,8 +82,10 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
   SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
   SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
+  if (token_file.empty()) token_file = LearnerTokenFile(config);
+  SY_ASSIGN_OR_RETURN(const Secret token, LoadLearnerToken(token_file));
   const auto learner =
-      ConnectToLearner(learner_address, absl::Seconds(config.worker().rpc_timeout_s()));
+      ConnectToLearner(learner_address, token, absl::Seconds(config.worker().rpc_timeout_s()));
 
   WorkerOptions options;
   options.identity.set_worker_id(worker_id);
@@ -123,10 +136,14 @@ int RunWorker(int argc, char** argv) {
   app.add_option("--learner", learner,
                  "the learner's address, HOST:PORT; it is in <run folder>/learner.address")
       ->required();
+  std::string token_file;
+  app.add_option("--token-file", token_file,
+                 "a file with what this worker must show the learner, which made it; default: <run "
+                 "folder>/learner.token");
   std::string id = HostAndPid();
   app.add_option("--id", id, "this worker's name in logs and trajectories; default: host:pid");
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
-  const absl::Status status = Work(flags, learner, id);
+  const absl::Status status = Work(flags, learner, token_file, id);
   return status.ok() ? kExitOk : ReportFailure("worker", status);
 }
 

@@ -115,9 +115,14 @@ class BadInputTest(unittest.TestCase):
         self.assert_fails(with_pool("--gguf", "m.gguf", "--name", "m", "--config", CONFIG), 2, "give one")
 
     def test_an_unreachable_learner(self):
-        result = run_command("worker", "--config", CONFIG, "--learner", "127.0.0.1:9", "--set",
-                             "worker.reconnect_timeout_s=1", environment=self.environment)
+        command = ["worker", "--config", CONFIG, "--learner", "127.0.0.1:9", "--set", "worker.reconnect_timeout_s=1"]
+        token = self.run_.parent / "learner.token"
+        result = run_command(*command, "--token-file", token, environment=self.environment)
+        self.assert_fails(result, 1, str(token), "the learner writes it when it starts")
+        token.write_text("0123456789abcdef0123456789abcdef\n")
+        result = run_command(*command, "--token-file", token, environment=self.environment)
         self.assert_fails(result, 1, "127.0.0.1:9")
+        self.assertNotIn("0123456789abcdef", result.stderr)
 
     def test_an_unknown_command_and_a_missing_option(self):
         self.assert_fails(run_command("trian"), 2, "trian")

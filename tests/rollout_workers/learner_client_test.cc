@@ -21,7 +21,7 @@ class LearnerClientTest : public testing::Test {
   LearnerClientTest()
       : learner_(TinyLlamaConfig()),
         service_(&learner_),
-        client_(ConnectToLearner(service_.address(), absl::Seconds(20))) {}
+        client_(ConnectToLearner(service_.address(), Secret("token"), absl::Seconds(20))) {}
 
   FakeLearner learner_;
   FakeLearnerService service_;
@@ -79,7 +79,7 @@ TEST_F(LearnerClientTest, ErrorsNameTheLearnersAddress) {
 }
 
 TEST_F(LearnerClientTest, ALearnerThatIsNotThereIsATransportFailure) {
-  const auto client = ConnectToLearner("127.0.0.1:1", absl::Seconds(5));
+  const auto client = ConnectToLearner("127.0.0.1:1", Secret("token"), absl::Seconds(5));
   EXPECT_TRUE(IsTransportFailure(client->Register(RegisterRequest()).status()));
 }
 

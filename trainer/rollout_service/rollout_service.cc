@@ -2,8 +2,10 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <string_view>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -12,6 +14,7 @@
 #include "common/file_system.h"
 #include "common/log.h"
 #include "common/network_address.h"
+#include "common/secret.h"
 #include "common/status_macros.h"
 #include "proto/learner_service.grpc.pb.h"
 #include "trainer/rollout_service/rollout_desk.h"
@@ -62,23 +65,34 @@ class WeightStream final : public grpc::ServerWriteReactor<WeightChunk> {
   WeightChunk chunk_;  // until its write is done
 };
 
+// Streams nothing; deletes itself when the call is over.
+class NoStream final : public grpc::ServerWriteReactor<WeightChunk> {
+ public:
+  explicit NoStream(const absl::Status& why) { Finish(ToGrpc(why)); }
+  void OnDone() override { delete this; }
+};
+
 class Service final : public LearnerService::CallbackService {
  public:
-  Service(RolloutDesk* desk, int chunk_bytes) : desk_(desk), chunk_bytes_(chunk_bytes) {}
+  Service(RolloutDesk* desk, Secret token, int chunk_bytes)
+      : desk_(desk), token_(std::move(token)), chunk_bytes_(chunk_bytes) {}
 
   grpc::ServerUnaryReactor* Register(grpc::CallbackServerContext* context,
                                      const RegisterRequest* request,
                                      RegisterResponse* response) override {
-    return Answer(context, desk_->Register(*request), response);
+    return Answer<RegisterResponse>(
+        context, [&] { return desk_->Register(*request); }, response);
   }
   grpc::ServerUnaryReactor* LeaseEpisodes(grpc::CallbackServerContext* context,
                                           const LeaseRequest* request,
                                           LeaseResponse* response) override {
     const absl::Time received = absl::Now();
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (const absl::Status status =
-            desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
-        !status.ok()) {
+    absl::Status status = CheckToken(*context);
+    if (status.ok()) {
+      status = desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
+    }
+    if (!status.ok()) {
       reactor->Finish(ToGrpc(status));
       return reactor;
     }
@@ -95,33 +109,57 @@ class Service final : public LearnerService::CallbackService {
   grpc::ServerUnaryReactor* SubmitTrajectories(grpc::CallbackServerContext* context,
                                                const SubmitRequest* request,
                                                SubmitResponse* response) override {
-    const absl::Status status =
-        desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch());
-    return Answer(context,
-                  status.ok() ? desk_->Submit(*request) : absl::StatusOr<SubmitResponse>(status),
-                  response);
+    const auto submit = [&]() -> absl::StatusOr<SubmitResponse> {
+      SY_RETURN_IF_ERROR(desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch()));
+      return desk_->Submit(*request);
+    };
+    return Answer<SubmitResponse>(context, submit, response);
   }
   grpc::ServerUnaryReactor* GetWeightManifest(grpc::CallbackServerContext* context,
                                               const WeightManifestRequest* request,
                                               WeightManifest* response) override {
-    return Answer(context, desk_->publisher().Manifest(request->policy_version()), response);
+    return Answer<WeightManifest>(
+        context, [&] { return desk_->publisher().Manifest(request->policy_version()); }, response);
   }
-  grpc::ServerWriteReactor<WeightChunk>* FetchWeights(grpc::CallbackServerContext*,
+  grpc::ServerWriteReactor<WeightChunk>* FetchWeights(grpc::CallbackServerContext* context,
                                                       const FetchWeightsRequest* request) override {
+    if (const absl::Status status = CheckToken(*context); !status.ok()) return new NoStream(status);
     return new WeightStream(desk_->publisher(), *request, chunk_bytes_);
   }
 
  private:
+  // What every handler asks first: nothing of a stranger's request is looked at.
+  absl::Status CheckToken(const grpc::CallbackServerContext& context) const {
+    constexpr std::string_view kScheme = "Bearer ";
+    const auto found = context.client_metadata().find("authorization");
+    if (found != context.client_metadata().end()) {
+      const std::string_view given(found->second.data(), found->second.size());
+      if (given.starts_with(kScheme) && EqualsSecret(token_, given.substr(kScheme.size()))) {
+        return absl::OkStatus();
+      }
+    }
+    return absl::UnauthenticatedError(
+        "this is not the run's token, which is in <run folder>/learner.token (worker "
+        "--token-file)");
+  }
+
   template <typename Response>
-  static grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
-                                          absl::StatusOr<Response> answer, Response* response) {
+  grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context,
+                                   absl::FunctionRef<absl::StatusOr<Response>()> handle,
+                                   Response* response) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    if (answer.ok()) *response = *std::move(answer);
-    reactor->Finish(ToGrpc(answer.status()));
+    absl::Status status = CheckToken(*context);
+    if (status.ok()) {
+      absl::StatusOr<Response> answer = handle();
+      status = answer.status();
+      if (answer.ok()) *response = *std::move(answer);
+    }
+    reactor->Finish(ToGrpc(status));
     return reactor;
   }
 
   RolloutDesk* const desk_;  // outlives the service
+  const Secret token_;
   const int chunk_bytes_;
 };
 
@@ -129,10 +167,10 @@ class RolloutService final : public TrajectorySource {
  public:
   // `journal` may be null.
   RolloutService(RolloutDeskOptions options, std::unique_ptr<TrajectoryJournal> journal,
-                 int chunk_bytes)
+                 Secret token, int chunk_bytes)
       : journal_(std::move(journal)),
         desk_((options.journal = journal_.get(), options)),
-        service_(&desk_, chunk_bytes) {}
+        service_(&desk_, std::move(token), chunk_bytes) {}
   ~RolloutService() override {
     if (server_ != nullptr)
       server_->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(1));
@@ -202,11 +240,12 @@ absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunC
     journal =
         std::make_unique<TrajectoryJournal>(FileSystem::Posix(), RunFolder(config) + "/journal");
   }
-  auto service = std::make_unique<RolloutService>(options, std::move(journal),
+  SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));
+  SY_ASSIGN_OR_RETURN(Secret token, LoadOrMakeSharedSecret(LearnerTokenFile(config)));
+  auto service = std::make_unique<RolloutService>(options, std::move(journal), std::move(token),
                                                   service_config.weight_chunk_bytes());
   SY_ASSIGN_OR_RETURN(const std::string address, service->Listen(service_config.listen_address()));
   const std::string path = absl::StrCat(RunFolder(config), "/learner.address");
-  SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));
   SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), path, absl::StrCat(address, "\n")));
   LogInfo("rollout service listens address=", address, " file=", path);
   return service;

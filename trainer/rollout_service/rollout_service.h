@@ -17,8 +17,9 @@
 namespace switchyard {
 
 // Listens at trainer.rollout_service.listen_address and writes the address in use to <run
-// folder>/learner.address. `first_epoch` tells this learner's start from an earlier one's. Fails:
-// kUnavailable if the address can't be had.
+// folder>/learner.address; before that the token that workers must show, once for the run, to
+// <run folder>/learner.token. Fails: kUnavailable if the address can't be had; as the file system
+// does.
 absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunConfig& config,
                                                                       int64_t vocabulary_size);
 
