@@ -11,7 +11,6 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
-#include "policy/policy_folder.h"
 #include "trainer/episode_plan.h"
 #include "trainer/step_statistics.h"
 #include "trainer/trainer_figures.h"
@@ -55,13 +54,13 @@ Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate
       config_(*parts.config),
       model_(model),
       update_(update),
-      saver_(saver),
       folder_(*parts.files, RunFolder(config_)),
       rewards_(config_.reward()),
       kl_(config_.trainer().loss()),
       tracer_(*parts.files, folder_, config_),
       budget_(config_),
-      last_message_(absl::Now()) {}
+      followers_(parts.communicator),
+      checkpoints_(parts, model, saver, &followers_) {}
 
 Leader::~Leader() {
   if (parts_.live_state != nullptr) parts_.live_state->WatchWorkers({});  // source_ dies now
@@ -122,7 +121,8 @@ absl::Status Leader::LoadData() {
 
 absl::Status Leader::RestoreState(const CheckpointManifest& manifest) {
   const LearnerState& state = manifest.learner();
-  step_ = saved_step_ = manifest.step();
+  step_ = manifest.step();
+  checkpoints_.GoOnFrom(step_);
   ledger_total_picousd_ = state.ledger_total_picousd();
   episodes_committed_ = state.episodes_committed();
   evaluations_ = state.evaluations();
@@ -172,14 +172,14 @@ absl::StatusOr<RunOutcome> Leader::Run() {
 absl::StatusOr<bool> Leader::MakeStep() {
   const absl::Time start = absl::Now();
   tracer_.Begin(step_);
-  SY_RETURN_IF_ERROR(CheckSave());
+  SY_RETURN_IF_ERROR(checkpoints_.Check(step_));
   SY_RETURN_IF_ERROR(ForgetJournal());
   auto collected = is_supervised() ? CollectDemonstrations() : CollectEpisodes();
   if (absl::IsCancelled(collected.status()) && parts_.is_stop_requested()) return false;
   if (!collected.ok()) {
     // The steps before are whole: once the cause is mended, the run goes on with this one.
-    if (saved_step_ != step_) SY_RETURN_IF_ERROR(SaveCheckpoint());
-    SY_RETURN_IF_ERROR(FinishSave());
+    if (!checkpoints_.IsSaved(step_)) SY_RETURN_IF_ERROR(SaveCheckpoint());
+    SY_RETURN_IF_ERROR(checkpoints_.Finish(step_));
     return collected.status();
   }
   const double collect_s = SecondsSince(start);
@@ -191,7 +191,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
                       .kl_coefficient = kl_.coefficient(),
                       .is_traced = tracer_.is_on(),
                       .batch = std::move(collected->batch)};
-  SY_RETURN_IF_ERROR(Send(message));
+  SY_RETURN_IF_ERROR(followers_.Tell(message));
   SY_ASSIGN_OR_RETURN(const UpdateMetrics update,
                       update_->Run(message.batch, message.step, message.kl_coefficient));
   const double update_s = SecondsSince(update_start);
@@ -215,7 +215,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   metrics.Set("step/publish_s", SecondsSince(publish_start));
   metrics.Set("step/time_s", SecondsSince(start));
   metrics.Set("step/tokens_per_s", num_tokens / SecondsSince(start));
-  ReportSaves(metrics);
+  checkpoints_.Report(metrics);
   SY_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories, [&](size_t place) {
     return TokenAdvantages(place, collected->places, message.batch, update.advantages);
   }));
@@ -224,7 +224,8 @@ absl::StatusOr<bool> Leader::MakeStep() {
 
 absl::Status Leader::FinishTrace() {
   if (!tracer_.is_on()) return absl::OkStatus();
-  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kTrace, .step = step_, .batch = {}}));
+  SY_RETURN_IF_ERROR(
+      followers_.Tell({.kind = StepMessage::Kind::kTrace, .step = step_, .batch = {}}));
   return tracer_.Finish(*parts_.communicator);
 }
 
@@ -304,8 +305,8 @@ bool Leader::ShouldGoOn(const CollectProgress& progress) {
   // The other ranks wait in a broadcast, whose deadline must not pass while episodes take their
   // time.
   const absl::Duration quiet = absl::Seconds(config_.trainer().communicator().deadline_s()) / 4;
-  if (parts_.communicator->size() > 1 && now - last_message_ > quiet) {
-    collect_status_ = Send({.kind = StepMessage::Kind::kWait, .batch = {}});
+  if (followers_.are_there() && followers_.silence() > quiet) {
+    collect_status_ = followers_.Tell({.kind = StepMessage::Kind::kWait, .batch = {}});
     if (!collect_status_.ok()) return false;
   }
   if (now - last_owner_check_ > kOwnerCheckEvery) {
@@ -354,94 +355,32 @@ absl::Status Leader::Publish() {
   if (is_supervised()) return absl::OkStatus();
   const ScopedSpan span("publish weights");
   source_->RetireWeights();
-  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
+  SY_RETURN_IF_ERROR(
+      followers_.Tell({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
   SY_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
   return source_->PublishWeights(policy_version(), std::move(policy));
 }
 
-absl::StatusOr<CheckpointTexts> Leader::MakeCheckpointTexts() const {
-  CheckpointTexts result;
-  result.manifest.set_step(step_);
-  result.manifest.set_policy_version(policy_version());
-  result.manifest.set_num_ranks(parts_.communicator->size());
-  result.manifest.set_code_version(parts_.code_version);
-  *result.manifest.mutable_learner() = state_;
-  result.texts["config.resolved.yaml"] = ConfigToYaml(config_);
-  result.texts["policy/config.json"] = ModelConfigToJson(model_, "float32");
-  for (const std::string& name : CompanionFiles()) {
-    const std::string source = absl::StrCat(config_.policy().path(), "/", name);
-    if (!parts_.files->Exists(source)) continue;
-    SY_ASSIGN_OR_RETURN(result.texts[absl::StrCat("policy/", name)], parts_.files->Read(source));
-  }
-  return result;
-}
-
 absl::Status Leader::SaveCheckpoint() {
-  const absl::Time start = absl::Now();
-  const ScopedSpan span("begin to save");
   SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
-  SY_RETURN_IF_ERROR(FinishSave());
-  SY_ASSIGN_OR_RETURN(CheckpointTexts texts, MakeCheckpointTexts());
-  SY_RETURN_IF_ERROR(saver_->Prepare(step_));
-  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kSave, .step = step_, .batch = {}}));
-  SY_RETURN_IF_ERROR(saver_->Start(step_, std::move(texts)));
-  saved_step_ = step_;
-  stall_s_ = SecondsSince(start);
-  LogInfo("step=", step_, " stall_s=", *stall_s_, " | saving");
-  return absl::OkStatus();
+  return checkpoints_.Save(step_, policy_version(), state_);
 }
 
-void Leader::ReportSaves(Metrics& metrics) {
-  if (const auto stall_s = std::exchange(stall_s_, std::nullopt); stall_s.has_value()) {
-    metrics.Set("checkpoint/stall_s", *stall_s);
-  }
-  if (const auto write_time = saver_->TakeWriteTime(); write_time.has_value()) {
-    metrics.Set("checkpoint/write_s", absl::ToDoubleSeconds(*write_time));
-  }
-}
-
-// Of the checkpoints that are durable the last might turn out damaged: what the one before it needs
-// stays too.
 absl::Status Leader::ForgetJournal() {
-  if (source_ == nullptr || !saver_->IsIdle() || durable_step_ == saved_step_) {
-    return absl::OkStatus();
-  }
-  const int64_t before = std::exchange(durable_step_, saved_step_);
-  return before >= 0 ? source_->ForgetBefore(before) : absl::OkStatus();
-}
-
-absl::Status Leader::CheckSave() {
-  if (saver_->IsIdle()) return saver_->Wait();  // over, well or not
-  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kCheckSave, .step = step_, .batch = {}}));
-  absl::Status status = saver_->Check();
-  if (!status.ok()) saver_->GiveUp();  // a part will not come
-  return status;
-}
-
-absl::Status Leader::FinishSave() {
-  while (parts_.communicator->size() > 1 && !saver_->IsIdle()) {
-    SY_RETURN_IF_ERROR(CheckSave());
-    absl::SleepFor(absl::Milliseconds(20));
-  }
-  return saver_->Wait();
-}
-
-absl::Status Leader::Send(const StepMessage& message) {
-  last_message_ = absl::Now();
-  if (parts_.communicator->size() == 1) return absl::OkStatus();
-  std::string bytes = SerializeStepMessage(message);
-  return BroadcastString(*parts_.communicator, "step_message", bytes, /*root=*/0);
+  if (source_ == nullptr) return absl::OkStatus();
+  const std::optional<int64_t> step = checkpoints_.TakeSupersededStep();
+  return step.has_value() ? source_->ForgetBefore(*step) : absl::OkStatus();
 }
 
 absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
   progress_.reset();
   if (source_ != nullptr) source_->RetireWeights();
-  if (saved_step_ != step_) SY_RETURN_IF_ERROR(SaveCheckpoint());
-  SY_RETURN_IF_ERROR(FinishSave());
-  SY_RETURN_IF_ERROR(Send({.kind = StepMessage::Kind::kStop,
-                           .step = step_,
-                           .is_preempted = is_preempted,
-                           .batch = {}}));
+  if (!checkpoints_.IsSaved(step_)) SY_RETURN_IF_ERROR(SaveCheckpoint());
+  SY_RETURN_IF_ERROR(checkpoints_.Finish(step_));
+  SY_RETURN_IF_ERROR(followers_.Tell({.kind = StepMessage::Kind::kStop,
+                                      .step = step_,
+                                      .is_preempted = is_preempted,
+                                      .batch = {}}));
   if (source_ != nullptr) SY_RETURN_IF_ERROR(source_->Finish());
   tracer_.DropRequests();
   SY_RETURN_IF_ERROR(folder_.WriteState(is_preempted ? "preempted" : "finished", step_, ""));

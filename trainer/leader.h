@@ -14,6 +14,7 @@
 #include "common/pool_budget.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/demonstrations.h"
+#include "trainer/followers.h"
 #include "trainer/kl_controller.h"
 #include "trainer/learner.h"
 #include "trainer/metrics.h"
@@ -21,6 +22,7 @@
 #include "trainer/progress.h"
 #include "trainer/question_source.h"
 #include "trainer/reward_composer.h"
+#include "trainer/run_checkpoints.h"
 #include "trainer/run_folder.h"
 #include "trainer/run_watch.h"
 #include "trainer/state_saver.h"
@@ -73,17 +75,9 @@ class Leader {
   absl::Status RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories,
                           const AdvantagesOf& advantages_of);
   absl::Status Publish();
-  // Tells every rank to save, and goes on once they have copies.
   absl::Status SaveCheckpoint();
-  absl::StatusOr<CheckpointTexts> MakeCheckpointTexts() const;
-  void ReportSaves(Metrics& metrics);  // of those since the last call
   absl::Status ForgetJournal();
-  // If a rank cannot write, the run ends with that rank's reason.
-  absl::Status CheckSave();
-  // Waits until the last checkpoint is durable.
-  absl::Status FinishSave();
   absl::Status FinishTrace();
-  absl::Status Send(const StepMessage& message);
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
 
   bool is_supervised() const;
@@ -96,7 +90,6 @@ class Leader {
   const RunConfig& config_;
   const ModelConfig model_;
   PolicyUpdate* const update_;
-  StateSaver* const saver_;
   RunFolderFiles folder_;
   RewardComposer rewards_;
   KlController kl_;
@@ -108,16 +101,14 @@ class Leader {
   std::optional<Progress> progress_;
   StepTracer tracer_;
   PoolBudget budget_;
+  Followers followers_;
+  RunCheckpoints checkpoints_;
 
   int64_t step_ = 0;                  // steps done
-  int64_t saved_step_ = -1;           // of the newest checkpoint that this run has, or writes
-  int64_t durable_step_ = -1;         // of the newest checkpoint that is known to be durable
   int64_t ledger_total_picousd_ = 0;  // of all committed episodes
   int64_t episodes_committed_ = 0;
   google::protobuf::RepeatedPtrField<EvaluationResult> evaluations_;
-  LearnerState state_;             // after step_ steps: what a checkpoint made now holds
-  std::optional<double> stall_s_;  // for the save since the last step's line
-  absl::Time last_message_;        // to the other ranks
+  LearnerState state_;  // after step_ steps: what a checkpoint made now holds
   absl::Time last_owner_check_ = absl::InfinitePast();
   absl::Time stop_seen_ = absl::InfiniteFuture();
   absl::Status collect_status_;  // of what is looked after while episodes come in
