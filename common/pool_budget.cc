@@ -12,8 +12,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "common/config_loader.h"
+#include "common/log.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
@@ -54,10 +54,10 @@ absl::StatusOr<int64_t> LedgerTotal::Update() {
 }
 
 absl::Status LedgerTotal::ReadOn(const std::string& path, File& file) const {
+  std::ifstream stream(path, std::ios::binary);  // first: network file systems then look anew
   std::error_code error;
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
-  if (!error && size == file.num_bytes) return absl::OkStatus();
-  std::ifstream stream(path, std::ios::binary);
+  if (stream && !error && size == file.num_bytes) return absl::OkStatus();
   stream.seekg(file.num_bytes);
   std::string line;
   while (std::getline(stream, line) && !stream.eof()) {  // at the end of the file it is not whole
@@ -77,15 +77,23 @@ absl::Status LedgerTotal::ReadOn(const std::string& path, File& file) const {
   return absl::OkStatus();
 }
 
-PoolBudget::PoolBudget(const RunConfig& config)
-    : limit_usd_(config.run().budget_usd()), total_(PoolLedgerFolder(config)) {}
+PoolBudget::PoolBudget(const RunConfig& config, Clock* clock)
+    : limit_usd_(config.run().budget_usd()), clock_(clock), total_(PoolLedgerFolder(config)) {}
 
-absl::Status PoolBudget::Check() {
-  const absl::Time now = absl::Now();
-  if (!is_limited() || now - checked_ < kCheckEvery) return status_;
+absl::Status PoolBudget::Check(int64_t known_picousd) {
+  if (!is_limited()) return absl::OkStatus();
+  const absl::Time now = clock_->Now();
+  if (now >= checked_ && now - checked_ < pause_) return status_;
   checked_ = now;
-  SY_ASSIGN_OR_RETURN(const int64_t spent, total_.Update());
-  spent_usd_ = static_cast<double>(spent) * kUsdPerPicousd;
+  const absl::StatusOr<int64_t> sum = total_.Update();
+  pause_ = std::max(kCheckEvery, 10 * (clock_->Now() - now));
+  if (absl::IsUnavailable(sum.status()) && now - summed_ < kPatience) {
+    LogWarning("the budget is not looked at: ", sum.status().message());
+    return status_;
+  }
+  if (!sum.ok()) return status_ = sum.status();
+  summed_ = now;
+  spent_usd_ = static_cast<double>(std::max(*sum, known_picousd)) * kUsdPerPicousd;
   if (spent_usd_ >= limit_usd_) {
     status_ = absl::ResourceExhaustedError(absl::StrFormat(
         "the run's pool calls have cost $%.6g, and run.budget_usd is $%.6g: raise it and start "

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "common/clock.h"
 #include "proto/config.pb.h"
 
 namespace switchyard {
@@ -38,24 +39,31 @@ class LedgerTotal {
 // run.budget_usd. One thread.
 class PoolBudget {
  public:
-  explicit PoolBudget(const RunConfig& config);
+  // `clock` must outlive this object.
+  explicit PoolBudget(const RunConfig& config, Clock* clock = &Clock::Real());
 
   // Without a budget every check is passed and nothing is read.
   bool is_limited() const { return limit_usd_ > 0; }
-  // Looks at the ledger, at most once in `kCheckEvery`. Fails: kResourceExhausted once the budget
-  // is spent, saying how much and what to do; as LedgerTotal does, since what cannot be counted
-  // must not be spent.
-  absl::Status Check();
+  // Looks at the ledger, at most once in kCheckEvery and a tenth of the time. `known_picousd` is
+  // what the caller knows to be spent, should ledgers lie where this process cannot see them (yet).
+  // Fails: kResourceExhausted once the budget is spent, saying how much and what to do; as
+  // LedgerTotal does, since what cannot be counted must not be spent, but for a file system that
+  // does not answer only after kPatience.
+  absl::Status Check(int64_t known_picousd = 0);
   // Of the budget, when last looked: 0.5 is half of it.
   double used_share() const { return spent_usd_ / limit_usd_; }
 
   static constexpr absl::Duration kCheckEvery = absl::Seconds(1);
+  static constexpr absl::Duration kPatience = absl::Minutes(1);
 
  private:
   const double limit_usd_;
+  Clock* const clock_;
   LedgerTotal total_;
   double spent_usd_ = 0;
   absl::Time checked_ = absl::InfinitePast();
+  absl::Time summed_ = absl::InfinitePast();  // the last check that could read everything
+  absl::Duration pause_ = kCheckEvery;
   absl::Status status_;
 };
 

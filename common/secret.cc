@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -73,18 +74,35 @@ absl::StatusOr<Secret> FromFile(const std::string& path, const std::string& what
   return secret;
 }
 
+// Goes into a header, where a line break or the like would be a fault that is printed.
+absl::StatusOr<Secret> OneWord(absl::StatusOr<Secret> secret, const std::string& path,
+                               const std::string& what) {
+  if (!secret.ok()) return secret;
+  const std::string& value = secret->Reveal();
+  if (std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; })) {
+    return secret;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("the ", what, " file ", path, " does not hold one word"));
+}
+
 // In its place at once and whole, under the name of another that nobody had.
 absl::Status WritePrivateFile(const std::string& path, const std::string& content) {
   std::string partial = path + ".XXXXXX";
   const int fd = ::mkostemp(partial.data(), O_CLOEXEC);  // with mode 0600
   struct stat info = {};
-  const bool is_written = fd >= 0 &&
-                          ::write(fd, content.data(), content.size()) == std::ssize(content) &&
-                          ::fstat(fd, &info) == 0;
-  const int error = errno;
-  if (fd >= 0) ::close(fd);
-  if (!is_written || ::rename(partial.c_str(), path.c_str()) != 0) {
-    const int why = is_written ? errno : error;
+  errno = ENOSPC;  // of a write that is short
+  bool is_written = fd >= 0 &&
+                    ::write(fd, content.data(), content.size()) == std::ssize(content) &&
+                    ::fsync(fd) == 0 && ::fstat(fd, &info) == 0;
+  int why = errno;
+  const auto judge = [&](int result) {
+    if (is_written && result != 0) why = errno;
+    is_written = is_written && result == 0;
+  };
+  if (fd >= 0) judge(::close(fd));
+  if (is_written) judge(::rename(partial.c_str(), path.c_str()));
+  if (!is_written) {
     if (fd >= 0) ::unlink(partial.c_str());
     return absl::Status(absl::ErrnoToStatusCode(why),
                         absl::StrCat("cannot write ", path, ": ", std::strerror(why)));
@@ -105,8 +123,14 @@ absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const
 }
 
 absl::StatusOr<Secret> LoadOrMakeSharedSecret(const std::string& path) {
-  auto secret = FromFile(path, "token", /*is_private=*/true);
-  if (secret.ok()) return secret;
+  absl::StatusOr<Secret> secret =
+      OneWord(FromFile(path, "token", /*is_private=*/true), path, "token");
+  const absl::Status& why = secret.status();
+  if (absl::IsPermissionDenied(why) || absl::IsInvalidArgument(why)) {
+    LogWarning(why.message(), ": another takes its place");
+  } else if (!absl::IsNotFound(why)) {
+    return secret;
+  }
   std::random_device device;  // the system's, 32 bits a draw
   std::string token;
   for (int i = 0; i < 4; ++i) absl::StrAppend(&token, absl::Hex(device(), absl::kZeroPad8));
@@ -115,7 +139,7 @@ absl::StatusOr<Secret> LoadOrMakeSharedSecret(const std::string& path) {
 }
 
 absl::StatusOr<Secret> LoadSharedSecret(const std::string& path, const std::string& what) {
-  return FromFile(path, what, /*is_private=*/false);
+  return OneWord(FromFile(path, what, /*is_private=*/false), path, what);
 }
 
 bool EqualsSecret(const Secret& secret, std::string_view given) {

@@ -5,8 +5,8 @@
 #   launch/keep_worker.sh --config FILE [--run FOLDER] [--wait SECONDS] [--log FILE] [-- worker's arguments]
 #   launch/keep_worker.sh --config configs/quickstart.yaml --run runs/quickstart -- --set pool.max_retries=5
 #
-#   --run FOLDER     the run's folder, if not the one that the config names: learner.address and learner.json are read
-#                    there, over a shared file system
+#   --run FOLDER     the run's folder, if not the one that the config names: the learner's address, token and record are
+#                    read there, and the worker's ledger is written there, over a shared file system
 #   --wait SECONDS   gives up after so long without a learner (default 600)
 #   --log FILE       where the worker writes (default: FOLDER/logs/worker-HOST-PID.log)
 #
@@ -39,11 +39,9 @@ if [[ -z $run ]]; then
   check_run
   run=$folder
 fi
-# The worker writes into the run's folder, which an archive's own config would look for in the archive.
-if ((is_archive)); then
-  log=$(from_caller "$log")
-  set -- "$@" --set "run.output_dir=$(dirname "$run")"
-fi
+if ((is_archive)); then log=$(from_caller "$log"); fi
+# Whatever the config names: the worker shows this run's token, and what it pays is in this run's ledger.
+set -- "$@" --set "run.output_dir=$(dirname "$run")" --set "run.name=$(basename "$run")"
 [[ -n $log ]] || log=$run/logs/worker-$(hostname)-$$.log
 id=$(basename "$log" .log) # a worker that is started again bears its name, so that the learner gives its leases out again at once
 [[ $id == *"$(hostname)"* ]] || id=$(hostname):$id
@@ -79,7 +77,7 @@ pause() {
 work() {
   local ticks=0
   log_bytes=`bytes_of "$log"`
-  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" --token-file "$run/learner.token" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
+  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
   worker=$!
   while kill -0 "$worker" 2>/dev/null; do
     # The learner tells its workers when it ends; 5 s more are for one that did not hear. None once another is up.

@@ -124,6 +124,7 @@ start_ranks() {
   loss_report_bytes=`bytes_of "$loss_report"`
   start=`cat /proc/sys/kernel/random/uuid`
   options+=(-x "SWITCHYARD_START=$start")
+  printf '%s\n' "$banners_end" >&"$banner_filter"
   "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
     "${folder_sets[@]}" </dev/null 2>&"$banner_filter" &
   trainer=$!

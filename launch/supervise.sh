@@ -103,10 +103,16 @@ end_marked_processes() {
 
 # Passes standard input on, line by line, without mpirun's banners: blocks between two lines of dashes in which mpirun
 # says that a process returned a status that is not zero, as one that was asked to stop does. What else it says stays.
+banners_end=$'\x01 no banner goes on after this'
 without_mpi_banner() {
   local line dashes='^-----------------------------------*$' block='' inside=0 is_banner=0
   trap '' INT TERM USR1
   while IFS= read -r line || [[ -n $line ]]; do
+    if [[ $line == "$banners_end" ]]; then # of the mpirun before
+      printf '%s' "$block"
+      block='' inside=0 is_banner=0
+      continue
+    fi
     if ((!inside)) && [[ ! $line =~ $dashes ]]; then
       printf '%s\n' "$line"
       continue

@@ -150,7 +150,8 @@ void Leader::RecordFailure(const absl::Status& why) {
   const absl::Status written = folder_.WriteState("failed", step_, std::string(why.message()));
   if (!written.ok()) {
     LogWarning("that the run failed is not on record: ", written.message());
-  } else if (source_ != nullptr) {  // workers that do not hear of it go on paying for a while
+  } else if (source_ != nullptr && absl::IsResourceExhausted(why)) {
+    // Workers that do not hear of it would go on spending, until they give the learner up.
     const absl::Status told = source_->Finish();
     if (!told.ok()) LogWarning("the workers were not told: ", told.message());
   }
@@ -249,7 +250,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {
 }
 
 absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
-  SY_RETURN_IF_ERROR(budget_.Check());
+  SY_RETURN_IF_ERROR(budget_.Check(ledger_total_picousd_));
   const std::vector<Question> train = questions_->Draw(config_.trainer().questions_per_step());
   StepPlan plan = PlanStep(config_, step_, policy_version(), train,
                            IsEvaluationDue() ? evaluation_questions_ : std::vector<Question>());
@@ -314,7 +315,7 @@ bool Leader::ShouldGoOn(const CollectProgress& progress) {
     collect_status_ = folder_.CheckIsOurs();
     if (!collect_status_.ok()) return false;
   }
-  collect_status_ = budget_.Check();
+  collect_status_ = budget_.Check(ledger_total_picousd_);
   if (!collect_status_.ok()) return false;
   if (parts_.live_state != nullptr) parts_.live_state->ShowCollecting(progress);
   if (parts_.exporter != nullptr) ShowWorkers(progress.num_workers, *parts_.exporter);

@@ -35,10 +35,13 @@ namespace {
 absl::StatusOr<ModelConfig> ShareModelConfig(const LearnerParts& parts) {
   ModelConfig config;
   std::string json;
+  absl::Status status;
   if (parts.communicator->rank() == 0) {
-    SY_ASSIGN_OR_RETURN(config, LoadModelConfig(parts.config->policy().path()));
-    json = ModelConfigToJson(config, "float32");
+    auto loaded = LoadModelConfig(parts.config->policy().path());
+    status = loaded.status();
+    if (loaded.ok()) json = ModelConfigToJson(config = *std::move(loaded), "float32");
   }
+  SY_RETURN_IF_ERROR(AgreeOnStatus(*parts.communicator, "model_config_status", status));
   SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "model_config", json, /*root=*/0));
   if (parts.communicator->rank() == 0) return config;
   return ParseModelConfig(json, "rank 0's config.json");
@@ -175,9 +178,10 @@ absl::Status CheckOffload(const LearnerParts& parts) {
       "out");
 }
 
-// What every rank has before there is a leader.
+// What every rank has before there is a leader. Fails on all ranks if it does on one.
 absl::Status PrepareRank(const LearnerParts& parts, ModelConfig& model,
                          std::unique_ptr<RankGroups>& groups) {
+  SY_RETURN_IF_ERROR(CheckOffload(parts));
   SY_ASSIGN_OR_RETURN(model, ShareModelConfig(parts));
   SY_ASSIGN_OR_RETURN(groups,
                       RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));
@@ -185,15 +189,10 @@ absl::Status PrepareRank(const LearnerParts& parts, ModelConfig& model,
 }
 
 absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
-  SY_RETURN_IF_ERROR(CheckOffload(parts));
   SetThreads(*parts.config, parts.communicator->local_size());
   ModelConfig model;
   std::unique_ptr<RankGroups> groups;
-  const absl::Status ready = PrepareRank(parts, model, groups);
-  if (!ready.ok() && parts.communicator->rank() == 0) {
-    RecordFailedStart(*parts.files, RunFolder(*parts.config), ready);
-  }
-  SY_RETURN_IF_ERROR(ready);
+  SY_RETURN_IF_ERROR(PutFailedStartOnRecord(parts, PrepareRank(parts, model, groups)));
   PolicyUpdate update(MakeUpdateOptions(parts, model, *groups));
   SY_ASSIGN_OR_RETURN(const RunOutcome outcome, LeadOrFollow(parts, model, update));
   // Nobody leaves before everything is durable: the first exit ends the job.
@@ -202,6 +201,17 @@ absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
 }
 
 }  // namespace
+
+absl::Status PutFailedStartOnRecord(const LearnerParts& parts, const absl::Status& ready) {
+  if (ready.ok()) return ready;
+  if (parts.communicator->rank() == 0) {
+    RecordFailedStart(*parts.files, RunFolder(*parts.config), ready);
+  }
+  // The others' end would be rank 0's.
+  const absl::Status met = parts.communicator->Barrier("failed_start")->Wait();
+  if (!met.ok()) LogWarning("the ranks did not meet to end together: ", met.message());
+  return ready;
+}
 
 absl::StatusOr<RunOutcome> RunLearner(const LearnerParts& parts) {
   return WithoutExceptions(parts, [&] { return RunRank(parts); });

@@ -64,4 +64,8 @@ enum class RunOutcome {
 // the other ranks wait for their deadlines. Never throws.
 absl::StatusOr<RunOutcome> RunLearner(const LearnerParts& parts);
 
+// For what fails on every rank alike before there is a run: rank 0 writes it into learner.json,
+// where launchers look, before any rank ends. Returns `ready`. Collective unless that is OK.
+absl::Status PutFailedStartOnRecord(const LearnerParts& parts, const absl::Status& ready);
+
 }  // namespace switchyard

@@ -116,6 +116,15 @@ absl::Status RunFolderFiles::CheckIsNotRunning() const {
       absl::StrCat(state_file(), " says that the run is being made by another learner"));
 }
 
+int64_t RunFolderFiles::RecordedStep() const {
+  const absl::StatusOr<std::string> text = files_.Read(state_file());
+  const auto json =
+      nlohmann::json::parse(text.value_or(""), /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const bool has_step =
+      json.is_object() && json.contains("step") && json["step"].is_number_integer();
+  return has_step ? json["step"].get<int64_t>() : 0;
+}
+
 absl::Status RunFolderFiles::CheckIsOurs() const {
   const absl::StatusOr<std::string> text = files_.Read(state_file());
   if (!text.ok()) return absl::OkStatus();  // nobody has taken over what nobody can read
@@ -132,8 +141,8 @@ absl::Status RunFolderFiles::CheckIsOurs() const {
 void RecordFailedStart(FileSystem& files, const std::string& folder, const absl::Status& why) {
   absl::Status written = files.CreateFolders(folder);
   if (written.ok()) {
-    written =
-        RunFolderFiles(files, folder).WriteState("failed", /*step=*/0, std::string(why.message()));
+    RunFolderFiles run(files, folder);
+    written = run.WriteState("failed", run.RecordedStep(), std::string(why.message()));
   }
   if (!written.ok()) LogWarning("that the run failed is not on record: ", written.message());
 }

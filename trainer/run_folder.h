@@ -53,6 +53,9 @@ class RunFolderFiles {
   // has gone on in it. Fails: kAborted, naming the other.
   absl::Status CheckIsOurs() const;
 
+  // What learner.json says; 0 if there is none.
+  int64_t RecordedStep() const;
+
  private:
   absl::Status CheckIsNotRunning() const;
   std::string state_file() const { return folder_ + "/learner.json"; }

@@ -105,10 +105,15 @@ class Evaluation {
     options_.should_go_on = [&is_stopped] { return !is_stopped.load(); };
   }
 
-  absl::StatusOr<EvaluationReport> Run(const EvalFlags& flags) {
+  // Fails as an arm did; the report then has those before.
+  absl::Status Run(const EvalFlags& flags) {
     SY_ASSIGN_OR_RETURN(Router trained, LoadRouter(config_, flags.policy));
     SY_RETURN_IF_ERROR(Add({.name = "trained"}, *trained.runner));
-    if (flags.with_baselines) SY_RETURN_IF_ERROR(AddBaselines(*trained.runner));
+    return flags.with_baselines ? AddBaselines(*trained.runner) : absl::OkStatus();
+  }
+
+  bool has_arms() const { return !arms_.empty(); }
+  EvaluationReport Report() const {
     EvaluationReport report;
     report.models = models_;
     report.num_questions = static_cast<int>(questions_.size());
@@ -165,14 +170,19 @@ absl::Status Evaluate(const EvalFlags& flags) {
   std::atomic<bool> is_stopped = false;
   const EndSignals signals([&] { is_stopped = true; });
   Evaluation evaluation(config, std::move(questions), is_stopped);
-  SY_ASSIGN_OR_RETURN(const EvaluationReport report, evaluation.Run(flags));
+  const absl::Status status = evaluation.Run(flags);
+  const bool is_out_of_money = absl::IsResourceExhausted(status) && evaluation.has_arms();
+  if (!status.ok() && !is_out_of_money) return status;
+  if (is_out_of_money) LogWarning("the report has the arms that were finished, and no oracle");
+  const EvaluationReport report = evaluation.Report();
   SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.output, ReportToJson(report)));
   const std::string table = ReportToTable(report);
   if (!flags.table.empty()) {
-    return WriteFileAtomically(FileSystem::Posix(), flags.table, table);
+    SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.table, table));
+  } else {
+    std::fputs(table.c_str(), stdout);
   }
-  std::fputs(table.c_str(), stdout);
-  return absl::OkStatus();
+  return status;
 }
 
 }  // namespace

@@ -24,6 +24,7 @@
 #include "policy/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/episode_text.h"
+#include "trainer/comm/agreement.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/device.h"
 #include "trainer/host_allocator.h"
@@ -33,7 +34,6 @@
 #include "trainer/rollout_service/rollout_service.h"
 #include "trainer/run_description.h"
 #include "trainer/run_environment.h"
-#include "trainer/run_folder.h"
 #include "trainer/stop_signals.h"
 
 namespace switchyard {
@@ -188,7 +188,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   }
   RunPage page;
   if (ready.ok() && rank == 0) ready = page.Open(config, setup->get(), parts);
-  if (!ready.ok() && rank == 0) RecordFailedStart(*parts.files, RunFolder(config), ready);
+  ready = PutFailedStartOnRecord(parts, AgreeOnStatus(**communicator, "ready", ready));
   const auto outcome = ready.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(ready);
   if (rank == 0) page.End(config, outcome);
   if (outcome.ok()) return *outcome == RunOutcome::kPreempted ? kExitPreempted : kExitOk;

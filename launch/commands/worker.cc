@@ -29,6 +29,8 @@
 namespace switchyard {
 namespace {
 
+constexpr absl::Duration kTokenCheckEvery = absl::Milliseconds(200);
+
 std::string HostAndPid() { return absl::StrCat(HostName(), ":", getpid()); }
 
 // The worker that a signal stops, as long as there is one. Thread-safe.
@@ -39,6 +41,10 @@ class StoppableWorker {
     worker_ = worker;
     if (worker_ != nullptr && is_stopped_) worker_->Stop();
   }
+  bool is_stopped() const {
+    absl::MutexLock lock(&mutex_);
+    return is_stopped_;
+  }
   void Stop() {
     LogInfo("asked to stop: giving episodes back");
     absl::MutexLock lock(&mutex_);
@@ -47,7 +53,7 @@ class StoppableWorker {
   }
 
  private:
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   Worker* worker_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
@@ -63,8 +69,15 @@ absl::Status CheckAddress(const std::string& address) {
       "\" is not HOST:PORT; the learner writes its address to <run folder>/learner.address"));
 }
 
-absl::StatusOr<Secret> LoadLearnerToken(const std::string& path) {
+// Before a run's first learner there is no token: it is waited for as a learner is.
+absl::StatusOr<Secret> LoadLearnerToken(const std::string& path, absl::Duration patience,
+                                        const StoppableWorker& stoppable) {
+  const absl::Time give_up = absl::Now() + patience;
   auto token = LoadSharedSecret(path, "learner's token");
+  while (absl::IsNotFound(token.status()) && absl::Now() < give_up && !stoppable.is_stopped()) {
+    absl::SleepFor(kTokenCheckEvery);
+    token = LoadSharedSecret(path, "learner's token");
+  }
   if (!absl::IsNotFound(token.status())) return token;
   return absl::NotFoundError(absl::StrCat(
       std::string(token.status().message()),
@@ -83,7 +96,10 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
   SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
   if (token_file.empty()) token_file = LearnerTokenFile(config);
-  SY_ASSIGN_OR_RETURN(const Secret token, LoadLearnerToken(token_file));
+  SY_ASSIGN_OR_RETURN(
+      const Secret token,
+      LoadLearnerToken(token_file, absl::Seconds(config.worker().reconnect_timeout_s()),
+                       stoppable));
   const auto learner =
       ConnectToLearner(learner_address, token, absl::Seconds(config.worker().rpc_timeout_s()));
 

@@ -145,6 +145,7 @@ Findings ProbePool(const RunConfig& config) {
   if (!made.ok()) return {Failure("pool", Message(made), "mend run.output_dir")};
   HttpPoolClientOptions options;
   options.ledger_folder = PoolLedgerFolder(config);
+  options.budget = std::make_shared<PoolBudget>(config);
   const auto client = MakeHttpPoolClient(pool, std::move(options));
   if (!client.ok()) return {};  // CheckEndpoints has said why
   const absl::Time deadline = absl::Now() + kProbePatience;

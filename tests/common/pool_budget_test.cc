@@ -7,7 +7,6 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/config_loader.h"
 #include "tests/common/temp_folder.h"
 
@@ -78,17 +77,45 @@ TEST(PoolBudgetTest, IsSpentWhenTheLedgerSaysSo) {
   const RunConfig config = Config(temp, 2);
   const std::string path = PoolLedgerFolder(config) + "/a.jsonl";
   Append(path, Line(1'500'000'000'000) + "\n");
-  PoolBudget budget(config);
+  ManualClock clock;
+  PoolBudget budget(config, &clock);
   EXPECT_TRUE(budget.Check().ok());
   EXPECT_DOUBLE_EQ(budget.used_share(), 0.75);
   Append(path, Line(500'000'000'000) + "\n");
-  absl::SleepFor(PoolBudget::kCheckEvery);
+  EXPECT_TRUE(budget.Check().ok());  // it has just looked
+  clock.Advance(PoolBudget::kCheckEvery);
   const absl::Status spent = budget.Check();
   EXPECT_EQ(spent.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_THAT(std::string(spent.message()),
               AllOf(HasSubstr("cost $2, and run.budget_usd is $2"), HasSubstr("raise it")));
   EXPECT_EQ(PoolBudget(config).Check(), spent);  // starting again does not help
   EXPECT_TRUE(PoolBudget(Config(temp, 3)).Check().ok());
+}
+
+TEST(PoolBudgetTest, KnowsOfCallsWhoseLedgerIsElsewhere) {
+  const TempFolder temp;
+  const RunConfig config = Config(temp, 2);
+  Append(PoolLedgerFolder(config) + "/a.jsonl", Line(500'000'000'000) + "\n");
+  EXPECT_TRUE(PoolBudget(config).Check(/*known_picousd=*/1'900'000'000'000).ok());
+  EXPECT_EQ(PoolBudget(config).Check(2'000'000'000'000).code(),
+            absl::StatusCode::kResourceExhausted);
+}
+
+TEST(PoolBudgetTest, AFileSystemThatDoesNotAnswerHasAMinute) {
+  const TempFolder temp;
+  const RunConfig config = Config(temp, 2);
+  const std::string folder = PoolLedgerFolder(config);
+  Append(folder + "/a.jsonl", Line(5) + "\n");
+  ManualClock clock;
+  PoolBudget budget(config, &clock);
+  EXPECT_TRUE(budget.Check().ok());
+  std::filesystem::remove_all(folder);
+  Append(folder, "not a folder");
+  clock.Advance(PoolBudget::kPatience / 2);
+  EXPECT_TRUE(budget.Check().ok());
+  clock.Advance(PoolBudget::kPatience / 2);
+  EXPECT_EQ(budget.Check().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(PoolBudget(config).Check().code(), absl::StatusCode::kUnavailable);  // at a start: none
 }
 
 TEST(PoolBudgetTest, WhatCannotBeCountedIsNotSpent) {

@@ -487,8 +487,17 @@ TEST_F(LearnerTest, OffloadOfARunOnTheCpuIsRefusedBeforeAnythingIsDone) {
     EXPECT_THAT(std::string(status.message()),
                 ::testing::AllOf(HasSubstr("trainer.sharding.offload"), HasSubstr("on the CPU"),
                                  HasSubstr("leave it out")));
-    EXPECT_FALSE(std::filesystem::exists(temp_ / "runs"));
+    EXPECT_FALSE(std::filesystem::exists(temp_ / "runs/a/config.resolved.yaml"));
+    EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"failed","step":0)"));
   }
+}
+
+TEST_F(LearnerTest, AFailedStartLeavesTheStepOfTheRunOnRecord) {
+  RunConfig config = Config("a");
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  config.mutable_trainer()->mutable_sharding()->set_offload(ShardingConfig::OFFLOAD_ALL);
+  EXPECT_FALSE(Run(config).ok());
+  EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"failed","step":6)"));
 }
 
 TEST_F(LearnerTest, AMissingPolicyFolderIsNamed) {

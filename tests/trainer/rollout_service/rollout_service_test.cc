@@ -95,6 +95,16 @@ TEST_F(RolloutServiceTest, TheTokenIsPrivateAndTheRunsForAllItsStarts) {
   EXPECT_NE(LoadOrMakeSharedSecret(LearnerTokenFile(other))->Reveal(), first);
 }
 
+TEST_F(RolloutServiceTest, AFileThatHoldsNoWordIsNoTokenAndIsNotPrinted) {
+  ASSERT_TRUE(FileSystem::Posix().CreateFolders(RunFolder(config_)).ok());
+  for (const char* content : {"hunter2\nhunter3\n", "hunter2 hunter3\n", "hunter2\x01\n"}) {
+    ASSERT_TRUE(WriteFileAtomically(FileSystem::Posix(), LearnerTokenFile(config_), content).ok());
+    const absl::Status status = LoadSharedSecret(LearnerTokenFile(config_), "token").status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(status.message()), ::testing::Not(HasSubstr("hunter")));
+  }
+}
+
 TEST_F(RolloutServiceTest, ATokenThatOthersCouldReadOrThatIsEmptyIsReplaced) {
   ASSERT_TRUE(FileSystem::Posix().CreateFolders(RunFolder(config_)).ok());
   const std::string path = LearnerTokenFile(config_);
