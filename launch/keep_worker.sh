@@ -62,8 +62,8 @@ is_learner_up() { [[ -n `address_now` && `learner_state "$run"` == running ]]; }
 # A record of before may be of a run that is about to go on: its next learner has 60 s to come.
 first_record=`time_of "$run/learner.json"`
 is_run_over() {
-  [[ -n `address_now` && `learner_state "$run"` =~ ^(finished|failed)$ ]] &&
-    [[ `time_of "$run/learner.json"` != "$first_record" || $SECONDS -ge $((wait < 60 ? wait : 60)) ]]
+  [[ `learner_state "$run"` =~ ^(finished|failed)$ ]] &&
+    [[ `time_of "$run/learner.json"` != "$first_record" || ($SECONDS -ge $((wait < 60 ? wait : 60)) && -n `address_now`) ]]
 }
 has_served() { tail -c "+$((log_bytes + 1))" "$log" | grep -q 'registered run='; }
 
