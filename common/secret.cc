@@ -91,7 +91,7 @@ absl::Status WritePrivateFile(const std::string& path, const std::string& conten
   std::string partial = path + ".XXXXXX";
   const int fd = ::mkostemp(partial.data(), O_CLOEXEC);  // with mode 0600
   struct stat info = {};
-  errno = ENOSPC;  // of a write that is short
+  if (fd >= 0) errno = ENOSPC;  // of a write that is short
   bool is_written = fd >= 0 &&
                     ::write(fd, content.data(), content.size()) == std::ssize(content) &&
                     ::fsync(fd) == 0 && ::fstat(fd, &info) == 0;

@@ -35,15 +35,21 @@ use_config() {
 
 # Runs a command and waits for it, passing INT, TERM and USR1 on to it; returns its status.
 run_forwarding() {
-  local pid status=0
+  local pid='' status=0 early=''
+  trap 'forward INT' INT # before there is a child: a signal may come between the two
+  trap 'forward TERM' TERM
+  trap 'forward USR1' USR1
   "${dies_with_us[@]}" "$@" </dev/null &
   pid=$!
-  trap "kill -INT $pid 2>/dev/null" INT
-  trap "kill -TERM $pid 2>/dev/null" TERM
-  trap "kill -USR1 $pid 2>/dev/null" USR1
+  [[ -z $early ]] || kill "-$early" "$pid" 2>/dev/null || true
   wait_for "$pid" || status=$?
   trap - INT TERM USR1
   return "$status"
+}
+
+# For run_forwarding's traps, with its variables.
+forward() {
+  if [[ -n $pid ]]; then kill "-$1" "$pid" 2>/dev/null || true; else early=$1; fi
 }
 
 # Waits until a child ends, however many signals come in between; returns the child's status. Calls `while_waiting`
@@ -86,6 +92,12 @@ end_group() {
     ends_within "$1" "${2:-3}" || kill -KILL -- "-$1" || true
     wait "$1" || true
   } 2>/dev/null
+}
+
+# Ends every child that was started in the background, also one whose pid a signal kept from its variable.
+end_jobs() {
+  local pid
+  for pid in `jobs -p`; do end_group "$pid"; done
 }
 
 # Every process that carries this launcher's mark in its environment, whatever its group: mpirun's ranks have groups of

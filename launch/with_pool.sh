@@ -43,7 +43,7 @@ mkdir -p "$(dirname "$log")"
 pool=''
 finish() {
   trap '' INT TERM USR1
-  end_group "$pool"
+  end_jobs
   rm -rf "$scratch"
 }
 trap finish EXIT
