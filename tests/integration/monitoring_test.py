@@ -151,7 +151,8 @@ class ScrapeTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        run = cls.enterClassContext(Run(ranks=2, overrides={**SERVED, "trainer.steps": 100000, "run.deterministic": "false"}))
+        run = cls.enterClassContext(Run(ranks=2, overrides={**SERVED, "trainer.steps": 100000, "run.deterministic": "false",
+                                                          "run.budget_usd": 1000}))
         run.start_pool()
         trainer = run.start_trainer()
         address = run.address(trainer)
