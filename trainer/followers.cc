@@ -1,6 +1,7 @@
 #include "trainer/followers.h"
 
 #include <string>
+
 namespace switchyard {
 
 absl::Status Followers::Tell(const StepMessage& message) {

@@ -34,6 +34,12 @@ std::string NameThisLearner() {
   return absl::StrCat(HostName(), ":", getpid(), ":", absl::ToUnixMicros(absl::Now()));
 }
 
+// learner.json; no object if there is none that can be read.
+nlohmann::json ReadRecord(FileSystem& files, const std::string& path) {
+  const absl::StatusOr<std::string> text = files.Read(path);
+  return nlohmann::json::parse(text.value_or(""), /*cb=*/nullptr, /*allow_exceptions=*/false);
+}
+
 }  // namespace
 
 RunFolderFiles::RunFolderFiles(FileSystem& files, std::string folder)
@@ -106,9 +112,7 @@ absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
 }
 
 absl::Status RunFolderFiles::CheckIsNotRunning() const {
-  const absl::StatusOr<std::string> text = files_.Read(state_file());
-  const auto json =
-      nlohmann::json::parse(text.value_or(""), /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json = ReadRecord(files_, state_file());
   if (!json.is_object() || json.value("state", nlohmann::json()) != "running") {
     return absl::OkStatus();
   }
@@ -117,20 +121,17 @@ absl::Status RunFolderFiles::CheckIsNotRunning() const {
 }
 
 int64_t RunFolderFiles::RecordedStep() const {
-  const absl::StatusOr<std::string> text = files_.Read(state_file());
-  const auto json =
-      nlohmann::json::parse(text.value_or(""), /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json = ReadRecord(files_, state_file());
   const bool has_step =
       json.is_object() && json.contains("step") && json["step"].is_number_integer();
   return has_step ? json["step"].get<int64_t>() : 0;
 }
 
 absl::Status RunFolderFiles::CheckIsOurs() const {
-  const absl::StatusOr<std::string> text = files_.Read(state_file());
-  if (!text.ok()) return absl::OkStatus();  // nobody has taken over what nobody can read
-  const auto json = nlohmann::json::parse(*text, /*cb=*/nullptr, /*allow_exceptions=*/false);
+  const nlohmann::json json = ReadRecord(files_, state_file());
   const bool names_one =
       json.is_object() && json.contains("learner") && json["learner"].is_string();
+  // Nobody has taken over what nobody can read.
   const std::string owner = names_one ? json["learner"].get<std::string>() : learner_;
   if (owner == learner_) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat("the run in ", folder_, " was taken over by learner ",
