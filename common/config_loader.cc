@@ -73,6 +73,10 @@ std::string RunFolder(const RunConfig& config) {
   return absl::StrCat(config.run().output_dir(), "/", config.run().name());
 }
 
+std::string LearnerAddressFile(const RunConfig& config) {
+  return RunFolder(config) + "/learner.address";
+}
+
 std::string LearnerTokenFile(const RunConfig& config) {
   return RunFolder(config) + "/learner.token";
 }

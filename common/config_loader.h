@@ -36,6 +36,8 @@ std::string ConfigToYaml(const google::protobuf::Message& message);
 
 // The run's folder: <output_dir>/<name>.
 std::string RunFolder(const RunConfig& config);
+// Where the run's learner writes its address, HOST:PORT: <run>/learner.address.
+std::string LearnerAddressFile(const RunConfig& config);
 // What a worker shows the run's learner, and where it is kept: <run>/learner.token.
 std::string LearnerTokenFile(const RunConfig& config);
 // Where every process that makes pool calls for the run has its ledger: <run>/pool_ledger.

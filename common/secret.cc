@@ -12,7 +12,9 @@
 #include <random>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/absl_view.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 
@@ -20,6 +22,7 @@ namespace switchyard {
 namespace {
 
 constexpr size_t kMaxKeyBytes = 64 << 10;
+constexpr std::string_view kBearer = "Bearer ";  // a scheme's case does not matter
 
 absl::StatusOr<Secret> FromEnvironment(const std::string& variable, const std::string& what) {
   const char* value = std::getenv(variable.c_str());
@@ -92,8 +95,7 @@ absl::Status WritePrivateFile(const std::string& path, const std::string& conten
   const int fd = ::mkostemp(partial.data(), O_CLOEXEC);  // with mode 0600
   struct stat info = {};
   if (fd >= 0) errno = ENOSPC;  // of a write that is short
-  bool is_written = fd >= 0 &&
-                    ::write(fd, content.data(), content.size()) == std::ssize(content) &&
+  bool is_written = fd >= 0 && ::write(fd, content.data(), content.size()) == std::ssize(content) &&
                     ::fsync(fd) == 0 && ::fstat(fd, &info) == 0;
   int why = errno;
   const auto judge = [&](int result) {
@@ -111,6 +113,20 @@ absl::Status WritePrivateFile(const std::string& path, const std::string& conten
     LogWarning("others can read ", path, ": this file system does not keep files private");
   }
   return absl::OkStatus();
+}
+
+// Whether they are equal, in a time that depends on the length of `given` alone.
+bool EqualsSecret(const Secret& secret, std::string_view given) {
+  const std::string& value = secret.Reveal();
+  if (value.empty()) return false;
+  unsigned difference = value.size() == given.size() ? 0 : 1;
+  for (size_t i = 0; i < given.size(); ++i) {
+    difference |=
+        static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(value[i % value.size()]);
+  }
+  // Read as volatile, so that the loop cannot be ended at the first difference.
+  const volatile unsigned result = difference;
+  return result == 0;
 }
 
 }  // namespace
@@ -142,17 +158,13 @@ absl::StatusOr<Secret> LoadSharedSecret(const std::string& path, const std::stri
   return OneWord(FromFile(path, what, /*is_private=*/false), path, what);
 }
 
-bool EqualsSecret(const Secret& secret, std::string_view given) {
-  const std::string& value = secret.Reveal();
-  if (value.empty()) return false;
-  unsigned difference = value.size() == given.size() ? 0 : 1;
-  for (size_t i = 0; i < given.size(); ++i) {
-    difference |=
-        static_cast<unsigned char>(given[i]) ^ static_cast<unsigned char>(value[i % value.size()]);
-  }
-  // Read as volatile, so that the loop cannot be ended at the first difference.
-  const volatile unsigned result = difference;
-  return result == 0;
+std::string BearerAuthorization(const Secret& token) {
+  return absl::StrCat(AbslView(kBearer), token.Reveal());
+}
+
+bool IsAuthorizedBy(const Secret& token, std::string_view authorization) {
+  return absl::StartsWithIgnoreCase(AbslView(authorization), AbslView(kBearer)) &&
+         EqualsSecret(token, authorization.substr(kBearer.size()));
 }
 
 }  // namespace switchyard

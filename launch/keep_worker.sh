@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Keeps one rollout worker at work for a run: waits for the learner's address, starts the worker, starts it again, with
-# pauses of up to 60 seconds, when it fails while the learner is running, and takes it to a learner's new address.
+# Keeps one rollout worker at work for a run: waits for the learner, starts the worker, which follows the learner to its
+# new address when that is started again, and starts it again, with pauses of up to 60 seconds, when it fails.
 #
 #   launch/keep_worker.sh --config FILE [--run FOLDER] [--wait SECONDS] [--log FILE] [-- worker's arguments]
 #   launch/keep_worker.sh --config configs/quickstart.yaml --run runs/quickstart -- --set pool.max_retries=5
@@ -73,21 +73,15 @@ pause() {
   while ((SECONDS < until && !is_asked)) && is_learner_up && [[ `address_now` == "$address" ]]; do nap 0.5; done
 }
 
-# Runs the worker at $address to its end; its status is then in $status.
+# Runs the worker to its end; its status is then in $status.
 work() {
   local ticks=0
   log_bytes=`bytes_of "$log"`
-  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --learner "$address" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
+  "${dies_with_us[@]}" "${program[@]}" worker --config "$config" --id "$id" "$@" </dev/null >>"$log" 2>&1 &
   worker=$!
   while kill -0 "$worker" 2>/dev/null; do
-    # The learner tells its workers when it ends; 5 s more are for one that did not hear. None once another is up.
-    if ! is_learner_up; then
-      ticks=$((ticks + 1))
-    elif [[ `address_now` == "$address" ]]; then
-      ticks=0
-    else
-      ticks=11
-    fi
+    # The learner tells its workers when it ends; 5 s more are for one that did not hear.
+    if [[ `learner_state "$run"` =~ ^(finished|failed|preempted)$ ]]; then ticks=$((ticks + 1)); else ticks=0; fi
     if ((is_asked || ticks > 10)); then
       kill -USR1 "$worker" 2>/dev/null || true # asks, as often as it is sent
       ends_within "$worker" 10 || kill -KILL -- "-$worker" 2>/dev/null || true

@@ -3,12 +3,16 @@
 #include <grpcpp/grpcpp.h>
 
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "common/log.h"
+#include "common/status_macros.h"
 #include "proto/learner_service.grpc.pb.h"
+#include "rollout_workers/learner_retry.h"
 
 namespace switchyard {
 namespace {
@@ -20,6 +24,8 @@ constexpr int kFirstReconnectMs = 100, kLastReconnectMs = 1000;
 // A connection on which nothing comes back for so long is given up for another: TCP's own waits
 // between attempts grow to two minutes, and would outlast a break of the network by as much again.
 constexpr int kSilenceMs = 10000;
+// A learner that was started again is found within this time, whatever becomes of the one before.
+constexpr absl::Duration kAddressCheckEvery = absl::Milliseconds(500);
 
 std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
   grpc::ChannelArguments arguments;
@@ -33,45 +39,57 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
 }
 
+// With the learner at one address. All but the first two belong to the client's mutex.
+struct Connection {
+  explicit Connection(const std::string& address)
+      : address(address), stub(LearnerService::NewStub(OpenChannel(address))) {}
+  const std::string address;
+  const std::unique_ptr<LearnerService::Stub> stub;
+  std::set<grpc::ClientContext*> calls;  // under way
+  bool is_left = false;                  // the learner is at another address
+};
+
 class GrpcLearnerClient final : public LearnerClient {
  public:
-  GrpcLearnerClient(const std::string& address, const Secret& token, absl::Duration rpc_timeout)
-      : address_(address),
-        authorization_(absl::StrCat("Bearer ", token.Reveal())),
+  GrpcLearnerClient(LearnerAddress address, const Secret& token, absl::Duration rpc_timeout)
+      : address_(std::move(address)),
+        authorization_(BearerAuthorization(token)),
         rpc_timeout_(rpc_timeout),
-        stub_(LearnerService::NewStub(OpenChannel(address))) {}
+        watch_([this](std::stop_token stop) { WatchAddress(stop); }) {}
 
   absl::StatusOr<RegisterResponse> Register(const RegisterRequest& request) override {
-    return Call<RegisterResponse>(rpc_timeout_,
-                                  [&](grpc::ClientContext* context, RegisterResponse* response) {
-                                    return stub_->Register(context, request, response);
-                                  });
+    SY_RETURN_IF_ERROR(Connect());
+    return Call<RegisterResponse>(
+        rpc_timeout_, [&](auto& stub, grpc::ClientContext* context, RegisterResponse* response) {
+          return stub.Register(context, request, response);
+        });
   }
   absl::StatusOr<LeaseResponse> LeaseEpisodes(const LeaseRequest& request) override {
     const absl::Duration timeout = rpc_timeout_ + absl::Milliseconds(request.wait_ms());
-    return Call<LeaseResponse>(timeout, [&](grpc::ClientContext* context, LeaseResponse* response) {
-      return stub_->LeaseEpisodes(context, request, response);
-    });
+    return Call<LeaseResponse>(
+        timeout, [&](auto& stub, grpc::ClientContext* context, LeaseResponse* response) {
+          return stub.LeaseEpisodes(context, request, response);
+        });
   }
   absl::StatusOr<SubmitResponse> SubmitTrajectories(const SubmitRequest& request) override {
-    return Call<SubmitResponse>(rpc_timeout_,
-                                [&](grpc::ClientContext* context, SubmitResponse* response) {
-                                  return stub_->SubmitTrajectories(context, request, response);
-                                });
+    return Call<SubmitResponse>(
+        rpc_timeout_, [&](auto& stub, grpc::ClientContext* context, SubmitResponse* response) {
+          return stub.SubmitTrajectories(context, request, response);
+        });
   }
   absl::StatusOr<WeightManifest> GetWeightManifest(int64_t policy_version) override {
     WeightManifestRequest request;
     request.set_policy_version(policy_version);
-    return Call<WeightManifest>(rpc_timeout_,
-                                [&](grpc::ClientContext* context, WeightManifest* response) {
-                                  return stub_->GetWeightManifest(context, request, response);
-                                });
+    return Call<WeightManifest>(
+        rpc_timeout_, [&](auto& stub, grpc::ClientContext* context, WeightManifest* response) {
+          return stub.GetWeightManifest(context, request, response);
+        });
   }
   absl::Status FetchWeights(const FetchWeightsRequest& request, const TakeChunk& take) override {
     absl::Status taken;
-    const auto result =
-        Call<WeightChunk>(rpc_timeout_, [&](grpc::ClientContext* context, WeightChunk* chunk) {
-          const auto reader = stub_->FetchWeights(context, request);
+    const auto result = Call<WeightChunk>(
+        rpc_timeout_, [&](auto& stub, grpc::ClientContext* context, WeightChunk* chunk) {
+          const auto reader = stub.FetchWeights(context, request);
           while (reader->Read(chunk)) {
             taken = take(*chunk);
             if (!taken.ok()) context->TryCancel();
@@ -85,62 +103,116 @@ class GrpcLearnerClient final : public LearnerClient {
   void Shutdown() override {
     absl::MutexLock lock(&mutex_);
     is_shut_down_ = true;
-    for (grpc::ClientContext* context : calls_) context->TryCancel();
+    if (connection_ != nullptr) CancelCalls(*connection_);
   }
   absl::Status SubmitOnLeaving(const SubmitRequest& request, absl::Duration timeout) override {
+    SY_ASSIGN_OR_RETURN(const std::shared_ptr<Connection> connection, CurrentConnection());
     grpc::ClientContext context;
     Prepare(timeout, context);
     SubmitResponse response;
-    return ToAbsl(stub_->SubmitTrajectories(&context, request, &response));
+    return ToAbsl(*connection, connection->stub->SubmitTrajectories(&context, request, &response));
   }
 
  private:
-  // Runs one call under a deadline, where Shutdown finds it.
+  // Goes to where the learner is now; while nobody knows, to where it was.
+  absl::Status Connect() {
+    const absl::StatusOr<std::string> found = address_();
+    absl::MutexLock lock(&mutex_);
+    if (!found.ok() && connection_ == nullptr) return found.status();
+    const std::string address = found.ok() ? *found : connection_->address;
+    if (connection_ != nullptr && connection_->address == address) {
+      connection_->is_left = false;
+      return absl::OkStatus();
+    }
+    if (connection_ != nullptr) {
+      LogInfo("the learner is at ", address, ", no longer at ", connection_->address);
+      CancelCalls(*connection_);
+    }
+    connection_ = std::make_shared<Connection>(address);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::shared_ptr<Connection>> CurrentConnection() {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (connection_ != nullptr) return connection_;
+    }
+    SY_RETURN_IF_ERROR(Connect());
+    absl::MutexLock lock(&mutex_);
+    return connection_;
+  }
+  // A learner whose host was cut off answers slowly or never, or answers though another has
+  // replaced it: what counts is where the run's learner says that it is.
+  void WatchAddress(std::stop_token stop) {
+    while (!stop.stop_requested()) {
+      PauseUnlessStopped(kAddressCheckEvery, stop);
+      const absl::StatusOr<std::string> address = address_();
+      if (!address.ok()) continue;  // one is being started
+      absl::MutexLock lock(&mutex_);
+      if (connection_ == nullptr || connection_->address == *address) continue;
+      connection_->is_left = true;
+      CancelCalls(*connection_);
+    }
+  }
+  static void CancelCalls(const Connection& connection) {
+    for (grpc::ClientContext* context : connection.calls) context->TryCancel();
+  }
+
+  // Runs one call under a deadline, where Shutdown and WatchAddress find it.
   template <typename Response, typename Start>
   absl::StatusOr<Response> Call(absl::Duration timeout, const Start& start) {
+    SY_ASSIGN_OR_RETURN(const std::shared_ptr<Connection> connection, CurrentConnection());
     grpc::ClientContext context;
     Prepare(timeout, context);
-    if (!Enter(&context)) return absl::CancelledError("the worker is leaving");
+    SY_RETURN_IF_ERROR(Enter(*connection, &context));
     Response response;
-    const grpc::Status status = start(&context, &response);
-    Leave(&context);
-    if (!status.ok()) return ToAbsl(status);
+    const grpc::Status status = start(*connection->stub, &context, &response);
+    SY_RETURN_IF_ERROR(Leave(*connection, &context, status));
     return response;
   }
   void Prepare(absl::Duration timeout, grpc::ClientContext& context) const {
     context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
     context.AddMetadata("authorization", authorization_);
   }
-  bool Enter(grpc::ClientContext* context) {
+  absl::Status Enter(Connection& connection, grpc::ClientContext* context) {
     absl::MutexLock lock(&mutex_);
-    if (!is_shut_down_) calls_.insert(context);
-    return !is_shut_down_;
+    if (is_shut_down_) return absl::CancelledError("the worker is leaving");
+    if (connection.is_left) return IsElsewhere(connection);
+    connection.calls.insert(context);
+    return absl::OkStatus();
   }
-  void Leave(grpc::ClientContext* context) {
+  absl::Status Leave(Connection& connection, grpc::ClientContext* context,
+                     const grpc::Status& status) {
     absl::MutexLock lock(&mutex_);
-    calls_.erase(context);
+    connection.calls.erase(context);
+    const bool is_left = connection.is_left || &connection != connection_.get();
+    return !status.ok() && is_left && !is_shut_down_ ? IsElsewhere(connection)
+                                                     : ToAbsl(connection, status);
   }
-  absl::Status ToAbsl(const grpc::Status& status) const {
+  static absl::Status IsElsewhere(const Connection& connection) {
+    return absl::UnavailableError(absl::StrCat("the learner is no longer at ", connection.address));
+  }
+  static absl::Status ToAbsl(const Connection& connection, const grpc::Status& status) {
     if (status.ok()) return absl::OkStatus();
     // The two enumerations have the same numbers.
-    return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                        absl::StrCat("learner at ", address_, ": ", status.error_message()));
+    return absl::Status(
+        static_cast<absl::StatusCode>(status.error_code()),
+        absl::StrCat("learner at ", connection.address, ": ", status.error_message()));
   }
 
-  const std::string address_;
+  const LearnerAddress address_;
   const std::string authorization_;  // never printed
   const absl::Duration rpc_timeout_;
-  const std::unique_ptr<LearnerService::Stub> stub_;
   absl::Mutex mutex_;
   bool is_shut_down_ ABSL_GUARDED_BY(mutex_) = false;
-  std::set<grpc::ClientContext*> calls_ ABSL_GUARDED_BY(mutex_);  // under way
+  std::shared_ptr<Connection> connection_ ABSL_GUARDED_BY(mutex_);
+  std::jthread watch_;  // last: it uses the others
 };
 
 }  // namespace
 
-std::unique_ptr<LearnerClient> ConnectToLearner(const std::string& address, const Secret& token,
+std::unique_ptr<LearnerClient> ConnectToLearner(LearnerAddress address, const Secret& token,
                                                 absl::Duration rpc_timeout) {
-  return std::make_unique<GrpcLearnerClient>(address, token, rpc_timeout);
+  return std::make_unique<GrpcLearnerClient>(std::move(address), token, rpc_timeout);
 }
 
 }  // namespace switchyard

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/secret.h"
 #include "proto/learner_service.pb.h"
+#include "rollout_workers/learner_address.h"
 
 namespace switchyard {
 
@@ -22,7 +23,8 @@ class LearnerClient {
  public:
   virtual ~LearnerClient() = default;
 
-  // Fails: kFailedPrecondition if the learner runs with another config.
+  // Goes to where the learner is now, which the other calls then do too. Fails:
+  // kFailedPrecondition if the learner runs with another config.
   virtual absl::StatusOr<RegisterResponse> Register(const RegisterRequest& request) = 0;
   virtual absl::StatusOr<LeaseResponse> LeaseEpisodes(const LeaseRequest& request) = 0;
   virtual absl::StatusOr<SubmitResponse> SubmitTrajectories(const SubmitRequest& request) = 0;
@@ -40,9 +42,10 @@ class LearnerClient {
   virtual absl::Status SubmitOnLeaving(const SubmitRequest& request, absl::Duration timeout) = 0;
 };
 
-// A client of the learner at `address`, "host:port", which shows the run's token. Connects at the
-// first call. No errors here: calls report them, kUnauthenticated if the token is another.
-std::unique_ptr<LearnerClient> ConnectToLearner(const std::string& address, const Secret& token,
+// A client of the learner at `address`, which shows the run's token. Connects at the first call.
+// Once the address is another, calls under way and later ones fail with kUnavailable until
+// Register. No errors here: calls report them, kUnauthenticated if the token is another.
+std::unique_ptr<LearnerClient> ConnectToLearner(LearnerAddress address, const Secret& token,
                                                 absl::Duration rpc_timeout);
 
 }  // namespace switchyard

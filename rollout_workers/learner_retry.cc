@@ -10,7 +10,7 @@ namespace switchyard {
 namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
-constexpr absl::Duration kLongestPause = absl::Seconds(2);
+constexpr absl::Duration kLongestPause = absl::Seconds(1);
 
 }  // namespace
 

@@ -16,7 +16,7 @@ bool IsTransportFailure(const absl::Status& status);
 
 // Runs `attempt` until it does not fail in transport, and returns its status. Gives up `patience`
 // after the first failure, with the last one's status, or, when `stop` is requested, with
-// kCancelled. Pauses grow from 0.1 s to 2 s.
+// kCancelled. Pauses grow from 0.1 s to 1 s.
 absl::Status RetryTransportFailures(const std::function<absl::Status()>& attempt,
                                     absl::Duration patience, std::stop_token stop);
 

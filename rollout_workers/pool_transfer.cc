@@ -64,7 +64,7 @@ void PoolTransfer::SetUp(absl::Duration connect_timeout, absl::Duration timeout)
   headers = curl_slist_append(headers, "Expect:");  // no waiting for 100 Continue
   if (!endpoint_.api_key.is_empty()) {
     headers = curl_slist_append(
-        headers, absl::StrCat("Authorization: Bearer ", endpoint_.api_key.Reveal()).c_str());
+        headers, absl::StrCat("Authorization: ", BearerAuthorization(endpoint_.api_key)).c_str());
   }
   headers_.reset(headers);
   Set(easy, CURLOPT_URL, endpoint_.chat_url.c_str());

@@ -76,7 +76,7 @@ absl::Status Worker::Join(std::stop_token stop) {
     return absl::UnavailableError(
         absl::StrCat(status.message(), "; no learner for ", options_.config.reconnect_timeout_s(),
                      " s (worker.reconnect_timeout_s): start it, or name its address with "
-                     "--learner (<run>/learner.address)"));
+                     "--learner"));
   }
   SY_RETURN_IF_ERROR(status);
   LogInfo("registered run=", response->run_name(), " policy_version=", response->policy_version(),

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
@@ -24,6 +25,7 @@
 #include "launch/commands/serve_figures.h"
 #include "launch/version.h"
 #include "rollout_workers/episode_setup.h"
+#include "rollout_workers/learner_address.h"
 #include "rollout_workers/learner_client.h"
 
 namespace switchyard {
@@ -58,12 +60,10 @@ class StoppableWorker {
   bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-absl::Status CheckAddress(const std::string& address) {
-  const size_t colon = address.rfind(':');
-  if (colon != std::string::npos && colon > 0 && colon + 1 < address.size() &&
-      address.find_first_not_of("0123456789", colon + 1) == std::string::npos) {
-    return absl::OkStatus();
-  }
+// Where the learner is: as told, else as it says itself in the run's folder.
+absl::StatusOr<LearnerAddress> FindLearner(const RunConfig& config, const std::string& address) {
+  if (address.empty()) return LearnerAddressInFile(LearnerAddressFile(config));
+  if (ParseNetworkAddress(address).has_value()) return FixedLearnerAddress(address);
   return UsageError(absl::StrCat(
       "--learner: \"", address,
       "\" is not HOST:PORT; the learner writes its address to <run folder>/learner.address"));
@@ -87,12 +87,12 @@ absl::StatusOr<Secret> LoadLearnerToken(const std::string& path, absl::Duration 
 
 absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
                   std::string token_file, const std::string& worker_id) {
-  SY_RETURN_IF_ERROR(CheckAddress(learner_address));
   // Signals are blocked before gRPC, the pool client and the worker start their threads: a thread
   // that does not block one has its default action done to the whole process.
   StoppableWorker stoppable;
   const EndSignals signals([&] { stoppable.Stop(); });
   SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
+  SY_ASSIGN_OR_RETURN(LearnerAddress address, FindLearner(config, learner_address));
   SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
   SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
   if (token_file.empty()) token_file = LearnerTokenFile(config);
@@ -101,7 +101,7 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
       LoadLearnerToken(token_file, absl::Seconds(config.worker().reconnect_timeout_s()),
                        stoppable));
   const auto learner =
-      ConnectToLearner(learner_address, token, absl::Seconds(config.worker().rpc_timeout_s()));
+      ConnectToLearner(std::move(address), token, absl::Seconds(config.worker().rpc_timeout_s()));
 
   WorkerOptions options;
   options.identity.set_worker_id(worker_id);
@@ -143,15 +143,16 @@ int RunWorker(int argc, char** argv) {
       "episodes back first. It ends when the run is finished.",
       "switchyard worker");
   app.footer(
-      "example:\n"
-      "  switchyard worker --config configs/quickstart.yaml --learner "
-      "$(cat runs/quickstart/learner.address)");
+      "examples:\n"
+      "  switchyard worker --config configs/quickstart.yaml\n"
+      "  switchyard worker --config configs/quickstart.yaml --learner train0:41234 --token-file "
+      "learner.token");
   ConfigFlags flags;
   flags.AddTo(app);
   std::string learner;
   app.add_option("--learner", learner,
-                 "the learner's address, HOST:PORT; it is in <run folder>/learner.address")
-      ->required();
+                 "the learner's address, HOST:PORT; default: what <run folder>/learner.address "
+                 "says, also when another learner has been started");
   std::string token_file;
   app.add_option("--token-file", token_file,
                  "a file with what this worker must show the learner, which made it; default: <run "

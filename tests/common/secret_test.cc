@@ -53,13 +53,17 @@ TEST_F(SecretTest, ComesFromAFileThatOnlyItsOwnerCanRead) {
 
 TEST_F(SecretTest, IsEmptyWhenNothingIsNamed) { EXPECT_TRUE(LoadSecret("", "")->is_empty()); }
 
-TEST_F(SecretTest, IsEqualToItselfAlone) {
-  const Secret secret("abcdef");
-  EXPECT_TRUE(EqualsSecret(secret, "abcdef"));
-  for (const char* other : {"", "a", "abcde", "abcdeF", "abcdefg", "abcdefabcdef", "bbcdef"}) {
-    EXPECT_FALSE(EqualsSecret(secret, other)) << other;
+TEST_F(SecretTest, AuthorizesItselfAlone) {
+  const Secret token("abcdef");
+  EXPECT_TRUE(IsAuthorizedBy(token, BearerAuthorization(token)));
+  EXPECT_TRUE(IsAuthorizedBy(token, "bearer abcdef"));
+  for (const char* other :
+       {"", "Bearer", "Bearer ", "abcdef", "Basic abcdef", "Bearer a", "Bearer abcde",
+        "Bearer abcdeF", "Bearer abcdefg", "Bearer abcdefabcdef", "Bearer bbcdef", "Bearer  abcdef",
+        "Bearer abcdef "}) {
+    EXPECT_FALSE(IsAuthorizedBy(token, other)) << other;
   }
-  EXPECT_FALSE(EqualsSecret(Secret(), "")) << "no secret opens nothing";
+  EXPECT_FALSE(IsAuthorizedBy(Secret(), "Bearer ")) << "no secret opens nothing";
 }
 
 TEST_F(SecretTest, ErrorsSayWhatIsMissing) {

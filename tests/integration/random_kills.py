@@ -6,7 +6,9 @@ usage: random_kills.py [--minutes 5] [--every 20] [--seed 1] [--steps N]        
 launch/local.sh trains the quickstart deterministically with its default restarts, first disturbed, then undisturbed.
 Asserted: status 0; every step once; the final checkpoint's tensors bit by bit those of the undisturbed run; each call
 of an episode that was learnt from is in the ledger once, at its price, and that episode was not called for again.
-Reported: productive_share, what the undisturbed run took of what the disturbed one took.
+Reported: productive_share, the disturbed run's steps a second, from its first step until so long after the last kill as
+is between two, over those that it made while it was left alone (from QUIET_AFTER_S after a kill to the next one): both
+of one run, since a machine's speed may change between two. wall_share compares with the undisturbed run all the same.
 """
 import argparse
 import json
@@ -23,6 +25,7 @@ from training_run_test import trajectories_raw, weights
 
 SETTINGS = {"trainer.record_trajectories": 1, "trainer.checkpoint.every_steps": 2, "trainer.questions_per_step": 16,
             "trainer.episodes_per_question": 8, "trainer.evaluate_every": 1000}
+QUIET_AFTER_S = 8
 VICTIMS = ("train", "worker", "pool")
 
 
@@ -64,6 +67,20 @@ class Outcome:
         return faults, paid * 1e-12, learnt_from * 1e-12
 
 
+def steps_in(samples, begin, end):
+    """Steps and seconds between the first and the last sample of that time. samples: (time, steps done), at each step."""
+    inside = [sample for sample in samples if begin <= sample[0] <= end]
+    return (inside[-1][1] - inside[0][1], inside[-1][0] - inside[0][0]) if inside else (0, 0)
+
+
+def productive_share(samples, kills_at, every):
+    ends = [*kills_at[1:], kills_at[-1] + every]
+    quiet = [steps_in(samples, kill + QUIET_AFTER_S, end) for kill, end in zip(kills_at, ends)]
+    quiet_rate = sum(steps for steps, _ in quiet) / sum(seconds for _, seconds in quiet)
+    steps, seconds = steps_in(samples, 0, ends[-1])
+    return steps / seconds / quiet_rate
+
+
 def train(steps, disturb=lambda launch: None):
     with Launch({**SETTINGS, "trainer.steps": steps}) as launch:
         started = time.monotonic()
@@ -84,12 +101,19 @@ def main():
     draw = random.Random(arguments.seed)
     kills = dict.fromkeys(VICTIMS, 0)
 
+    samples, kills_at = [], []
+
     def disturb(launch):
         end = time.monotonic() + 60 * arguments.minutes
         due = time.monotonic() + arguments.every
-        while launch.process.poll() is None and time.monotonic() < end:
-            time.sleep(0.2)
-            if time.monotonic() < due:
+        metrics, bytes_seen = launch.folder / "metrics.jsonl", 0
+        while launch.process.poll() is None:
+            time.sleep(0.05)
+            now = time.monotonic()
+            if metrics.exists() and metrics.stat().st_size != bytes_seen:
+                bytes_seen = metrics.stat().st_size
+                samples.append((now, launch.steps()))
+            if now < due or now > end:
                 continue
             due = time.monotonic() + arguments.every
             victim = draw.choice(VICTIMS)
@@ -97,6 +121,7 @@ def main():
             if pids:
                 os.kill(draw.choice(pids), signal.SIGKILL)
                 kills[victim] += 1
+                kills_at.append(now)
 
     steps = arguments.steps
     if not steps:  # how fast is this machine?
@@ -114,7 +139,8 @@ def main():
     print(json.dumps({
         "steps": steps, "kills": kills, "restarts_of_ranks": disturbed.text.count("starting the ranks again"),
         "wall_s": round(disturbed.wall_s, 1), "undisturbed_s": round(undisturbed.wall_s, 1),
-        "productive_share": round(undisturbed.wall_s / disturbed.wall_s, 3),
+        "productive_share": round(productive_share(samples, kills_at, arguments.every), 3),
+        "wall_share": round(undisturbed.wall_s / disturbed.wall_s, 3),
         "in_steps_that_count_share": round(sum(row["step/time_s"] for row in disturbed.rows) / disturbed.wall_s, 3),
         "paid_usd": disturbed.paid_usd, "learnt_from_usd": disturbed.learnt_from_usd, "faults": faults[:20]}))
     return 1 if faults else 0

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
 #include <optional>
 #include <thread>
 
+#include "common/file_system.h"
 #include "rollout_workers/learner_retry.h"
 #include "tests/rollout_workers/episode_world.h"
 #include "tests/rollout_workers/learner_fake_service.h"
@@ -21,7 +23,8 @@ class LearnerClientTest : public testing::Test {
   LearnerClientTest()
       : learner_(TinyLlamaConfig()),
         service_(&learner_),
-        client_(ConnectToLearner(service_.address(), Secret("token"), absl::Seconds(20))) {}
+        client_(ConnectToLearner(FixedLearnerAddress(service_.address()), Secret("token"),
+                                 absl::Seconds(20))) {}
 
   FakeLearner learner_;
   FakeLearnerService service_;
@@ -79,7 +82,8 @@ TEST_F(LearnerClientTest, ErrorsNameTheLearnersAddress) {
 }
 
 TEST_F(LearnerClientTest, ALearnerThatIsNotThereIsATransportFailure) {
-  const auto client = ConnectToLearner("127.0.0.1:1", Secret("token"), absl::Seconds(5));
+  const auto client =
+      ConnectToLearner(FixedLearnerAddress("127.0.0.1:1"), Secret("token"), absl::Seconds(5));
   EXPECT_TRUE(IsTransportFailure(client->Register(RegisterRequest()).status()));
 }
 
@@ -98,6 +102,75 @@ TEST_F(LearnerClientTest, ShutdownEndsTheCallsUnderWayAndLaterOnesButTheLast) {
   SubmitRequest last;
   last.set_learner_epoch(1);
   EXPECT_TRUE(client_->SubmitOnLeaving(last, absl::Seconds(20)).ok());
+}
+
+class LearnerInFileTest : public LearnerClientTest {
+ protected:
+  LearnerInFileTest()
+      : next_learner_(TinyLlamaConfig()),
+        next_service_(&next_learner_),
+        path_(testing::TempDir() + "/learner.address"),
+        follower_(
+            ConnectToLearner(LearnerAddressInFile(path_), Secret("token"), absl::Seconds(20))) {}
+  ~LearnerInFileTest() override { std::remove(path_.c_str()); }
+  void Write(const std::string& content) {
+    ASSERT_TRUE(WriteFileAtomically(FileSystem::Posix(), path_, content).ok());
+  }
+
+  FakeLearner next_learner_;
+  FakeLearnerService next_service_;
+  const std::string path_;
+  std::unique_ptr<LearnerClient> follower_;
+};
+
+TEST_F(LearnerInFileTest, WithoutAnAddressThereIsNoLearnerYet) {
+  absl::Status status = follower_->Register(RegisterRequest()).status();
+  EXPECT_TRUE(IsTransportFailure(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no learner has written " + path_));
+  for (const char* content : {"", "\n", "host", "host:port\n", "127.0.0.1:99999\n"}) {
+    Write(content);
+    status = follower_->Register(RegisterRequest()).status();
+    EXPECT_TRUE(IsTransportFailure(status)) << content;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("is not HOST:PORT")) << content;
+  }
+  Write(service_.address() + "\n");
+  EXPECT_TRUE(follower_->Register(RegisterRequest()).ok());
+}
+
+TEST_F(LearnerInFileTest, FollowsALearnerThatIsElsewhereThoughTheOneBeforeStillAnswers) {
+  Write(service_.address() + "\n");
+  ASSERT_TRUE(follower_->Register(RegisterRequest()).ok());
+  LeaseRequest request;
+  request.set_wait_ms(60000);
+  request.add_active_episode_ids("x");
+  request.set_learner_epoch(1);
+  absl::Status status;
+  std::optional<std::jthread> waiter([&] { status = follower_->LeaseEpisodes(request).status(); });
+  ASSERT_TRUE(learner_.WaitForActive("x"));
+  next_learner_.RefuseRegistration(absl::FailedPreconditionError("the next"));
+  Write(next_service_.address() + "\n");
+  waiter.reset();  // would take a minute
+  EXPECT_TRUE(IsTransportFailure(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no longer at " + service_.address()));
+  EXPECT_TRUE(IsTransportFailure(follower_->LeaseEpisodes(request).status()));  // as all do now
+  EXPECT_THAT(std::string(follower_->Register(RegisterRequest()).status().message()),
+              HasSubstr(next_service_.address() + ": the next"));
+  next_learner_.Offer(EpisodeWorld::Spec("a"));
+  LeaseRequest next;
+  next.set_max_episodes(1);
+  next.set_learner_epoch(1);
+  const auto leases = follower_->LeaseEpisodes(next);
+  ASSERT_TRUE(leases.ok()) << leases.status();
+  EXPECT_THAT(leases->leases(), SizeIs(1));
+}
+
+TEST_F(LearnerInFileTest, StaysWhereItIsWhileTheAddressIsGone) {
+  Write(service_.address() + "\n");
+  ASSERT_TRUE(follower_->Register(RegisterRequest()).ok());
+  ASSERT_EQ(std::remove(path_.c_str()), 0);
+  learner_.Publish(3, /*seed=*/1);
+  EXPECT_TRUE(follower_->GetWeightManifest(3).ok());
+  EXPECT_TRUE(follower_->Register(RegisterRequest()).ok());
 }
 
 TEST(LearnerRetryTest, TriesAgainOnlyWhatFailedInTransport) {

@@ -42,7 +42,8 @@ class WorkerTest : public testing::Test {
   ~WorkerTest() override { EndWorker(); }
 
   void StartWorker() {
-    client_ = ConnectToLearner(service_.address(), Secret("token"), absl::Seconds(20));
+    client_ = ConnectToLearner(FixedLearnerAddress(service_.address()), Secret("token"),
+                               absl::Seconds(20));
     worker_.emplace(options_, &world_.context, &layout_, MakeScripted, &pool_, client_.get());
     thread_.emplace([this] { status_ = worker_->Run(); });
   }
@@ -247,7 +248,8 @@ TEST_F(WorkerTest, AnotherPolicyThanTheLearnersEndsIt) {
   ModelConfig other = TinyLlamaConfig();
   other.num_layers = 2;
   const ParameterLayout layout(other, HeadKind::kLanguageModel);
-  client_ = ConnectToLearner(service_.address(), Secret("token"), absl::Seconds(20));
+  client_ =
+      ConnectToLearner(FixedLearnerAddress(service_.address()), Secret("token"), absl::Seconds(20));
   Worker worker(options_, &world_.context, &layout, MakeScripted, &pool_, client_.get());
   learner_.Offer(Spec("direct/a"));
   const absl::Status status = worker.Run();

@@ -8,7 +8,6 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/absl_view.h"
 #include "common/network_address.h"
 
 namespace switchyard {
@@ -49,10 +48,7 @@ bool PageAccess::IsHostAllowed(std::string_view host_header) const {
 }
 
 bool PageAccess::IsAuthorized(std::string_view authorization_header) const {
-  if (!has_token()) return true;
-  constexpr std::string_view kScheme = "Bearer ";
-  if (!absl::StartsWithIgnoreCase(AbslView(authorization_header), AbslView(kScheme))) return false;
-  return EqualsSecret(token_, authorization_header.substr(kScheme.size()));
+  return !has_token() || IsAuthorizedBy(token_, authorization_header);
 }
 
 }  // namespace switchyard

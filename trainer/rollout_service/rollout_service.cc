@@ -130,13 +130,10 @@ class Service final : public LearnerService::CallbackService {
  private:
   // What every handler asks first: nothing of a stranger's request is looked at.
   absl::Status CheckToken(const grpc::CallbackServerContext& context) const {
-    constexpr std::string_view kScheme = "Bearer ";
     const auto found = context.client_metadata().find("authorization");
-    if (found != context.client_metadata().end()) {
-      const std::string_view given(found->second.data(), found->second.size());
-      if (given.starts_with(kScheme) && EqualsSecret(token_, given.substr(kScheme.size()))) {
-        return absl::OkStatus();
-      }
+    if (found != context.client_metadata().end() &&
+        IsAuthorizedBy(token_, {found->second.data(), found->second.size()})) {
+      return absl::OkStatus();
     }
     return absl::UnauthenticatedError(
         "this is not the run's token, which is in <run folder>/learner.token (worker "
@@ -245,7 +242,7 @@ absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunC
   auto service = std::make_unique<RolloutService>(options, std::move(journal), std::move(token),
                                                   service_config.weight_chunk_bytes());
   SY_ASSIGN_OR_RETURN(const std::string address, service->Listen(service_config.listen_address()));
-  const std::string path = absl::StrCat(RunFolder(config), "/learner.address");
+  const std::string path = LearnerAddressFile(config);
   SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), path, absl::StrCat(address, "\n")));
   LogInfo("rollout service listens address=", address, " file=", path);
   return service;

@@ -33,7 +33,7 @@ class RolloutServiceTest : public ::testing::Test {
   std::unique_ptr<LearnerClient> Connect(const Secret& token) {
     std::string address = *FileSystem::Posix().Read(RunFolder(config_) + "/learner.address");
     address.pop_back();
-    return ConnectToLearner(address, token, absl::Seconds(20));
+    return ConnectToLearner(FixedLearnerAddress(address), token, absl::Seconds(20));
   }
 
   absl::StatusOr<RegisterResponse> Register(const Secret& token) {
