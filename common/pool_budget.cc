@@ -14,12 +14,11 @@
 #include "absl/strings/str_format.h"
 #include "common/config_loader.h"
 #include "common/log.h"
+#include "common/money.h"
 #include "common/status_macros.h"
 
 namespace switchyard {
 namespace {
-
-constexpr double kUsdPerPicousd = 1e-12;
 
 // Of a PoolCall's line in proto3's JSON. No text in it can hold the words: its quotes are escaped.
 bool ParseCost(std::string_view line, int64_t& cost_picousd) {
@@ -93,7 +92,7 @@ absl::Status PoolBudget::Check(int64_t known_picousd) {
   }
   if (!sum.ok()) return status_ = sum.status();
   summed_ = now;
-  spent_usd_ = static_cast<double>(std::max(*sum, known_picousd)) * kUsdPerPicousd;
+  spent_usd_ = PicousdToUsd(std::max(*sum, known_picousd));
   if (spent_usd_ >= limit_usd_) {
     status_ = absl::ResourceExhaustedError(absl::StrFormat(
         "the run's pool calls have cost $%.6g, and run.budget_usd is $%.6g: raise it and start "

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "common/money.h"
 #include "common/unicode.h"
 
 namespace switchyard {
@@ -44,9 +45,7 @@ void AppendIndented(const std::string& text, std::string& out) {
   }
 }
 
-std::string Dollars(int64_t picousd) {
-  return absl::StrFormat("$%.8f", static_cast<double>(picousd) * 1e-12);
-}
+std::string Dollars(int64_t picousd) { return absl::StrFormat("$%.8f", PicousdToUsd(picousd)); }
 
 void AppendCall(const PoolCall& call, std::string& out) {
   absl::StrAppendFormat(&out, "  ── %s: %s, %d tokens in, %d out%s, %s, %.0f ms", call.model(),

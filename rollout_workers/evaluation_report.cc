@@ -4,12 +4,12 @@
 #include <cmath>
 
 #include "common/check.h"
+#include "common/money.h"
 #include "common/random.h"
 
 namespace switchyard {
 namespace {
 
-constexpr double kUsdPerPicousd = 1e-12;
 constexpr double kQuestionsPerPrice = 1000;
 constexpr double kTail = 0.025;  // on each side of a 95 % interval
 
@@ -19,7 +19,7 @@ struct Means {
   void Add(const EpisodeScore& score) {
     em += score.em;
     f1 += score.f1;
-    cost += static_cast<double>(score.cost_picousd) * kUsdPerPicousd * kQuestionsPerPrice;
+    cost += PicousdToUsd(score.cost_picousd) * kQuestionsPerPrice;
     for (int count : score.calls) calls += count;
   }
   void Divide(double count) {

@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
+#include "common/money.h"
 
 namespace switchyard {
 namespace {
@@ -60,7 +61,7 @@ void WorkerFigures::CountEpisode(const Trajectory& trajectory) {
                      "From first attempt to last byte, retries and their pauses included.",
                      {{"model", call.model()}}, call.latency_ms() * 1e-3);
     exporter_->Count("switchyard_worker_pool_spend_usd_total", "Dollars spent on these calls.",
-                     {{"model", call.model()}}, static_cast<double>(call.cost_picousd()) * 1e-12);
+                     {{"model", call.model()}}, PicousdToUsd(call.cost_picousd()));
   }
 }
 

@@ -9,6 +9,7 @@
 #include "common/config_loader.h"
 #include "common/dataset.h"
 #include "common/log.h"
+#include "common/money.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "trainer/episode_plan.h"
@@ -209,7 +210,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   if (step_ < config_.trainer().steps()) SY_RETURN_IF_ERROR(Publish());
   state_ = CaptureState();
   const double num_tokens = static_cast<double>(message.batch.num_tokens());
-  metrics.Set("run/cost_usd", static_cast<double>(ledger_total_picousd_) * 1e-12);
+  metrics.Set("run/cost_usd", PicousdToUsd(ledger_total_picousd_));
   metrics.Set("step/tokens", num_tokens);
   metrics.Set("trainer/wait_for_batch_s", collect_s);
   metrics.Set("step/update_s", update_s);

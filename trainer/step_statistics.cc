@@ -6,11 +6,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/money.h"
 
 namespace switchyard {
 namespace {
 
-constexpr double kPicousdPerUsd = 1e12;
 // A dataset can name a source a row: figures of each would say nothing, and fill metrics.jsonl.
 constexpr size_t kMaxSources = 16;
 
@@ -88,7 +88,7 @@ Metrics CommonMetrics(const std::string& noun, const Sums& sums) {
   set("f1", sums.f1 / n);
   if (sums.two_hop > 0) set("em_two_hop", sums.two_hop_em / sums.two_hop);
   set("well_formed", sums.well_formed / n);
-  set("cost_usd_per_1k", 1000.0 * sums.cost_picousd / kPicousdPerUsd / n);
+  set("cost_usd_per_1k", 1000.0 * PicousdToUsd(sums.cost_picousd) / n);
   set("calls", sums.calls / n);
   set("rounds", sums.rounds / n);
   if (sums.sources.size() < 2 || sums.sources.size() > kMaxSources) return metrics;

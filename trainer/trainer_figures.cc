@@ -9,6 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "common/absl_view.h"
+#include "common/money.h"
 
 namespace switchyard {
 namespace {
@@ -44,7 +45,7 @@ void CountTrajectories(std::span<const Trajectory> trajectories, PrometheusExpor
                       {"outcome", LabelOf(CallOutcome_Name(call.outcome()), "CALL_OUTCOME_")}},
                      1);
       exporter.Count("switchyard_pool_spend_usd_total", "Dollars spent on committed episodes.", {},
-                     static_cast<double>(call.cost_picousd()) * 1e-12);
+                     PicousdToUsd(call.cost_picousd()));
     }
   }
 }

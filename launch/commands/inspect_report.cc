@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/file_system.h"
+#include "common/money.h"
 #include "common/status_macros.h"
 #include "policy/gguf.h"
 #include "policy/gguf_policy.h"
@@ -138,8 +139,7 @@ absl::StatusOr<Json> InspectCheckpoint(const std::string& folder) {
   report["ranks"] = manifest.num_ranks();
   report["questions_drawn"] = manifest.learner().question_cursor();
   report["episodes_committed"] = manifest.learner().episodes_committed();
-  report["ledger_total_usd"] =
-      static_cast<double>(manifest.learner().ledger_total_picousd()) * 1e-12;
+  report["ledger_total_usd"] = PicousdToUsd(manifest.learner().ledger_total_picousd());
   report["state"] = "ok";
   Json rows = Json::array();
   uint64_t bytes = 0;
@@ -181,14 +181,13 @@ absl::StatusOr<Json> InspectRun(const std::string& folder) {
       const auto found = figures.find(name);
       return found == figures.end() ? Json("-") : Json(found->second);
     };
-    rows.push_back(
-        {{"step", manifest.step()},
-         {"held_out_em", figure("em")},
-         {"held_out_f1", figure("f1")},
-         {"held_out_reward", figure("reward_mean")},
-         {"held_out_usd_per_1k", figure("cost_usd_per_1k")},
-         {"run_usd", static_cast<double>(manifest.learner().ledger_total_picousd()) * 1e-12},
-         {"folder", checkpoint->folder()}});
+    rows.push_back({{"step", manifest.step()},
+                    {"held_out_em", figure("em")},
+                    {"held_out_f1", figure("f1")},
+                    {"held_out_reward", figure("reward_mean")},
+                    {"held_out_usd_per_1k", figure("cost_usd_per_1k")},
+                    {"run_usd", PicousdToUsd(manifest.learner().ledger_total_picousd())},
+                    {"folder", checkpoint->folder()}});
   }
   report["num_checkpoints"] = rows.size();
   report["checkpoints"] = std::move(rows);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/money.h"
 #include "common/status_macros.h"
 #include "launch/commands/inspect_report.h"
 #include "proto/episode.pb.h"
@@ -81,7 +82,7 @@ Json Report(const std::string& path, const Totals& totals) {
   report["mean_em"] = totals.em / n;
   report["mean_f1"] = totals.f1 / n;
   report["mean_reward"] = totals.reward / n;
-  report["cost_usd"] = static_cast<double>(totals.cost_picousd) * 1e-12;
+  report["cost_usd"] = PicousdToUsd(totals.cost_picousd);
   report["outcomes"] = Json::array();
   for (const auto& [group, count] : totals.groups)
     report["outcomes"].push_back(OutcomeRow(group, count));
@@ -92,7 +93,7 @@ Json Report(const std::string& path, const Totals& totals) {
          {"calls", model.calls},
          {"share", static_cast<double>(model.calls) / static_cast<double>(totals.calls)},
          {"output_tokens", model.output_tokens},
-         {"cost_usd", static_cast<double>(model.cost_picousd) * 1e-12}});
+         {"cost_usd", PicousdToUsd(model.cost_picousd)}});
   }
   return report;
 }

@@ -9,6 +9,7 @@
 #include "absl/time/clock.h"
 #include "common/config_loader.h"
 #include "common/dataset.h"
+#include "common/money.h"
 #include "common/secret.h"
 #include "policy/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
@@ -34,9 +35,9 @@ Finding JudgeCall(const PoolModelConfig& model, const PoolCall& call) {
     return Failure(subject, call.error().empty() ? CallOutcome_Name(call.outcome()) : call.error(),
                    "start the endpoint, or mend its entry in pool.models");
   }
-  const std::string text = absl::StrFormat(
-      "answered in %.0f ms for $%.3g (%d + %d tokens)", call.latency_ms(),
-      static_cast<double>(call.cost_picousd()) * 1e-12, call.input_tokens(), call.output_tokens());
+  const std::string text =
+      absl::StrFormat("answered in %.0f ms for $%.3g (%d + %d tokens)", call.latency_ms(),
+                      PicousdToUsd(call.cost_picousd()), call.input_tokens(), call.output_tokens());
   if (call.is_estimated()) {
     return Warning(subject, text + ", but said nothing usable of usage",
                    "costs will be counted and marked as estimated; let the server report usage");

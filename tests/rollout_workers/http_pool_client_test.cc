@@ -8,14 +8,12 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <string>
 
 #include "common/config_loader.h"
 #include "rollout_workers/pool_emulator/emulator_server.h"
-#include "rollout_workers/pool_ledger.h"
-#include "tests/common/temp_folder.h"
-#include "tests/rollout_workers/ledger_reading.h"
+#include "tests/rollout_workers/pool_client_calls.h"
 #include "tests/rollout_workers/pool_emulator/small_world.h"
-#include "tests/rollout_workers/scripted_server.h"
 
 namespace switchyard {
 namespace {
@@ -23,103 +21,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 using Then = ScriptedResponse::Then;
-
-constexpr absl::Duration kLimit = absl::Minutes(1);  // of a wait that ends much earlier
-
-constexpr char kStreamed[] =
-    "data: {\"model\":\"sage-7b\",\"choices\":[{\"delta\":{\"content\":\"It is \"}}]}\n\n"
-    "data: {\"choices\":[{\"delta\":{\"content\":\"Lima.\"},\"finish_reason\":\"stop\"}]}\n\n"
-    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":10,\"completion_tokens\":4}}\n\n"
-    "data: [DONE]\n\n";
-
-ScriptedResponse Good() { return EventStream(kStreamed); }
-
-// A ledger on a disk that is full.
-class FullDisk final : public FileSystem {
- public:
-  class File final : public WritableFile {
-   public:
-    absl::Status Append(std::string_view) override {
-      return absl::ResourceExhaustedError("no space left");
-    }
-    absl::Status Sync() override { return absl::OkStatus(); }
-    absl::Status Close() override { return absl::OkStatus(); }
-  };
-  absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string&) override {
-    return std::make_unique<File>();
-  }
-  absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWrite(const std::string&) override {
-    return Unused();
-  }
-  absl::StatusOr<std::string> Read(const std::string&) override { return Unused(); }
-  absl::Status Rename(const std::string&, const std::string&) override { return Unused(); }
-  absl::Status SyncFolder(const std::string&) override { return Unused(); }
-  absl::Status CreateFolders(const std::string&) override { return absl::OkStatus(); }
-  absl::Status RemoveAll(const std::string&) override { return Unused(); }
-  absl::StatusOr<std::vector<std::string>> List(const std::string&) override { return Unused(); }
-  bool Exists(const std::string&) override { return false; }
-
- private:
-  static absl::Status Unused() { return absl::UnimplementedError("not used here"); }
-};
-
-class HttpPoolClientTest : public ::testing::Test {
- protected:
-  HttpPoolClientTest() {
-    config_.set_retry_base_s(0.001);
-    config_.set_retry_max_s(0.002);
-    options_.ledger_folder = folder_ / "ledger";
-    PoolModelConfig& model = *config_.add_models();
-    model.set_name("Sage");
-    model.set_served_model("sage-7b");
-    model.set_input_price(100);
-    model.set_output_price(1000);
-  }
-
-  void MakeClient(const std::string& url) {
-    config_.mutable_models(0)->set_base_url(url);
-    auto client = MakeHttpPoolClient(config_, options_);
-    ASSERT_TRUE(client.ok()) << client.status();
-    client_ = std::move(*client);
-  }
-
-  static PoolRequest Request(const std::string& call_id, const std::string& model = "Sage") {
-    return {
-        .call_id = call_id, .episode_id = "e", .round = 2, .model = model, .prompt = "What is it?"};
-  }
-
-  std::vector<PoolCall> Take(size_t count) {
-    std::vector<PoolCall> calls;
-    while (calls.size() < count) {
-      const std::vector<PoolCall> finished = client_->TakeFinished(kLimit);
-      if (finished.empty()) {
-        ADD_FAILURE() << "only " << calls.size() << " of " << count << " calls finished";
-        break;
-      }
-      calls.insert(calls.end(), finished.begin(), finished.end());
-    }
-    return calls;
-  }
-
-  // Makes one call against a server of this script.
-  PoolCall CallOnce(ScriptedServer::Script script) {
-    ScriptedServer server(std::move(script));
-    MakeClient(server.url());
-    EXPECT_TRUE(client_->Start(Request("e/1/2")).ok());
-    PoolCall call = Take(1).at(0);
-    num_requests_ = server.requests().size();
-    client_.reset();
-    return call;
-  }
-
-  std::vector<nlohmann::json> Ledger() const { return ReadLedger(options_.ledger_folder); }
-
-  const TempFolder folder_;
-  PoolConfig config_;
-  HttpPoolClientOptions options_;
-  std::unique_ptr<PoolClient> client_;
-  size_t num_requests_ = 0;
-};
 
 TEST_F(HttpPoolClientTest, AReplyComesMeteredAndIsInTheLedger) {
   const PoolCall call = CallOnce([](int, const std::string&) { return Good(); });
@@ -168,19 +69,6 @@ TEST_F(HttpPoolClientTest, APlainJsonAnswerIsReadToo) {
   EXPECT_EQ(call.output_tokens(), 1);
 }
 
-TEST_F(HttpPoolClientTest, RateLimitsAndOutagesThatPassAreRetried) {
-  const PoolCall call = CallOnce([](int place, const std::string&) {
-    if (place == 1) return HttpResponse(429, "{}", "Retry-After: 0\r\n");
-    if (place == 2) return HttpResponse(503, "{}");
-    if (place == 3) return HttpResponse(429, "{}", "retry-after-ms: 1\r\n");
-    return Good();
-  });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_OK) << call.error();
-  EXPECT_EQ(call.attempts(), 4);
-  EXPECT_EQ(call.cost_picousd(), 5000);
-  EXPECT_EQ(Ledger().size(), 1u);
-}
-
 TEST_F(HttpPoolClientTest, ATracedCallSaysWhereItsTimeWent) {
   ScriptedServer server(
       [](int place, const std::string&) { return place == 1 ? HttpResponse(503, "{}") : Good(); });
@@ -201,108 +89,6 @@ TEST_F(HttpPoolClientTest, ATracedCallSaysWhereItsTimeWent) {
   EXPECT_FALSE(Ledger().at(0).contains("trace"));
   ASSERT_TRUE(client_->Start(Request("e/1/1")).ok());
   EXPECT_FALSE(Take(1).at(0).has_trace());
-}
-
-TEST_F(HttpPoolClientTest, AnOutageThatLastsEndsAfterMaxRetries) {
-  config_.set_max_retries(3);
-  const PoolCall call = CallOnce([](int, const std::string&) {
-    return HttpResponse(500, R"({"error":{"message":"out of memory"}})");
-  });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_UNAVAILABLE);
-  EXPECT_EQ(call.attempts(), 4);
-  EXPECT_EQ(num_requests_, 4u);
-  EXPECT_EQ(call.http_status(), 500);
-  EXPECT_EQ(call.cost_picousd(), 0);
-  EXPECT_THAT(call.error(), HasSubstr("pool model Sage at http://127.0.0.1:"));
-  EXPECT_THAT(call.error(), HasSubstr("HTTP 500: out of memory (4 attempts)"));
-}
-
-TEST_F(HttpPoolClientTest, ARetryAfterBeyondTheDeadlineEndsTheCallAtOnce) {
-  const PoolCall call = CallOnce(
-      [](int, const std::string&) { return HttpResponse(429, "{}", "Retry-After: 86400\r\n"); });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_RATE_LIMITED);
-  EXPECT_EQ(call.attempts(), 1);
-}
-
-TEST_F(HttpPoolClientTest, WhatIsRejectedIsNotTriedAgain) {
-  for (const int status : {400, 401, 403, 404, 422}) {
-    const PoolCall call =
-        CallOnce([status](int, const std::string&) { return HttpResponse(status, "{}"); });
-    EXPECT_EQ(call.outcome(), CALL_OUTCOME_REJECTED) << status;
-    EXPECT_EQ(num_requests_, 1u);
-    EXPECT_EQ(call.http_status(), status);
-  }
-}
-
-TEST_F(HttpPoolClientTest, AServerThatNeverAnswersEndsAtTheDeadlines) {
-  config_.set_call_timeout_s(0.05);
-  config_.set_max_retries(1);
-  const PoolCall call = CallOnce([](int, const std::string&) {
-    return ScriptedResponse{"", Then::kHold};
-  });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_TIMED_OUT);
-  EXPECT_EQ(call.attempts(), 2);
-  EXPECT_EQ(call.cost_picousd(), 0);
-}
-
-TEST_F(HttpPoolClientTest, TheTotalDeadlineCutsAttemptsShort) {
-  config_.set_total_timeout_s(0.05);
-  const PoolCall call = CallOnce([](int, const std::string&) {
-    return ScriptedResponse{"", Then::kHold};
-  });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_TIMED_OUT);
-  EXPECT_EQ(call.attempts(), 1);
-}
-
-TEST_F(HttpPoolClientTest, ATricklingServerEndsAtTheDeadlineAndWhatCameIsPaidFor) {
-  config_.set_call_timeout_s(0.1);
-  config_.set_max_retries(0);
-  const PoolCall call = CallOnce([](int, const std::string&) {
-    ScriptedResponse response =
-        EventStream("data: {\"choices\":[{\"delta\":{\"content\":\"It is \"}}]}\n\n");
-    response.then = Then::kTrickle;
-    return response;
-  });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_TIMED_OUT);
-  EXPECT_EQ(call.reply(), "");
-  EXPECT_TRUE(call.is_estimated());
-  EXPECT_EQ(call.output_tokens(), 2);
-  EXPECT_GT(call.cost_picousd(), 0);
-}
-
-TEST_F(HttpPoolClientTest, AReplyCutInTheMiddleIsAskedForAgainAndBothAreCounted) {
-  const PoolCall call = CallOnce([](int place, const std::string&) {
-    ScriptedResponse response = Good();
-    if (place == 1) response.bytes.resize(response.bytes.find("Lima"));
-    if (place == 2) response = HttpResponse(200, kStreamed, "", "text/event-stream");
-    if (place == 2) response.bytes.resize(response.bytes.find("Lima"));  // less than Content-Length
-    return response;
-  });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_OK) << call.error();
-  EXPECT_EQ(call.attempts(), 3);
-  EXPECT_EQ(call.reply(), "It is Lima.");
-  EXPECT_TRUE(call.is_estimated());
-  EXPECT_EQ(call.output_tokens(), 4 + 2 * 2);
-}
-
-TEST_F(HttpPoolClientTest, A200ThatIsNoCompletionIsMalformed) {
-  for (const char* body :
-       {"", "{\"choices\":[{\"mess", "<html>login</html>", "{}", R"({"choices":[]})",
-        R"({"choices":[{"message":{"content":null},"finish_reason":"stop"}]})",
-        R"({"error":{"message":"the model is loading"}})"}) {
-    const PoolCall call =
-        CallOnce([body](int, const std::string&) { return HttpResponse(200, body); });
-    EXPECT_EQ(call.outcome(), CALL_OUTCOME_MALFORMED) << body;
-    EXPECT_EQ(num_requests_, 1u) << body;
-    EXPECT_EQ(call.reply(), "");
-    EXPECT_EQ(call.cost_picousd(), 0);
-  }
-}
-
-TEST_F(HttpPoolClientTest, AServerThatSpeaksNoHttpIsRejected) {
-  const PoolCall call =
-      CallOnce([](int, const std::string&) { return ScriptedResponse{"SSH-2.0-x\r\n"}; });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_REJECTED);
 }
 
 TEST_F(HttpPoolClientTest, MissingUsageIsEstimatedWithTheGivenCounter) {
@@ -328,40 +114,6 @@ TEST_F(HttpPoolClientTest, LengthAndContentFilterAreRepliesOfTheirOwnKind) {
   EXPECT_EQ(truncated.outcome(), CALL_OUTCOME_TRUNCATED);
   EXPECT_EQ(truncated.reply(), "Li");
   EXPECT_EQ(CallOnce(finish("content_filter")).outcome(), CALL_OUTCOME_REFUSED);
-}
-
-TEST_F(HttpPoolClientTest, AReplyOfTenMegabytesIsCutOff) {
-  const PoolCall call = CallOnce([](int, const std::string&) {
-    return HttpResponse(
-        200, R"({"choices":[{"message":{"content":")" + std::string(10 << 20, 'x') + "\"}}]}");
-  });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_MALFORMED);
-  EXPECT_THAT(call.error(), HasSubstr("larger than the limit"));
-}
-
-TEST_F(HttpPoolClientTest, RedirectsAreNotFollowed) {
-  ScriptedServer elsewhere([](int, const std::string&) { return Good(); });
-  const std::string location = "Location: " + elsewhere.url() + "/chat/completions\r\n";
-  const PoolCall call =
-      CallOnce([&](int, const std::string&) { return HttpResponse(307, "", location); });
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_REJECTED);
-  EXPECT_THAT(call.error(), HasSubstr("redirects are refused"));
-  EXPECT_TRUE(elsewhere.requests().empty());
-}
-
-TEST_F(HttpPoolClientTest, APortWithoutAServerIsAnOutageThatNamesIt) {
-  config_.set_max_retries(1);
-  std::string url;
-  {
-    const ScriptedServer gone([](int, const std::string&) { return Good(); });
-    url = gone.url();
-  }
-  MakeClient(url);
-  ASSERT_TRUE(client_->Start(Request("e/1/2")).ok());
-  const PoolCall call = Take(1).at(0);
-  EXPECT_EQ(call.outcome(), CALL_OUTCOME_UNAVAILABLE);
-  EXPECT_EQ(call.attempts(), 2);
-  EXPECT_THAT(call.error(), HasSubstr(url));
 }
 
 TEST_F(HttpPoolClientTest, ProxiesFromTheEnvironmentAreNotUsedForThisMachine) {
@@ -477,25 +229,6 @@ TEST_F(HttpPoolClientTest, StartRefusesWhatItCannotCall) {
   EXPECT_EQ(client_->Start(Request("e/1/2")).code(), absl::StatusCode::kAlreadyExists);
 }
 
-TEST_F(HttpPoolClientTest, WithoutALedgerNoReplyIsUsedAndNothingMoreIsSpent) {
-  FullDisk full;
-  options_.files = &full;
-  config_.mutable_models(0)->set_max_concurrency(1);
-  ScriptedServer server([](int, const std::string&) { return Good(); });
-  MakeClient(server.url());
-  EXPECT_TRUE(client_->status().ok());
-  for (const char* id : {"a", "b", "c"}) ASSERT_TRUE(client_->Start(Request(id)).ok());
-  for (const PoolCall& call : Take(3)) {
-    EXPECT_EQ(call.outcome(), CALL_OUTCOME_UNAVAILABLE);
-    EXPECT_EQ(call.reply(), "");
-    EXPECT_THAT(call.error(), HasSubstr("no space left"));
-  }
-  EXPECT_EQ(server.requests().size(), 1u);
-  EXPECT_EQ(client_->status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_FALSE(client_->Start(Request("d")).ok());
-  client_.reset();
-}
-
 TEST_F(HttpPoolClientTest, OnceTheBudgetIsSpentNothingIsSent) {
   RunConfig run;
   run.mutable_run()->set_name("run");
@@ -519,19 +252,6 @@ TEST_F(HttpPoolClientTest, OnceTheBudgetIsSpentNothingIsSent) {
   EXPECT_EQ(client_->status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_FALSE(client_->Start(Request("b")).ok());
   client_.reset();
-}
-
-TEST_F(HttpPoolClientTest, ABadConfigIsRefusedBeforeAnythingIsPaidFor) {
-  EXPECT_EQ(MakeHttpPoolClient(config_, options_).status().code(),
-            absl::StatusCode::kInvalidArgument);  // no base_url
-  config_.mutable_models(0)->set_base_url("http://127.0.0.1:1/v1");
-  ASSERT_TRUE(WriteFileAtomically(FileSystem::Posix(), folder_ / "file", "").ok());
-  options_.ledger_folder = folder_ / "file/ledger";
-  EXPECT_THAT(std::string(MakeHttpPoolClient(config_, options_).status().message()),
-              HasSubstr("cannot make folder"));
-  *config_.add_models() = config_.models(0);
-  EXPECT_THAT(std::string(MakeHttpPoolClient(config_, options_).status().message()),
-              HasSubstr("twice"));
 }
 
 TEST_F(HttpPoolClientTest, CallsTheEmulatorManyAtOnceAndSurvivesItsFailures) {

@@ -4,12 +4,12 @@
 #include <cmath>
 
 #include "absl/strings/ascii.h"
+#include "common/money.h"
 
 namespace switchyard {
 namespace {
 
 constexpr double kBucketRatio = 1.2;
-constexpr double kUsdPerPicousd = 1e-12;
 
 bool IsDelivered(const PoolCall& call) {
   return call.outcome() == CALL_OUTCOME_OK || call.outcome() == CALL_OUTCOME_TRUNCATED ||
@@ -72,7 +72,7 @@ nlohmann::ordered_json PoolTally::Count::ToJson() const {
                                  {"attempts", attempts},
                                  {"input_tokens", input_tokens},
                                  {"output_tokens", output_tokens},
-                                 {"cost_usd", static_cast<double>(cost_picousd) * kUsdPerPicousd}};
+                                 {"cost_usd", PicousdToUsd(cost_picousd)}};
   if (calls > 0) {
     json["latency_mean_ms"] = latency_ms / static_cast<double>(calls);
     json["latency_p50_ms"] = Percentile(0.5);

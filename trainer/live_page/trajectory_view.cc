@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "common/money.h"
 #include "common/text.h"
 
 namespace switchyard {
@@ -15,7 +16,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr double kUsdPerPicousd = 1e-12;
 constexpr size_t kMaxTextBytes = 20'000;  // of one question, answer or error
 
 // "EPISODE_STATUS_NO_ANSWER" → "no answer".
@@ -143,7 +143,7 @@ Json CallJson(const PoolCall& call) {
           {"input_tokens", call.input_tokens()},
           {"output_tokens", call.output_tokens()},
           {"is_estimated", call.is_estimated()},
-          {"cost_usd", static_cast<double>(call.cost_picousd()) * kUsdPerPicousd},
+          {"cost_usd", PicousdToUsd(call.cost_picousd())},
           {"latency_ms", call.latency_ms()},
           {"attempts", call.attempts()},
           {"error", Cut(call.error())}};
@@ -173,7 +173,7 @@ Json SummariseTrajectory(const ShownTrajectory& shown) {
     cost_picousd += call.cost_picousd();
     json["calls"].push_back(Cut(call.model()));
   }
-  json["cost_usd"] = static_cast<double>(cost_picousd) * kUsdPerPicousd;
+  json["cost_usd"] = PicousdToUsd(cost_picousd);
   int policy_tokens = 0;
   for (const int provenance : trajectory.provenance()) {
     policy_tokens += provenance == PROVENANCE_POLICY;

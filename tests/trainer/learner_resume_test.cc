@@ -1,0 +1,121 @@
+// How a run stops, and goes on from where it was.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/trainer/learner_run.h"
+
+namespace switchyard {
+namespace {
+
+using ::testing::HasSubstr;
+
+class LearnerResumeTest : public LearnerTest {};
+
+TEST_F(LearnerResumeTest, KilledAtAnyStepAndResumedHasTheBitsOfARunNeverStopped) {
+  for (auto algorithm : {TrainerConfig::ALGORITHM_GRPO, TrainerConfig::ALGORITHM_PPO}) {
+    const std::string name = TrainerConfig::Algorithm_Name(algorithm);
+    RunConfig whole = Config(name);
+    whole.mutable_trainer()->set_algorithm(algorithm);
+    ASSERT_TRUE(Run(whole).ok());
+    for (int64_t killed_at : {1, 2, 5}) {
+      const std::string torn = name + std::to_string(killed_at);
+      RunConfig config = whole;
+      config.mutable_run()->set_name(torn);
+      RunUntilKilledAt(config, killed_at);
+      ASSERT_EQ(Run(config).value(), RunOutcome::kFinished);
+      ExpectSameRuns(name, torn);
+    }
+  }
+}
+
+TEST_F(LearnerResumeTest, WhatWasWrittenAfterTheLastCheckpointIsWrittenAgain) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("torn");
+  RunUntilKilledAt(config, 5);
+  // As SIGKILL would leave it: no checkpoint of step 5, and a torn line.
+  std::filesystem::remove_all(temp_ / "runs/torn/checkpoints/step-000005");
+  std::ofstream(temp_ / "runs/torn/metrics.jsonl", std::ios::app) << R"({"step":5,"epi)";
+  ASSERT_TRUE(Run(config).ok());
+  EXPECT_EQ(record_.plans.front().step, 4);
+  ExpectSameRuns("whole", "torn");
+}
+
+TEST_F(LearnerResumeTest, AStopSignalFinishesTheStepSavesAndIsResumedFrom) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("stopped");
+  before_step_ = [this](const StepPlan& plan, const auto&) {
+    is_stop_requested_ = plan.step == 2;
+    return absl::OkStatus();
+  };
+  EXPECT_EQ(Run(config).value(), RunOutcome::kPreempted);
+  EXPECT_EQ(Newest("stopped")->manifest().step(), 3);
+  EXPECT_THAT(ReadFile("stopped", "learner.json"), HasSubstr("preempted"));
+  before_step_ = {};
+  is_stop_requested_ = false;
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  ExpectSameRuns("whole", "stopped");
+}
+
+TEST_F(LearnerResumeTest, AStopSignalWithoutWorkersGivesTheStepUpAndLosesNothing) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("stopped");
+  before_step_ = [this](const StepPlan& plan, const auto& should_go_on) {
+    if (plan.step < 3) return absl::OkStatus();
+    EXPECT_TRUE(should_go_on({.num_episodes = 12, .num_committed = 1, .num_workers = 0}));
+    is_stop_requested_ = true;
+    EXPECT_TRUE(should_go_on({.num_episodes = 12, .num_committed = 1, .num_workers = 1}));
+    EXPECT_FALSE(should_go_on({.num_episodes = 12, .num_committed = 1, .num_workers = 0}));
+    return absl::CancelledError("given up");
+  };
+  EXPECT_EQ(Run(config).value(), RunOutcome::kPreempted);
+  EXPECT_EQ(Newest("stopped")->manifest().step(), 3);
+  before_step_ = {};
+  is_stop_requested_ = false;
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  ExpectSameRuns("whole", "stopped");
+}
+
+TEST_F(LearnerResumeTest, ADamagedCheckpointIsPassedOverForTheOneBefore) {
+  ASSERT_TRUE(Run(Config("whole")).ok());
+  const RunConfig config = Config("torn");
+  RunUntilKilledAt(config, 5);
+  std::filesystem::resize_file(temp_ / "runs/torn/checkpoints/step-000005/policy/model.safetensors",
+                               100);
+  ASSERT_TRUE(Run(config).ok());
+  EXPECT_EQ(record_.plans.front().step, 4);
+  ExpectSameRuns("whole", "torn");
+}
+
+TEST_F(LearnerResumeTest, ResumeNoneStartsAnewAndPutsTheOldRunAside) {
+  const RunConfig config = Config("a");
+  ASSERT_TRUE(Run(config).ok());
+  ASSERT_TRUE(Run(config, "none").ok());
+  EXPECT_EQ(record_.plans.front().step, 0);
+  EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/previous-1/checkpoints/step-000006"));
+  EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/previous-1/metrics.jsonl"));
+}
+
+TEST_F(LearnerResumeTest, ResumeByFolderGoesBackAndTakesAnotherWayFromThere) {
+  const RunConfig config = Config("a");
+  ASSERT_TRUE(Run(config).ok());
+  ASSERT_TRUE(Run(config, temp_ / "runs/a/checkpoints/step-000004").ok());
+  EXPECT_EQ(record_.plans.front().step, 4);
+  EXPECT_EQ(TimelessMetrics("a").size(), 6u);
+  EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/checkpoints/abandoned-step-000006"));
+}
+
+TEST_F(LearnerResumeTest, OtherQuestionsThanTheCheckpointsAreRefused) {
+  RunConfig config = Config("a");
+  RunUntilKilledAt(config, 3);
+  config.mutable_data()->mutable_train(0)->set_max_questions(7);
+  EXPECT_THAT(std::string(Run(config).status().message()),
+              HasSubstr("made with other training questions"));
+}
+
+}  // namespace
+}  // namespace switchyard
