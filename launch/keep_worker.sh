@@ -7,7 +7,8 @@
 #
 #   --run FOLDER     the run's folder, if not the one that the config names: the learner's address, token and record are
 #                    read there, and the worker's ledger is written there, over a shared file system
-#   --wait SECONDS   gives up after so long without a learner (default 600)
+#   --wait SECONDS   gives up after so long without a learner (default 600), besides worker.reconnect_timeout_s, for which a worker
+#                    that lost its learner waits first
 #   --log FILE       where the worker writes (default: FOLDER/logs/worker-HOST-PID.log)
 #
 # USR1, TERM or INT: the worker gives its episodes back, and this ends with 0. It also ends when the run has.
@@ -24,7 +25,7 @@ config='' run='' wait=600 log=''
 while (($#)); do
   case "$1" in
     --config | --run | --wait | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,14s/^# \{0,1\}//p' "$me"; exit 0 ;;
+    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
@@ -106,6 +107,7 @@ while ((!is_asked)); do
   say "working for the learner at $address (log: $log)"
   started=$SECONDS
   work "$@"
+  address=`address_now` # it may have followed the learner
   ((is_asked)) && break
   ((status == 2)) && { tail -n 2 "$log" >&2; exit 2; }
   if ((status == 0)); then # the learner told it to go; its record follows

@@ -71,7 +71,7 @@ if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
 fi
 start_ranks -n "$ranks" --oversubscribe -- "$@"
 
-# ---- the workers: each has a keeper, which waits for the learner and follows it when it is started again
+# ---- the workers: each has a keeper, which waits for the learner and starts the worker again when it dies
 ((shows_only)) || for ((i = 0; i < workers; i++)); do
   "${dies_with_us[@]}" "$root/launch/keep_worker.sh" --config "$config" --run "$folder" --log "$folder/logs/worker-$i.log" \
     -- "${sets[@]}" </dev/null &

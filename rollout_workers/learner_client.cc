@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "proto/learner_service.grpc.pb.h"
@@ -46,7 +47,7 @@ struct Connection {
   const std::string address;
   const std::unique_ptr<LearnerService::Stub> stub;
   std::set<grpc::ClientContext*> calls;  // under way
-  bool is_left = false;                  // the learner is at another address
+  bool is_left = false;                  // for good: the learner is elsewhere
 };
 
 class GrpcLearnerClient final : public LearnerClient {
@@ -120,13 +121,11 @@ class GrpcLearnerClient final : public LearnerClient {
     absl::MutexLock lock(&mutex_);
     if (!found.ok() && connection_ == nullptr) return found.status();
     const std::string address = found.ok() ? *found : connection_->address;
-    if (connection_ != nullptr && connection_->address == address) {
-      connection_->is_left = false;
-      return absl::OkStatus();
-    }
     if (connection_ != nullptr) {
-      LogInfo("the learner is at ", address, ", no longer at ", connection_->address);
-      CancelCalls(*connection_);
+      if (connection_->address == address && !connection_->is_left) return absl::OkStatus();
+      if (connection_->address != address)
+        LogInfo("the learner is at ", address, ", no longer at ", connection_->address);
+      LeaveConnection();
     }
     connection_ = std::make_shared<Connection>(address);
     return absl::OkStatus();
@@ -149,9 +148,13 @@ class GrpcLearnerClient final : public LearnerClient {
       if (!address.ok()) continue;  // one is being started
       absl::MutexLock lock(&mutex_);
       if (connection_ == nullptr || connection_->address == *address) continue;
-      connection_->is_left = true;
-      CancelCalls(*connection_);
+      LeaveConnection();
     }
+  }
+  // For good: calls that are about to start on it, or are about to end, must know.
+  void LeaveConnection() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    connection_->is_left = true;
+    CancelCalls(*connection_);
   }
   static void CancelCalls(const Connection& connection) {
     for (grpc::ClientContext* context : connection.calls) context->TryCancel();
@@ -184,9 +187,8 @@ class GrpcLearnerClient final : public LearnerClient {
                      const grpc::Status& status) {
     absl::MutexLock lock(&mutex_);
     connection.calls.erase(context);
-    const bool is_left = connection.is_left || &connection != connection_.get();
-    return !status.ok() && is_left && !is_shut_down_ ? IsElsewhere(connection)
-                                                     : ToAbsl(connection, status);
+    return !status.ok() && connection.is_left && !is_shut_down_ ? IsElsewhere(connection)
+                                                                : ToAbsl(connection, status);
   }
   static absl::Status IsElsewhere(const Connection& connection) {
     return absl::UnavailableError(absl::StrCat("the learner is no longer at ", connection.address));

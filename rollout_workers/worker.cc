@@ -196,7 +196,7 @@ void Worker::SubmitLoop(std::stop_token stop) {
       for (const Trajectory& trajectory : finished.trajectories) {
         if (acknowledged.contains(trajectory.episode_id())) figures_.CountEpisode(trajectory);
       }
-      exchange_.Acknowledge({acknowledged.begin(), acknowledged.end()});
+      exchange_.Acknowledge(finished.learner_epoch, {acknowledged.begin(), acknowledged.end()});
       if (response->acknowledged_episode_ids_size() > 0) continue;
     } else if (!IsTransportFailure(response.status()) && !absl::IsAborted(response.status()) &&
                !stop.stop_requested()) {  // another learner answers: the lease thread registers

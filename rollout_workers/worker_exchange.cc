@@ -127,9 +127,11 @@ WorkerExchange::Finished WorkerExchange::WaitForFinished(size_t max_bytes, absl:
   return batch;
 }
 
-void WorkerExchange::Acknowledge(const std::vector<std::string>& episode_ids) {
+void WorkerExchange::Acknowledge(uint64_t learner_epoch,
+                                 const std::vector<std::string>& episode_ids) {
   const std::set<std::string> ids(episode_ids.begin(), episode_ids.end());
   absl::MutexLock lock(&mutex_);
+  if (learner_epoch != learner_epoch_) return;  // another has leased them since
   std::erase_if(finished_, [&](const Trajectory& trajectory) {
     if (ids.count(trajectory.episode_id()) == 0) return false;
     active_ids_.erase(trajectory.episode_id());

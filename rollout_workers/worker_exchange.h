@@ -64,7 +64,7 @@ class WorkerExchange {
   // Copies of the oldest finished trajectories, up to about `max_bytes` but at least one; none
   // after `wait`.
   Finished WaitForFinished(size_t max_bytes, absl::Duration wait);
-  void Acknowledge(const std::vector<std::string>& episode_ids);
+  void Acknowledge(uint64_t learner_epoch, const std::vector<std::string>& episode_ids);
 
   // ---- the episode loop's side
   struct News {

@@ -106,7 +106,7 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   WorkerOptions options;
   options.identity.set_worker_id(worker_id);
   options.identity.set_worker_epoch(static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())));
-  options.config_digest = WorkerConfigDigest(config);
+  SY_ASSIGN_OR_RETURN(options.config_digest, WorkerConfigDigest(config));
   options.code_version = CodeVersion();
   options.config = config.worker();
 
@@ -152,7 +152,7 @@ int RunWorker(int argc, char** argv) {
   std::string learner;
   app.add_option("--learner", learner,
                  "the learner's address, HOST:PORT; default: what <run folder>/learner.address "
-                 "says, also when another learner has been started");
+                 "says, again whenever the learner is lost");
   std::string token_file;
   app.add_option("--token-file", token_file,
                  "a file with what this worker must show the learner, which made it; default: <run "

@@ -140,6 +140,8 @@ class LauncherTest(unittest.TestCase):
             for part in ("a rank was lost", "starting the ranks again (1 of 3 in a row)", "the worker ended with status",
                          "the pool died: starting it again"):
                 self.assertIn(part, launch.log.read_text())
+            logs = [log.read_text() for log in (launch.folder / "logs").glob("worker-*.log")]
+            self.assertTrue(any("the learner was started again" in log for log in logs), logs)  # one process for both
             self.assert_nothing_left(launch)
 
     def test_without_restarts_a_killed_rank_ends_the_job(self):

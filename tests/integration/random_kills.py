@@ -26,6 +26,7 @@ from training_run_test import trajectories_raw, weights
 SETTINGS = {"trainer.record_trajectories": 1, "trainer.checkpoint.every_steps": 2, "trainer.questions_per_step": 16,
             "trainer.episodes_per_question": 8, "trainer.evaluate_every": 1000}
 QUIET_AFTER_S = 8
+LIMIT_S = 3600
 VICTIMS = ("train", "worker", "pool")
 
 
@@ -74,11 +75,15 @@ def steps_in(samples, begin, end):
 
 
 def productive_share(samples, kills_at, every):
+    if not kills_at:
+        return None
     ends = [*kills_at[1:], kills_at[-1] + every]
     quiet = [steps_in(samples, kill + QUIET_AFTER_S, end) for kill, end in zip(kills_at, ends)]
-    quiet_rate = sum(steps for steps, _ in quiet) / sum(seconds for _, seconds in quiet)
+    quiet_steps, quiet_seconds = (sum(part) for part in zip(*quiet))
     steps, seconds = steps_in(samples, 0, ends[-1])
-    return steps / seconds / quiet_rate
+    if not quiet_steps or not seconds:
+        return None  # no step was left alone: a lower rate of kills would tell
+    return round(steps / seconds / (quiet_steps / quiet_seconds), 3)
 
 
 def train(steps, disturb=lambda launch: None):
@@ -86,7 +91,7 @@ def train(steps, disturb=lambda launch: None):
         started = time.monotonic()
         launch.start()
         disturb(launch)
-        launch.process.wait(timeout=3600)
+        launch.process.wait(timeout=LIMIT_S)
         return Outcome(launch, time.monotonic() - started)
 
 
@@ -97,6 +102,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=0, help="default: as many as the minutes take here, undisturbed")
     arguments = parser.parse_args()
+    if not QUIET_AFTER_S < arguments.every < 60 * arguments.minutes:
+        parser.error(f"--every must be above {QUIET_AFTER_S} s and below --minutes")
     os.chdir(pathlib.Path(__file__).resolve().parent)
     draw = random.Random(arguments.seed)
     kills = dict.fromkeys(VICTIMS, 0)
@@ -110,6 +117,8 @@ def main():
         while launch.process.poll() is None:
             time.sleep(0.05)
             now = time.monotonic()
+            if now > end + LIMIT_S:
+                raise SystemExit(f"the run has not ended {LIMIT_S} s after the kills; it said: {launch.text()}")
             if metrics.exists() and metrics.stat().st_size != bytes_seen:
                 bytes_seen = metrics.stat().st_size
                 samples.append((now, launch.steps()))
@@ -139,7 +148,7 @@ def main():
     print(json.dumps({
         "steps": steps, "kills": kills, "restarts_of_ranks": disturbed.text.count("starting the ranks again"),
         "wall_s": round(disturbed.wall_s, 1), "undisturbed_s": round(undisturbed.wall_s, 1),
-        "productive_share": round(productive_share(samples, kills_at, arguments.every), 3),
+        "productive_share": productive_share(samples, kills_at, arguments.every),
         "wall_share": round(undisturbed.wall_s / disturbed.wall_s, 3),
         "in_steps_that_count_share": round(sum(row["step/time_s"] for row in disturbed.rows) / disturbed.wall_s, 3),
         "paid_usd": disturbed.paid_usd, "learnt_from_usd": disturbed.learnt_from_usd, "faults": faults[:20]}))

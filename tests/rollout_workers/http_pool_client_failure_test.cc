@@ -2,11 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstdlib>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <set>
 #include <string>
 
 #include "common/file_system.h"

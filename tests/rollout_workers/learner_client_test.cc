@@ -3,12 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstdio>
 #include <optional>
 #include <thread>
 
+#include "absl/time/clock.h"
 #include "common/file_system.h"
 #include "rollout_workers/learner_retry.h"
+#include "tests/common/temp_folder.h"
 #include "tests/rollout_workers/episode_world.h"
 #include "tests/rollout_workers/learner_fake_service.h"
 
@@ -109,17 +112,22 @@ class LearnerInFileTest : public LearnerClientTest {
   LearnerInFileTest()
       : next_learner_(TinyLlamaConfig()),
         next_service_(&next_learner_),
-        path_(testing::TempDir() + "/learner.address"),
-        follower_(
-            ConnectToLearner(LearnerAddressInFile(path_), Secret("token"), absl::Seconds(20))) {}
-  ~LearnerInFileTest() override { std::remove(path_.c_str()); }
+        path_(folder_ / "learner.address"),
+        follower_(ConnectToLearner(
+            [this, address = LearnerAddressInFile(path_)] {
+              ++num_looks_;
+              return address();
+            },
+            Secret("token"), absl::Seconds(20))) {}
   void Write(const std::string& content) {
     ASSERT_TRUE(WriteFileAtomically(FileSystem::Posix(), path_, content).ok());
   }
 
   FakeLearner next_learner_;
   FakeLearnerService next_service_;
+  const TempFolder folder_;
   const std::string path_;
+  std::atomic<int> num_looks_ = 0;
   std::unique_ptr<LearnerClient> follower_;
 };
 
@@ -167,8 +175,10 @@ TEST_F(LearnerInFileTest, FollowsALearnerThatIsElsewhereThoughTheOneBeforeStillA
 TEST_F(LearnerInFileTest, StaysWhereItIsWhileTheAddressIsGone) {
   Write(service_.address() + "\n");
   ASSERT_TRUE(follower_->Register(RegisterRequest()).ok());
-  ASSERT_EQ(std::remove(path_.c_str()), 0);
   learner_.Publish(3, /*seed=*/1);
+  ASSERT_EQ(std::remove(path_.c_str()), 0);
+  for (const int before = num_looks_; num_looks_ < before + 3;)
+    absl::SleepFor(absl::Milliseconds(5));
   EXPECT_TRUE(follower_->GetWeightManifest(3).ok());
   EXPECT_TRUE(follower_->Register(RegisterRequest()).ok());
 }

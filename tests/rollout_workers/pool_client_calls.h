@@ -4,13 +4,13 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "rollout_workers/http_pool_client.h"
 #include "rollout_workers/pool_ledger.h"
 #include "tests/common/temp_folder.h"

@@ -33,7 +33,9 @@ TEST(WorkerExchangeTest, WaitsForALeaseUntilItHasOneAndAgainWhenNoneIsLeft) {
   finished.set_episode_id("b");
   exchange.Finish(finished);
   EXPECT_FALSE(Grows(exchange, kAWhile)) << "not acknowledged yet";
-  exchange.Acknowledge({"b"});
+  exchange.Acknowledge(/*learner_epoch=*/7, {"b"});
+  EXPECT_FALSE(Grows(exchange, kAWhile)) << "another learner's answer, which came late";
+  exchange.Acknowledge(/*learner_epoch=*/0, {"b"});
   EXPECT_TRUE(Grows(exchange, kForever));
   EXPECT_GE(Waited(exchange), before);
 }

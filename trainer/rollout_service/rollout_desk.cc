@@ -47,9 +47,9 @@ absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& re
     return absl::InvalidArgumentError("a worker registers with its worker_id");
   if (request.config_digest() != options_.config_digest) {
     return absl::FailedPreconditionError(absl::StrFormat(
-        "worker %s runs with another config than the learner of run '%s' (digest %016x, learner "
-        "%016x): start it with "
-        "the run's config.resolved.yaml",
+        "worker %s runs with another config or prompt template than the learner of run '%s' "
+        "(digest %016x, learner %016x): start it with the run's config.resolved.yaml and the same "
+        "template files",
         worker.worker_id(), options_.run_name, request.config_digest(), options_.config_digest));
   }
   RegisterResponse response;

@@ -2,11 +2,9 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <string_view>
 #include <utility>
 
 #include "absl/functional/function_ref.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/config_digest.h"
@@ -228,7 +226,7 @@ absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunC
   const RolloutServiceConfig& service_config = config.trainer().rollout_service();
   RolloutDeskOptions options;
   options.run_name = config.run().name();
-  options.config_digest = WorkerConfigDigest(config);
+  SY_ASSIGN_OR_RETURN(options.config_digest, WorkerConfigDigest(config));
   options.vocabulary_size = vocabulary_size;
   options.lease_timeout = absl::Seconds(service_config.lease_timeout_s());
   options.max_attempts = config.episode().max_attempts();

@@ -40,7 +40,7 @@ class RolloutServiceTest : public ::testing::Test {
     RegisterRequest request;
     request.mutable_worker()->set_worker_id("w");
     request.mutable_worker()->set_worker_epoch(1);
-    request.set_config_digest(WorkerConfigDigest(config_));
+    request.set_config_digest(*WorkerConfigDigest(config_));
     return Connect(token)->Register(request);
   }
 
