@@ -7,8 +7,8 @@
 #
 #   --run FOLDER     the run's folder, if not the one that the config names: the learner's address, token and record are
 #                    read there, and the worker's ledger is written there, over a shared file system
-#   --wait SECONDS   gives up after so long without a learner (default 600), besides worker.reconnect_timeout_s, for which a worker
-#                    that lost its learner waits first
+#   --wait SECONDS   gives up after so long without a learner (default 600), besides worker.reconnect_timeout_s, for
+#                    which a worker that lost its learner waits first
 #   --log FILE       where the worker writes (default: FOLDER/logs/worker-HOST-PID.log)
 #
 # USR1, TERM or INT: the worker gives its episodes back, and this ends with 0. It also ends when the run has.
