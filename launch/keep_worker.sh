@@ -11,6 +11,7 @@
 #                    which a worker that lost its learner waits first
 #   --log FILE       where the worker writes (default: FOLDER/logs/worker-HOST-PID.log)
 #
+# On a host that does not see the run's folder: switchyard worker --learner HOST:PORT --token-file FILE.
 # USR1, TERM or INT: the worker gives its episodes back, and this ends with 0. It also ends when the run has.
 # Exit status: 0 the run is over, or asked to leave; 1 no learner in time; 2 bad usage or config.
 set -euo pipefail
@@ -25,7 +26,7 @@ config='' run='' wait=600 log=''
 while (($#)); do
   case "$1" in
     --config | --run | --wait | --log) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
-    -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$me"; exit 0 ;;
+    -h | --help) sed -n '2,16s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac
@@ -33,6 +34,7 @@ done
 [[ -n $config ]] || usage_error "--config is missing"
 [[ $wait =~ ^[0-9]+$ ]] || usage_error "--wait must be a number of seconds, not '$wait'"
 use_config "$config"
+[[ -n ${SWITCHYARD_CONTAINER:-} || -r $config ]] || usage_error "--config: cannot read $config"
 run=$(from_caller "$run")
 find_programs
 if [[ -z $run ]]; then
@@ -96,10 +98,11 @@ work() {
 
 backoff=1
 without_since=$SECONDS
+is_learner_up || say "waiting up to $wait s for the learner of $run (learner.address)"
 while ((!is_asked)); do
   is_run_over && { say "the run is over (`learner_state "$run"`)"; exit 0; }
   if ! is_learner_up; then
-    ((SECONDS - without_since < wait)) || fail "no learner for $wait s: nothing listens for $run (learner.address, learner.json)"
+    ((SECONDS - without_since < wait)) || fail "no learner for $wait s: nothing listens for $run (learner.address, learner.json). Is it the run's folder, on a file system that this host sees, and is its training running?"
     nap 0.5
     continue
   fi

@@ -66,10 +66,16 @@ absl::Status Worker::Join(std::stop_token stop) {
   request.set_code_version(options_.code_version);
   request.set_config_digest(options_.config_digest);
   absl::StatusOr<RegisterResponse> response;
+  bool is_first = true;
   const absl::Status status = RetryTransportFailures(
       [&] {
         response = learner_->Register(request);
-        return response.status();
+        const absl::Status& status = response.status();
+        if (IsTransportFailure(status) && std::exchange(is_first, false)) {
+          LogInfo("no learner answers, trying again for ", absl::FormatDuration(patience()), ": ",
+                  status.message());
+        }
+        return status;
       },
       patience(), stop);
   if (IsTransportFailure(status)) {

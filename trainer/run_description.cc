@@ -214,6 +214,20 @@ absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const Planne
   return text;
 }
 
+absl::StatusOr<std::string> DescribeHostMisfit(const RunConfig& config,
+                                               const PlannedMachine& machine) {
+  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
+                      FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
+  if (!device.is_gpu) return std::string();  // its memory is the host's
+  SY_ASSIGN_OR_RETURN(const DeviceMemory host, FindDeviceMemory("cpu", machine.ranks_per_host));
+  SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
+  const MemoryPlan plan = PlanMemory(MakePlanInput(config, machine, device, model));
+  if (plan.on_host <= host.usable_bytes()) return std::string();
+  return absl::StrFormat(
+      "a rank keeps %s beside its GPU, and each of the %d ranks of a host has %s here",
+      Size(plan.on_host), machine.ranks_per_host, Size(host.usable_bytes()));
+}
+
 absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMachine& machine) {
   SY_RETURN_IF_ERROR(CheckPlannedMachine(config, machine));
   SY_ASSIGN_OR_RETURN(const DeviceMemory device,

@@ -31,5 +31,8 @@ absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMa
 // Why a rank would not fit its machine, and the cheapest change that would make it; "" if it fits.
 // Measures nothing. Fails as above.
 absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const PlannedMachine& machine);
+// The same for what GPUs' ranks keep in the memory of a host that has as much as this machine.
+absl::StatusOr<std::string> DescribeHostMisfit(const RunConfig& config,
+                                               const PlannedMachine& machine);
 
 }  // namespace switchyard

@@ -245,8 +245,9 @@ int RunTrain(int argc, char** argv) {
                  "putting the old run aside; or a checkpoint's folder")
       ->capture_default_str();
   bool is_dry_run = false;
-  CLI::Option* dry_run = app.add_flag("--dry-run", is_dry_run,
-                                      "check everything, print what the run would be, and exit");
+  CLI::Option* dry_run =
+      app.add_flag("--dry-run", is_dry_run,
+                   "check config, data, prompt and policy, print what the run would be, and exit");
   PlannedMachine machine{.ranks = LauncherSize(), .ranks_per_host = 0, .device = ""};
   AddPlanFlags(app, dry_run, machine);
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;

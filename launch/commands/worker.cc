@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "common/check.h"
 #include "common/config_digest.h"
 #include "common/config_loader.h"
@@ -74,15 +75,18 @@ absl::StatusOr<Secret> LoadLearnerToken(const std::string& path, absl::Duration 
                                         const StoppableWorker& stoppable) {
   const absl::Time give_up = absl::Now() + patience;
   auto token = LoadSharedSecret(path, "learner's token");
+  if (absl::IsNotFound(token.status())) {
+    LogInfo("no learner has written ", path, " yet: waiting for it");
+  }
   while (absl::IsNotFound(token.status()) && absl::Now() < give_up && !stoppable.is_stopped()) {
     absl::SleepFor(kTokenCheckEvery);
     token = LoadSharedSecret(path, "learner's token");
   }
   if (!absl::IsNotFound(token.status())) return token;
   return absl::NotFoundError(absl::StrCat(
-      std::string(token.status().message()),
-      ": the learner writes it when it starts; where its run's folder is not shared, copy the file "
-      "here and name it with --token-file"));
+      std::string(token.status().message()), "; no learner for ", absl::FormatDuration(patience),
+      " (worker.reconnect_timeout_s): start it, or, where its run's folder is not shared, copy the "
+      "file here and name it with --token-file, and the learner's address with --learner"));
 }
 
 absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
@@ -96,12 +100,11 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
   SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
   if (token_file.empty()) token_file = LearnerTokenFile(config);
-  SY_ASSIGN_OR_RETURN(
-      const Secret token,
-      LoadLearnerToken(token_file, absl::Seconds(config.worker().reconnect_timeout_s()),
-                       stoppable));
+  const auto token =
+      LoadLearnerToken(token_file, absl::Seconds(config.worker().reconnect_timeout_s()), stoppable);
+  if (!token.ok()) return stoppable.is_stopped() ? absl::OkStatus() : token.status();
   const auto learner =
-      ConnectToLearner(std::move(address), token, absl::Seconds(config.worker().rpc_timeout_s()));
+      ConnectToLearner(std::move(address), *token, absl::Seconds(config.worker().rpc_timeout_s()));
 
   WorkerOptions options;
   options.identity.set_worker_id(worker_id);

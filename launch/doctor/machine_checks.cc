@@ -178,7 +178,11 @@ Findings CheckDevices(const RunConfig& config, int ranks) {
   const auto is_on_gpu = IsOnGpu(config);
   if (!is_on_gpu.ok()) {
     return {Failure("gpu", std::string(is_on_gpu.status().message()),
-                    "submit to a node with GPUs, or set policy.device: cpu")};
+                    absl::StrCat(NcclLibraryVersion().empty()
+                                     ? "this program was built without CUDA: launch/build.sh "
+                                       "--with-cuda builds it with; "
+                                     : "",
+                                 "submit to a node with GPUs, or set policy.device: cpu"))};
   }
   if (!*is_on_gpu) {
     return {Ok("gpu", config.policy().device() == PolicyConfig::DEVICE_CPU
@@ -276,7 +280,18 @@ Findings CheckMemory(const RunConfig& config, int ranks, int ranks_per_host) {
   const auto fit = DescribeMisfit(
       config, {.ranks = ranks, .ranks_per_host = std::min(ranks, ranks_per_host), .device = ""});
   if (!fit.ok()) return {};  // what it needs is checked above
-  if (fit->empty()) return {Ok("memory", absl::StrFormat("%d ranks fit", ranks))};
+  if (fit->empty()) {
+    Findings findings = {Ok("memory", absl::StrFormat("%d ranks fit", ranks))};
+    const auto beside = DescribeHostMisfit(
+        config, {.ranks = ranks, .ranks_per_host = std::min(ranks, ranks_per_host), .device = ""});
+    if (beside.ok() && !beside->empty()) {
+      findings.push_back(Warning("host memory", *beside,
+                                 "if the ranks' hosts have no more than this one: fewer ranks a "
+                                 "host, less trainer.sharding.offload, or "
+                                 "trainer.checkpoint.asynchronous: false"));
+    }
+    return findings;
+  }
   return {Failure("memory", *fit, "change what it names; `train --dry-run` says more")};
 }
 

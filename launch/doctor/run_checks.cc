@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "common/config_loader.h"
 #include "common/dataset.h"
@@ -15,6 +19,7 @@
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/http_pool_client.h"
 #include "rollout_workers/pool_endpoint.h"
+#include "rollout_workers/prompt.h"
 #include "trainer/demonstrations.h"
 #include "trainer/live_page/page_access.h"
 
@@ -50,6 +55,56 @@ Finding JudgeCall(const PoolModelConfig& model, const PoolCall& call) {
   return Ok(subject, text);
 }
 
+// An episode whose prompt is too long ends before its first round.
+Finding JudgePrompt(const RunConfig& config, const EpisodeSetup& setup) {
+  const auto num_tokens = [&](const std::string& question) {
+    return static_cast<int64_t>(setup.context().prompt->Tokens(question).size());
+  };
+  std::string shortest, longest;  // in bytes; which one has most tokens may differ a little
+  bool is_first = true;
+  for (const auto* sets : {&config.data().train(), &config.data().held_out()}) {
+    const auto questions = LoadDatasets(*sets);
+    if (!questions.ok()) continue;  // CheckData says so
+    for (const Question& question : *questions) {
+      const std::string& text = question.question();
+      if (is_first || text.size() < shortest.size()) shortest = text;
+      if (is_first || text.size() > longest.size()) longest = text;
+      is_first = false;
+    }
+  }
+  const int64_t least = num_tokens(shortest), most = num_tokens(longest);
+  const int64_t limit = config.episode().max_prompt_tokens();
+  const std::string text = absl::StrFormat(
+      "tokenizer, chat template and prompt fit together: %d to %d tokens of the %d "
+      "that episode.max_prompt_tokens allows",
+      least, most, limit);
+  const std::string remedy = absl::StrFormat(
+      "raise episode.max_prompt_tokens to %d or more, or shorten the prompt template", most);
+  if (least > limit) return Failure("prompt", text + ": no episode can begin", remedy);
+  if (most > limit) return Warning("prompt", text + ": episodes that pass it do not begin", remedy);
+  return Ok("prompt", text);
+}
+
+// A price that was meant in dollars makes calls all but free, for the reward and for the budget.
+constexpr int64_t kLeastPriceMicrousd = 1000;  // nobody sells 1M tokens for less than $0.001
+
+Finding JudgePrices(const RunConfig& config) {
+  std::vector<std::string> prices, doubtful;
+  for (const PoolModelConfig& model : config.pool().models()) {
+    prices.push_back(absl::StrCat(model.name(), " $", FormatPrice(model.input_price()), " in, $",
+                                  FormatPrice(model.output_price()), " out"));
+    if (std::max(model.input_price(), model.output_price()) < kLeastPriceMicrousd) {
+      doubtful.push_back(model.name());
+    }
+  }
+  const std::string text = absl::StrCat("per 1M tokens: ", absl::StrJoin(prices, "; "));
+  if (doubtful.empty()) return Ok("prices", text);
+  return Warning(
+      "prices", absl::StrCat(text, ": ", absl::StrJoin(doubtful, ", "), " all but free"),
+      "if that is not meant: prices are in micro-dollars per 1M tokens, $0.10 is 100000; "
+      "rewards and run.budget_usd go by them");
+}
+
 }  // namespace
 
 Findings CheckPolicy(const RunConfig& config) {
@@ -73,8 +128,11 @@ Findings CheckPolicy(const RunConfig& config) {
   }
   if (IsSupervised(config)) return findings;
   const auto setup = EpisodeSetup::Load(config, folder);
-  findings.push_back(setup.ok() ? Ok("prompt", "tokenizer, chat template and prompt fit together")
-                                : Failure("prompt", Message(setup.status()), "mend what it names"));
+  findings.push_back(setup.ok() ? JudgePrompt(config, **setup)
+                                : Failure("prompt", Message(setup.status()),
+                                          "mend what it names: the tokenizer in policy.path, "
+                                          "policy.chat_template, prompt.template_path or "
+                                          "prompt.pool_template_path"));
   return findings;
 }
 
@@ -121,8 +179,12 @@ Findings CheckEndpoints(const RunConfig& config) {
     const std::string subject = absl::StrCat("endpoint ", model.name());
     const auto endpoint = ResolveEndpoint(model);
     if (!endpoint.ok()) {
-      findings.push_back(Failure(subject, Message(endpoint.status()),
-                                 "set the environment variable or the key file that it names"));
+      const bool is_address = absl::StrContains(Message(endpoint.status()), "base_url");
+      findings.push_back(
+          Failure(subject, Message(endpoint.status()),
+                  is_address ? "mend base_url in pool.models, or export the variable that it names "
+                               "as http://HOST:PORT"
+                             : "set the environment variable or the key file that it names"));
       continue;
     }
     const bool has_key = !endpoint->api_key.is_empty();
@@ -133,6 +195,7 @@ Findings CheckEndpoints(const RunConfig& config) {
       findings.back().remedy = "name its key's api_key_env or api_key_file if it wants one";
     }
   }
+  if (!findings.empty()) findings.push_back(JudgePrices(config));
   return findings;
 }
 

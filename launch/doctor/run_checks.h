@@ -7,9 +7,10 @@
 
 namespace switchyard {
 
+// Also whether the prompts of the config's questions are short enough.
 Findings CheckPolicy(const RunConfig& config);
 Findings CheckData(const RunConfig& config);
-// Address and key of every pool model, without a call.
+// Address, key and prices of every pool model, without a call.
 Findings CheckEndpoints(const RunConfig& config);
 // Whether the token of the run's page can be had.
 Findings CheckLivePage(const RunConfig& config);

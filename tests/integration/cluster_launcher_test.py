@@ -92,6 +92,18 @@ class ClusterLauncherTest(unittest.TestCase):
             self.assertEqual(wait_for_exit(keeper), 1)
             self.assertIn("the worker reached no learner for 1 s", keeper.log.read_text())
 
+    def test_a_worker_that_waits_says_so_and_leaves_when_asked(self):
+        with ClusterRun() as run:
+            run.start_pool()
+            worker = run.start([BINARY, "worker", "--config", run.config, *run._sets()], "waiting")
+            wait_until(lambda: "waiting for it" in worker.log.read_text(), "its word")
+            os.kill(worker.pid, signal.SIGTERM)
+            self.assertEqual(wait_for_exit(worker), 0, worker.log.read_text())
+            result = subprocess.run(["launch/keep_worker.sh", "--config", "/nowhere.yaml", "--run", run.folder], cwd=ROOT,
+                                    capture_output=True, text=True, env=run.environment, check=False)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn("cannot read /nowhere.yaml", result.stderr)
+
     def test_bad_arguments_end_before_anything_runs(self):
         with ClusterRun() as run:
             hosts = run.parent / "hosts"

@@ -94,8 +94,10 @@ class CommandsTest(unittest.TestCase):
         for flags, environment, subject, parts in (
             (("--set", "policy.path=/nowhere"), {}, "policy", ("/nowhere", "policy.path")),
             (("--set", "prompt.template_path=/nowhere.txt"), {}, "prompt", ("/nowhere.txt",)),
+            (("--set", "episode.max_prompt_tokens=5"), {}, "prompt", ("no episode can begin", "raise episode.max_prompt_tokens to")),
             (("--set", "data.train.0.path=/nowhere.jsonl"), {}, "data", ("/nowhere.jsonl", "data.train")),
             (("--set", "pool.models.0.api_key_env=NO_SUCH_KEY"), {}, "endpoint Atlas", ("NO_SUCH_KEY",)),
+            (("--set", "pool.models.0.base_url=${NODE}/v1"), {"NODE": "node17:8000"}, "endpoint Atlas", ("http://HOST:PORT",)),
             (("--set", "pool.models.0.base_url=http://127.0.0.1:1/v1"), {}, "pool Atlas", ("cannot connect", "start")),
             (("--set", "trainer.rollout_service.listen_address=192.0.2.1:0"), {}, "port", ("192.0.2.1", "listen_address")),
             (("--set", "run.output_dir=/proc/nowhere"), {}, "disk", ("run.output_dir",)),
@@ -105,6 +107,14 @@ class CommandsTest(unittest.TestCase):
             self.assertEqual(found[subject]["level"], "failure", (subject, found[subject]))
             for part in parts:
                 self.assertIn(part, found[subject]["text"] + found[subject]["remedy"])
+
+    def test_doctor_warns_of_prompts_and_prices_that_were_hardly_meant_so(self):
+        found, _ = self.doctor("--no-probe", "--set", "episode.max_prompt_tokens=20", "--set", "pool.models.0.input_price=2",
+                               "--set", "pool.models.0.output_price=2")
+        for subject, part in (("prompt", "do not begin"), ("prices", "Atlas all but free")):
+            self.assertEqual(found[subject]["level"], "warning", found[subject])
+            self.assertIn(part, found[subject]["text"])
+        self.assertIn("Sage $0.40 in, $2.00 out", found["prices"]["text"])
 
     def test_doctor_never_shows_a_key_and_calls_nobody_if_told_so(self):
         key = "sk-very-secret-0123456789"
