@@ -98,14 +98,17 @@ work() {
 
 backoff=1
 without_since=$SECONDS
-is_learner_up || say "waiting up to $wait s for the learner of $run (learner.address)"
+has_said=0
 while ((!is_asked)); do
   is_run_over && { say "the run is over (`learner_state "$run"`)"; exit 0; }
   if ! is_learner_up; then
     ((SECONDS - without_since < wait)) || fail "no learner for $wait s: nothing listens for $run (learner.address, learner.json). Is it the run's folder, on a file system that this host sees, and is its training running?"
+    ((has_said || SECONDS - without_since < 5)) ||
+      { has_said=1; say "waiting up to $wait s for the learner of $run (learner.address)"; }
     nap 0.5
     continue
   fi
+  has_said=0
   address=`address_now`
   say "working for the learner at $address (log: $log)"
   started=$SECONDS
