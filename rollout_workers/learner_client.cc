@@ -59,7 +59,7 @@ class GrpcLearnerClient final : public LearnerClient {
         watch_([this](std::stop_token stop) { WatchAddress(stop); }) {}
 
   absl::StatusOr<RegisterResponse> Register(const RegisterRequest& request) override {
-    SY_RETURN_IF_ERROR(Connect());
+    SY_RETURN_IF_ERROR(Connect().status());
     return Call<RegisterResponse>(
         rpc_timeout_, [&](auto& stub, grpc::ClientContext* context, RegisterResponse* response) {
           return stub.Register(context, request, response);
@@ -116,28 +116,26 @@ class GrpcLearnerClient final : public LearnerClient {
 
  private:
   // Goes to where the learner is now; while nobody knows, to where it was.
-  absl::Status Connect() {
+  absl::StatusOr<std::shared_ptr<Connection>> Connect() {
     const absl::StatusOr<std::string> found = address_();
     absl::MutexLock lock(&mutex_);
     if (!found.ok() && connection_ == nullptr) return found.status();
     const std::string address = found.ok() ? *found : connection_->address;
     if (connection_ != nullptr) {
-      if (connection_->address == address && !connection_->is_left) return absl::OkStatus();
+      if (connection_->address == address && !connection_->is_left) return connection_;
       if (connection_->address != address)
         LogInfo("the learner is at ", address, ", no longer at ", connection_->address);
       LeaveConnection();
     }
     connection_ = std::make_shared<Connection>(address);
-    return absl::OkStatus();
+    return connection_;
   }
   absl::StatusOr<std::shared_ptr<Connection>> CurrentConnection() {
     {
       absl::MutexLock lock(&mutex_);
       if (connection_ != nullptr) return connection_;
     }
-    SY_RETURN_IF_ERROR(Connect());
-    absl::MutexLock lock(&mutex_);
-    return connection_;
+    return Connect();
   }
   // A learner whose host was cut off answers slowly or never, or answers though another has
   // replaced it: what counts is where the run's learner says that it is.

@@ -177,8 +177,10 @@ TEST_F(LearnerInFileTest, StaysWhereItIsWhileTheAddressIsGone) {
   ASSERT_TRUE(follower_->Register(RegisterRequest()).ok());
   learner_.Publish(3, /*seed=*/1);
   ASSERT_EQ(std::remove(path_.c_str()), 0);
-  for (const int before = num_looks_; num_looks_ < before + 3;)
-    absl::SleepFor(absl::Milliseconds(5));
+  const absl::Time limit = absl::Now() + absl::Minutes(1);
+  const int before = num_looks_;
+  while (num_looks_ < before + 3 && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(5));
+  ASSERT_GE(num_looks_, before + 3);
   EXPECT_TRUE(follower_->GetWeightManifest(3).ok());
   EXPECT_TRUE(follower_->Register(RegisterRequest()).ok());
 }
