@@ -3,12 +3,13 @@
 
 usage: random_kills.py [--minutes 5] [--every 20] [--seed 1] [--steps N]        after: launch/build.sh
 
-launch/local.sh trains the quickstart deterministically with its default restarts, first disturbed, then undisturbed.
-Asserted: status 0; every step once; the final checkpoint's tensors bit by bit those of the undisturbed run; each call
-of an episode that was learnt from is in the ledger once, at its price, and that episode was not called for again.
-Reported: productive_share, the disturbed run's steps a second, from its first step until so long after the last kill as
-is between two, over those that it made while it was left alone (from QUIET_AFTER_S after a kill to the next one): both
-of one run, since a machine's speed may change between two. wall_share compares with the undisturbed run all the same.
+launch/local.sh trains the quickstart deterministically with its default restarts twice, disturbed and undisturbed, in
+pieces: one run is stopped (it saves and leaves with 75) and the other makes the same steps, so that a machine whose
+speed changes within minutes changes for both.
+Asserted: each piece's status; every step once; the final checkpoint's tensors bit by bit those of the undisturbed run;
+each call of an episode that was learnt from is in the ledger once, at its price, and that episode was not called for
+again. Reported: productive_share, the undisturbed run's seconds over the disturbed one's, summed over the pieces, each
+from the first to the last step that both made in it.
 """
 import argparse
 import json
@@ -25,7 +26,7 @@ from training_run_test import trajectories_raw, weights
 
 SETTINGS = {"trainer.record_trajectories": 1, "trainer.checkpoint.every_steps": 2, "trainer.questions_per_step": 16,
             "trainer.episodes_per_question": 8, "trainer.evaluate_every": 1000}
-QUIET_AFTER_S = 8
+KILLS_IN_A_PIECE = 2
 LIMIT_S = 3600
 VICTIMS = ("train", "worker", "pool")
 
@@ -33,11 +34,8 @@ VICTIMS = ("train", "worker", "pool")
 class Outcome:
     """A run that ended: what it left. Has what weights() and trajectories_raw() ask for."""
 
-    def __init__(self, launch, wall_s):
+    def __init__(self, launch):
         self.folder = launch.folder
-        self.status = launch.process.returncode
-        self.wall_s = wall_s
-        self.text = launch.log.read_text()
         self.rows = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
         self.weights = weights(self)
         self.ledger_faults, self.paid_usd, self.learnt_from_usd = self.check_ledger()
@@ -68,31 +66,72 @@ class Outcome:
         return faults, paid * 1e-12, learnt_from * 1e-12
 
 
-def steps_in(samples, begin, end):
-    """Steps and seconds between the first and the last sample of that time. samples: (time, steps done), at each step."""
-    inside = [sample for sample in samples if begin <= sample[0] <= end]
-    return (inside[-1][1] - inside[0][1], inside[-1][0] - inside[0][0]) if inside else (0, 0)
+class Killer:
+    """Kills a victim half of `every` seconds after a piece's first step and then each `every` seconds."""
+
+    def __init__(self, every, seed):
+        self.every = every
+        self.draw = random.Random(seed)
+        self.kills = dict.fromkeys(VICTIMS, 0)
+
+    def begin(self, now):
+        self.due = now + self.every / 2
+
+    def tick(self, launch, now):
+        if now < self.due:
+            return
+        self.due += self.every
+        victim = self.draw.choice(VICTIMS)
+        pids = launch.running(victim)
+        if pids:
+            os.kill(self.draw.choice(pids), signal.SIGKILL)
+            self.kills[victim] += 1
 
 
-def productive_share(samples, kills_at, every):
-    if not kills_at:
-        return None
-    ends = [*kills_at[1:], kills_at[-1] + every]
-    quiet = [steps_in(samples, kill + QUIET_AFTER_S, end) for kill, end in zip(kills_at, ends)]
-    quiet_steps, quiet_seconds = (sum(part) for part in zip(*quiet))
-    steps, seconds = steps_in(samples, 0, ends[-1])
-    if not quiet_steps or not seconds:
-        return None  # no step was left alone: a lower rate of kills would tell
-    return round(steps / seconds / (quiet_steps / quiet_seconds), 3)
+class Piece:
+    """Runs a launch until it has made `target` steps, the last ones of its training if is_last.
 
+    begun and done: monotonic time at which a number of steps was there for the first time, and for the last time: a
+    rank that is killed takes the steps since its checkpoint with it.
+    """
 
-def train(steps, disturb=lambda launch: None):
-    with Launch({**SETTINGS, "trainer.steps": steps}) as launch:
-        started = time.monotonic()
+    def __init__(self, launch, target, is_last, killer=None):
+        self.begun, self.done = {}, {}
+        before = seen = launch.steps()
+        is_stopping = is_last
+        limit = time.monotonic() + LIMIT_S
         launch.start()
-        disturb(launch)
-        launch.process.wait(timeout=LIMIT_S)
-        return Outcome(launch, time.monotonic() - started)
+        while launch.process.poll() is None:
+            time.sleep(0.02)
+            now = time.monotonic()
+            if now > limit:
+                raise SystemExit(f"{target} steps are not there after {LIMIT_S} s; the run said: {launch.text()}")
+            steps = launch.steps()
+            if steps > max(before, seen):
+                if killer and not self.begun:
+                    killer.begin(now)
+                self.begun.setdefault(steps, now)
+                self.done[steps] = now
+            seen = steps
+            if steps >= target:
+                if not is_stopping:
+                    launch.process.send_signal(signal.SIGTERM)
+                is_stopping = True
+            elif killer and self.begun and is_stopping == is_last:
+                killer.tick(launch, now)
+        self.status = launch.process.returncode
+        self.faults = [] if self.status == (0 if is_last else 75) else [
+            f"a piece of {launch.folder} ended with {self.status}; it said: {launch.text()}"]
+
+
+def seconds(piece, other):
+    """Of the piece, for the steps that both made."""
+    common = piece.begun.keys() & other.begun.keys()
+    return piece.done[max(common)] - piece.begun[min(common)]
+
+
+def settings(steps):
+    return {**SETTINGS, "trainer.steps": steps}
 
 
 def main():
@@ -102,56 +141,45 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=0, help="default: as many as the minutes take here, undisturbed")
     arguments = parser.parse_args()
-    if not QUIET_AFTER_S < arguments.every < 60 * arguments.minutes:
-        parser.error(f"--every must be above {QUIET_AFTER_S} s and below --minutes")
+    count = round(60 * arguments.minutes / arguments.every / KILLS_IN_A_PIECE)
+    if arguments.every <= 0 or count < 1:
+        parser.error(f"--minutes must have time for {KILLS_IN_A_PIECE} kills, one --every seconds")
     os.chdir(pathlib.Path(__file__).resolve().parent)
-    draw = random.Random(arguments.seed)
-    kills = dict.fromkeys(VICTIMS, 0)
-
-    samples, kills_at = [], []
-
-    def disturb(launch):
-        end = time.monotonic() + 60 * arguments.minutes
-        due = time.monotonic() + arguments.every
-        metrics, bytes_seen = launch.folder / "metrics.jsonl", 0
-        while launch.process.poll() is None:
-            time.sleep(0.05)
-            now = time.monotonic()
-            if now > end + LIMIT_S:
-                raise SystemExit(f"the run has not ended {LIMIT_S} s after the kills; it said: {launch.text()}")
-            if metrics.exists() and metrics.stat().st_size != bytes_seen:
-                bytes_seen = metrics.stat().st_size
-                samples.append((now, launch.steps()))
-            if now < due or now > end:
-                continue
-            due = time.monotonic() + arguments.every
-            victim = draw.choice(VICTIMS)
-            pids = launch.running(victim)
-            if pids:
-                os.kill(draw.choice(pids), signal.SIGKILL)
-                kills[victim] += 1
-                kills_at.append(now)
 
     steps = arguments.steps
     if not steps:  # how fast is this machine?
-        rows = train(20).rows
-        steps = max(20, int(arguments.minutes * 60 / (sum(row["step/time_s"] for row in rows[5:]) / 15)))
-    disturbed = train(steps, disturb)
-    undisturbed = train(steps)
-    faults = disturbed.ledger_faults + undisturbed.ledger_faults
-    faults += [what for is_bad, what in (
-        (disturbed.status != 0, f"status {disturbed.status}; it said: {disturbed.text[-2000:]}"),
-        (undisturbed.status != 0, f"undisturbed: status {undisturbed.status}; it said: {undisturbed.text[-2000:]}"),
-        ([row["step"] for row in disturbed.rows] != list(range(steps)), "steps are missing or twice"),
-        (disturbed.weights != undisturbed.weights, "the final weights differ"),
-    ) if is_bad]
+        with Launch(settings(20)) as launch:
+            Piece(launch, 20, is_last=True)
+            rows = Outcome(launch).rows
+        steps = max(5 * count, int(arguments.minutes * 60 / (sum(row["step/time_s"] for row in rows[5:]) / 15)))
+    killer = Killer(arguments.every, arguments.seed)
+    shares, disturbed_s, undisturbed_s, faults = [], 0, 0, []
+    with Launch(settings(steps)) as disturbed, Launch(settings(steps)) as undisturbed:
+        for i in range(count):
+            target, is_last = steps * (i + 1) // count, i + 1 == count
+            order = [(disturbed, killer), (undisturbed, None)]
+            pieces = {launch: Piece(launch, target, is_last, kills)
+                      for launch, kills in (order if i % 2 == 0 else reversed(order))}
+            faults += pieces[disturbed].faults + pieces[undisturbed].faults
+            if faults:
+                break
+            mine = seconds(pieces[disturbed], pieces[undisturbed])
+            others = seconds(pieces[undisturbed], pieces[disturbed])
+            disturbed_s, undisturbed_s = disturbed_s + mine, undisturbed_s + others
+            shares.append(round(others / mine, 3))
+            print(f"piece {i + 1} of {count}: to step {target}, share {shares[-1]}", file=sys.stderr, flush=True)
+        left, whole = Outcome(disturbed), Outcome(undisturbed)
+        restarts = disturbed.log.read_text().count("starting the ranks again")
+    faults += left.ledger_faults + whole.ledger_faults
+    if [row["step"] for row in left.rows] != list(range(steps)):
+        faults.append("steps are missing or twice")
+    if left.weights != whole.weights:
+        faults.append("the final weights differ")
     print(json.dumps({
-        "steps": steps, "kills": kills, "restarts_of_ranks": disturbed.text.count("starting the ranks again"),
-        "wall_s": round(disturbed.wall_s, 1), "undisturbed_s": round(undisturbed.wall_s, 1),
-        "productive_share": productive_share(samples, kills_at, arguments.every),
-        "wall_share": round(undisturbed.wall_s / disturbed.wall_s, 3),
-        "in_steps_that_count_share": round(sum(row["step/time_s"] for row in disturbed.rows) / disturbed.wall_s, 3),
-        "paid_usd": disturbed.paid_usd, "learnt_from_usd": disturbed.learnt_from_usd, "faults": faults[:20]}))
+        "steps": steps, "kills": killer.kills, "restarts_of_ranks": restarts,
+        "disturbed_s": round(disturbed_s, 1), "undisturbed_s": round(undisturbed_s, 1),
+        "productive_share": round(undisturbed_s / disturbed_s, 3) if disturbed_s else None, "shares_of_pieces": shares,
+        "paid_usd": left.paid_usd, "learnt_from_usd": left.learnt_from_usd, "faults": faults[:20]}))
     return 1 if faults else 0
 
 
