@@ -24,7 +24,7 @@ from harness import ledger
 from launcher_test import Launch
 from training_run_test import trajectories_raw, weights
 
-SETTINGS = {"trainer.record_trajectories": 1, "trainer.checkpoint.every_steps": 2, "trainer.questions_per_step": 16,
+SETTINGS = {"trainer.record_trajectories": 1, "trainer.checkpoint.every_steps": 1, "trainer.questions_per_step": 16,
             "trainer.episodes_per_question": 8, "trainer.evaluate_every": 1000}
 KILLS_IN_A_PIECE = 2
 LIMIT_S = 3600

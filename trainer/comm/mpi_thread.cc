@@ -33,7 +33,8 @@ constexpr absl::Duration kTimeToWrite = absl::Milliseconds(500);
 // A rank's death may be known a moment before this rank comes to the operation that it is missing
 // from.
 constexpr absl::Duration kTimeToCome = absl::Milliseconds(50);
-// When there is no report to write: to free what the other ranks may be waiting for.
+// When no report is to be written, or no further part: to free what the other ranks may be waiting
+// for.
 constexpr absl::Duration kTimeToFree = absl::Milliseconds(100);
 
 void Nap(absl::Duration duration) {
@@ -239,13 +240,14 @@ void MpiThread::EndJob(const absl::Status& why) {
     operation = log_.oldest_unfinished();
   }
   WriteReport(why, operation, watch_.Describe(operation));
+  watch_.SayReported();
   End(kTimeToWrite);  // the others heard of it from this rank, or found it themselves
 }
 
 void MpiThread::End(absl::Duration time) {
   is_ending_ = true;
-  const absl::Time end = absl::Now() + time;
-  while (absl::Now() < end) {
+  const absl::Time begin = absl::Now();
+  while (absl::Now() - begin < (watch_.HasEverybodyReported() ? kTimeToFree : time)) {
     watch_.Poll().IgnoreError();
     Nap(kLongestNap);
   }

@@ -91,7 +91,8 @@ class MpiThread {
   // Looks after the other ranks, now and then; ends this one if one of them is lost.
   void Watch();
   [[noreturn]] void EndJob(const absl::Status& why);
-  // Ends this process after `time`, in which it still answers the others.
+  // Ends this process after `time`, in which it still answers the others; sooner once nobody has a
+  // report to write.
   [[noreturn]] void End(absl::Duration time);
   void WriteReport(const absl::Status& why, const Operation& operation,
                    const std::string& others) const;

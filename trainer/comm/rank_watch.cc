@@ -84,6 +84,9 @@ absl::Status RankWatch::Handle(int rank) {
   switch (message.kind) {
     case Kind::kAborting:
       return absl::AbortedError(absl::StrCat("rank ", rank, " ended the job"));
+    case Kind::kReported:
+      peer.has_reported = true;
+      return absl::OkStatus();
     case Kind::kAnswer:
       peer.answer = message;
       peer.state = State::kAnswered;
@@ -181,6 +184,20 @@ void RankWatch::SayAborting() {
   }
   const absl::Time end = absl::Now() + absl::Milliseconds(200);
   while (!sending_.empty() && absl::Now() < end) Poll().IgnoreError();
+}
+
+void RankWatch::SayReported() {
+  for (int r = 0; r < size_; ++r) {
+    if (r != rank_) Send(r, Kind::kReported, /*about=*/0);
+  }
+}
+
+bool RankWatch::HasEverybodyReported() const {
+  for (int r = 0; r < size_; ++r) {
+    const Peer& peer = peers_[r];
+    if (r != rank_ && peer.request != MPI_REQUEST_NULL && !peer.has_reported) return false;
+  }
+  return true;
 }
 
 void RankWatch::Stop() {
