@@ -57,7 +57,7 @@ open_banner_filter
 trainer='' worker_pids=()
 finish() {
   trap '' INT TERM USR1
-  end_group "$trainer"
+  end_ranks
   local pid
   for pid in "${worker_pids[@]}"; do end_group "$pid" 1; done
   end_marked_processes

@@ -72,7 +72,7 @@ open_banner_filter
 trainer=''
 finish() {
   trap '' INT TERM USR1
-  end_group "$trainer"
+  end_ranks
   end_marked_processes
 }
 trap finish EXIT

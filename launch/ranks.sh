@@ -111,7 +111,9 @@ learner_state() {
 time_of() { stat -c %y "$1" 2>/dev/null || true; }
 bytes_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 
-# start_ranks MPIRUN-OPTION… -- ARGUMENT-OF-TRAIN…: $trainer is mpirun's pid.
+# start_ranks MPIRUN-OPTION… -- ARGUMENT-OF-TRAIN…: $trainer is mpirun's pid. Its session folder is in $session, one of
+# its own: in /tmp it is named after its pid alone, and one that a killed mpirun left makes the next of that pid fail.
+session=''
 start_ranks() {
   local options=()
   while [[ $1 != -- ]]; do options+=("$1"); shift; done
@@ -125,9 +127,16 @@ start_ranks() {
   start=`cat /proc/sys/kernel/random/uuid`
   options+=(-x "SWITCHYARD_START=$start")
   printf '%s\n' "$banners_end" >&"$banner_filter"
-  "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
+  rm -rf "$session"
+  session=`mktemp -d -t switchyard-mpi.XXXXXX`
+  PRTE_MCA_prte_local_tmpdir_base=$session "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
     "${folder_sets[@]}" </dev/null 2>&"$banner_filter" &
   trainer=$!
+}
+
+end_ranks() {
+  end_group "$trainer"
+  rm -rf "$session"
 }
 
 # Whether one of these ranks reported a lost one. A rank of an earlier start, on a host that was cut off, may still be

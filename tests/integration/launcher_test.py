@@ -39,7 +39,7 @@ class Launch:
         with open(self.log, "ab") as out:
             self.process = subprocess.Popen([str(c) for c in self.command], cwd=ROOT, stdout=out, stderr=out,
                                             stdin=subprocess.DEVNULL, start_new_session=True,
-                                            env=dict(os.environ, **{name: value}, **environment))
+                                            env=dict(os.environ, TMPDIR=str(self.parent), **{name: value}, **environment))
 
     def members(self):
         """Pids of live processes that descend from the launcher, whatever their session."""
@@ -93,6 +93,7 @@ MOMENTS = {
 class LauncherTest(unittest.TestCase):
     def assert_nothing_left(self, launch):
         wait_until(lambda: not launch.members(), f"the end of {launch.members()}; log:\n{launch.text()}")
+        self.assertEqual({path.name for path in launch.parent.iterdir()} - {"run", "launch.log"}, set())  # nor in $TMPDIR
 
     def test_interrupted_at_any_moment_nothing_is_left_running(self):
         for moment, has_come in MOMENTS.items():
@@ -132,6 +133,7 @@ class LauncherTest(unittest.TestCase):
     def test_killed_ranks_workers_and_pools_are_started_again_and_the_run_finishes(self):
         with Launch({"trainer.steps": 12}) as launch:
             launch.start()
+            wait_until(lambda: list(launch.parent.glob("switchyard-mpi.*/ompi.*")), "mpirun's files in a folder of their own")
             for step, command in ((1, "train"), (3, "worker"), (5, "pool"), (7, "train")):
                 wait_until(lambda: launch.steps() >= step, f"step {step}")
                 launch.kill(command)
