@@ -160,6 +160,20 @@ PlanInput MakePlanInput(const RunConfig& config, const PlannedMachine& machine,
           .has_gpu = device.is_gpu};
 }
 
+struct RankPlan {
+  DeviceMemory device;
+  PlanInput input;
+  MemoryPlan memory;
+};
+
+absl::StatusOr<RankPlan> MakeRankPlan(const RunConfig& config, const PlannedMachine& machine) {
+  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
+                      FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
+  SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
+  const PlanInput input = MakePlanInput(config, machine, device, model);
+  return RankPlan{device, input, PlanMemory(input)};
+}
+
 // A CPU's ceiling that was not given is measured here and now.
 DeviceSpeed MakeSpeed(const RunConfig& config, const PlannedMachine& machine,
                       const PlanInput& input) {
@@ -195,11 +209,8 @@ absl::Status CheckPlannedMachine(const RunConfig& config, const PlannedMachine& 
 }
 
 absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const PlannedMachine& machine) {
-  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
-                      FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
-  SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
-  const PlanInput input = MakePlanInput(config, machine, device, model);
-  const MemoryPlan plan = PlanMemory(input);
+  SY_ASSIGN_OR_RETURN(const RankPlan rank, MakeRankPlan(config, machine));
+  const auto& [device, input, plan] = rank;
   if (plan.peak() <= device.usable_bytes()) return std::string();
   std::string text = absl::StrFormat("a rank takes %s of %s (%s)", Size(plan.peak()),
                                      Size(device.usable_bytes()), device.name);
@@ -216,12 +227,10 @@ absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const Planne
 
 absl::StatusOr<std::string> DescribeHostMisfit(const RunConfig& config,
                                                const PlannedMachine& machine) {
-  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
-                      FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
-  if (!device.is_gpu) return std::string();  // its memory is the host's
+  SY_ASSIGN_OR_RETURN(const RankPlan rank, MakeRankPlan(config, machine));
+  const MemoryPlan& plan = rank.memory;
+  if (!rank.device.is_gpu) return std::string();  // its memory is the host's
   SY_ASSIGN_OR_RETURN(const DeviceMemory host, FindDeviceMemory("cpu", machine.ranks_per_host));
-  SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
-  const MemoryPlan plan = PlanMemory(MakePlanInput(config, machine, device, model));
   if (plan.on_host <= host.usable_bytes()) return std::string();
   return absl::StrFormat(
       "a rank keeps %s beside its GPU, and each of the %d ranks of a host has %s here",

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -119,6 +120,13 @@ std::vector<std::string> FieldNames(const pb::Descriptor& message) {
 std::string Suggest(const std::string& word, std::span<const std::string> candidates) {
   if (candidates.empty()) return "";
   const std::string lower = absl::AsciiStrToLower(word.substr(0, 100));
+  std::vector<std::string> longer;  // "api_key": api_key_env or api_key_file
+  for (const std::string& candidate : candidates) {
+    if (absl::StartsWith(candidate, lower + "_")) longer.push_back(candidate);
+  }
+  if (!longer.empty()) {
+    return absl::StrCat("; did you mean ", absl::StrJoin(longer, " or "), "?");
+  }
   const auto distance = [&](const std::string& candidate) {
     return EditDistance(lower, candidate);
   };

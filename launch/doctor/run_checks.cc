@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -56,23 +57,18 @@ Finding JudgeCall(const PoolModelConfig& model, const PoolCall& call) {
 }
 
 // An episode whose prompt is too long ends before its first round.
-Finding JudgePrompt(const RunConfig& config, const EpisodeSetup& setup) {
+Finding JudgePrompt(const RunConfig& config, const EpisodeSetup& setup,
+                    const std::vector<Question>& questions) {
   const auto num_tokens = [&](const std::string& question) {
     return static_cast<int64_t>(setup.context().prompt->Tokens(question).size());
   };
-  std::string shortest, longest;  // in bytes; which one has most tokens may differ a little
-  bool is_first = true;
-  for (const auto* sets : {&config.data().train(), &config.data().held_out()}) {
-    const auto questions = LoadDatasets(*sets);
-    if (!questions.ok()) continue;  // CheckData says so
-    for (const Question& question : *questions) {
-      const std::string& text = question.question();
-      if (is_first || text.size() < shortest.size()) shortest = text;
-      if (is_first || text.size() > longest.size()) longest = text;
-      is_first = false;
-    }
-  }
-  const int64_t least = num_tokens(shortest), most = num_tokens(longest);
+  if (questions.empty()) return Ok("prompt", "tokenizer, chat template and prompt fit together");
+  // By bytes; which one has most tokens may differ a little.
+  const auto [shortest, longest] = std::minmax_element(
+      questions.begin(), questions.end(), [](const Question& a, const Question& b) {
+        return a.question().size() < b.question().size();
+      });
+  const int64_t least = num_tokens(shortest->question()), most = num_tokens(longest->question());
   const int64_t limit = config.episode().max_prompt_tokens();
   const std::string text = absl::StrFormat(
       "tokenizer, chat template and prompt fit together: %d to %d tokens of the %d "
@@ -83,6 +79,29 @@ Finding JudgePrompt(const RunConfig& config, const EpisodeSetup& setup) {
   if (least > limit) return Failure("prompt", text + ": no episode can begin", remedy);
   if (most > limit) return Warning("prompt", text + ": episodes that pass it do not begin", remedy);
   return Ok("prompt", text);
+}
+
+Finding JudgeQuestions(const std::vector<Question>& train, const std::vector<Question>& held_out) {
+  const std::string text =
+      absl::StrFormat("%d questions to learn from, %d held out", train.size(), held_out.size());
+  std::set<std::string> learnt;
+  for (const Question& question : train) learnt.insert(question.question());
+  const auto num_shared = std::count_if(
+      held_out.begin(), held_out.end(),
+      [&](const Question& question) { return learnt.count(question.question()) > 0; });
+  if (num_shared == 0) return Ok("data", text);
+  return Warning("data", absl::StrFormat("%s, of which %d are learnt from too", text, num_shared),
+                 "take them out of data.train, or the evaluation says more than is true");
+}
+
+Findings CheckDemonstrations(const RunConfig& config) {
+  const std::vector<std::string> paths(config.data().demonstrations().begin(),
+                                       config.data().demonstrations().end());
+  const auto model = LoadModelConfig(config.policy().path());
+  if (!model.ok()) return {};  // said already
+  const auto loaded = Demonstrations::Load(paths, model->vocabulary_size, config.run().seed());
+  if (!loaded.ok()) return {Failure("data", Message(loaded.status()), "mend data.demonstrations")};
+  return {Ok("data", absl::StrFormat("%d demonstrations", (*loaded)->size()))};
 }
 
 // A price that was meant in dollars makes calls all but free, for the reward and for the budget.
@@ -126,42 +145,32 @@ Findings CheckPolicy(const RunConfig& config) {
     findings.push_back(Failure("policy", Message(tensors.status()),
                                "copy its weights there, or mend policy.path"));
   }
-  if (IsSupervised(config)) return findings;
-  const auto setup = EpisodeSetup::Load(config, folder);
-  findings.push_back(setup.ok() ? JudgePrompt(config, **setup)
+  return findings;
+}
+
+Findings CheckData(const RunConfig& config) {
+  if (IsSupervised(config)) return CheckDemonstrations(config);
+  auto train = LoadDatasets(config.data().train());
+  auto held_out = LoadDatasets(config.data().held_out());
+  Findings findings;
+  std::vector<Question> questions;
+  if (train.ok() && held_out.ok()) {
+    findings.push_back(JudgeQuestions(*train, *held_out));
+    questions = *std::move(train);
+    std::move(held_out->begin(), held_out->end(), std::back_inserter(questions));
+  } else {
+    findings.push_back(train.ok()
+                           ? Failure("data", Message(held_out.status()), "mend data.held_out")
+                           : Failure("data", Message(train.status()), "mend data.train"));
+  }
+  if (!LoadModelConfig(config.policy().path()).ok()) return findings;  // said already
+  const auto setup = EpisodeSetup::Load(config, config.policy().path());
+  findings.push_back(setup.ok() ? JudgePrompt(config, **setup, questions)
                                 : Failure("prompt", Message(setup.status()),
                                           "mend what it names: the tokenizer in policy.path, "
                                           "policy.chat_template, prompt.template_path or "
                                           "prompt.pool_template_path"));
   return findings;
-}
-
-Findings CheckData(const RunConfig& config) {
-  if (IsSupervised(config)) {
-    const std::vector<std::string> paths(config.data().demonstrations().begin(),
-                                         config.data().demonstrations().end());
-    const auto model = LoadModelConfig(config.policy().path());
-    if (!model.ok()) return {};  // said already
-    const auto loaded = Demonstrations::Load(paths, model->vocabulary_size, config.run().seed());
-    if (!loaded.ok()) {
-      return {Failure("data", Message(loaded.status()), "mend data.demonstrations")};
-    }
-    return {Ok("data", absl::StrFormat("%d demonstrations", (*loaded)->size()))};
-  }
-  const auto train = LoadDatasets(config.data().train());
-  if (!train.ok()) return {Failure("data", Message(train.status()), "mend data.train")};
-  const auto held_out = LoadDatasets(config.data().held_out());
-  if (!held_out.ok()) return {Failure("data", Message(held_out.status()), "mend data.held_out")};
-  const std::string text =
-      absl::StrFormat("%d questions to learn from, %d held out", train->size(), held_out->size());
-  std::set<std::string> learnt;
-  for (const Question& question : *train) learnt.insert(question.question());
-  const auto num_shared = std::count_if(
-      held_out->begin(), held_out->end(),
-      [&](const Question& question) { return learnt.count(question.question()) > 0; });
-  if (num_shared == 0) return {Ok("data", text)};
-  return {Warning("data", absl::StrFormat("%s, of which %d are learnt from too", text, num_shared),
-                  "take them out of data.train, or the evaluation says more than is true")};
 }
 
 Findings CheckLivePage(const RunConfig& config) {
@@ -179,12 +188,9 @@ Findings CheckEndpoints(const RunConfig& config) {
     const std::string subject = absl::StrCat("endpoint ", model.name());
     const auto endpoint = ResolveEndpoint(model);
     if (!endpoint.ok()) {
-      const bool is_address = absl::StrContains(Message(endpoint.status()), "base_url");
-      findings.push_back(
-          Failure(subject, Message(endpoint.status()),
-                  is_address ? "mend base_url in pool.models, or export the variable that it names "
-                               "as http://HOST:PORT"
-                             : "set the environment variable or the key file that it names"));
+      findings.push_back(Failure(subject, Message(endpoint.status()),
+                                 "mend its entry in pool.models, or export the variable that this "
+                                 "names (an address is http://HOST:PORT)"));
       continue;
     }
     const bool has_key = !endpoint->api_key.is_empty();

@@ -7,8 +7,8 @@
 
 namespace switchyard {
 
-// Also whether the prompts of the config's questions are short enough.
 Findings CheckPolicy(const RunConfig& config);
+// Also whether tokenizer and prompt fit together, and the questions' prompts are short enough.
 Findings CheckData(const RunConfig& config);
 // Address, key and prices of every pool model, without a call.
 Findings CheckEndpoints(const RunConfig& config);

@@ -81,6 +81,8 @@ TEST(ConfigLoaderTest, AnUnknownKeyNamesItsPlaceAndTheNearestValidKey) {
   EXPECT_EQ(ErrorOf("trainer:\n  loss:\n    clip_lo: 0.1\n"),
             "run.yaml:3:5: trainer.loss.clip_lo: there is no such key; did you mean clip_low?");
   EXPECT_THAT(ErrorOf("trainr: {}\n"), HasSubstr("did you mean trainer?"));
+  EXPECT_THAT(ErrorOf("pool: {models: [{api_key: x}]}"),
+              HasSubstr("did you mean api_key_env or api_key_file?"));
   EXPECT_THAT(ErrorOf("reward: {zzzzzzzzzz: 1}\n"),
               HasSubstr("valid: metric, cost_coefficient, cost_window"));
   EXPECT_THAT(ErrorOf("pool:\n  models:\n    - {name: a, base_url: b, price: 3}\n"),
