@@ -4,12 +4,13 @@
 usage: random_kills.py [--minutes 5] [--every 20] [--seed 1] [--steps N]        after: launch/build.sh
 
 launch/local.sh trains the quickstart deterministically with its default restarts twice, disturbed and undisturbed, in
-pieces: one run is stopped (it saves and leaves with 75) and the other makes the same steps, so that a machine whose
-speed changes within minutes changes for both.
+pieces of one kill each: one run is stopped (it saves and leaves with 75) and the other makes the same steps, so that a
+machine whose speed changes within minutes changes for both.
 Asserted: each piece's status; every step once; the final checkpoint's tensors bit by bit those of the undisturbed run;
 each call of an episode that was learnt from is in the ledger once, at its price, and that episode was not called for
-again. Reported: productive_share, the undisturbed run's seconds over the disturbed one's, summed over the pieces, each
-from the first to the last step that both made in it.
+again. Reported: wall_share, the undisturbed run's seconds over the disturbed one's, summed over the pieces, each from the
+first to the last step that both made in it; lost_s_a_kill, their difference over the kills; productive_share, what that
+leaves of --every seconds; and the standard error of each, by how far the pieces differ.
 """
 import argparse
 import json
@@ -26,7 +27,6 @@ from training_run_test import trajectories_raw, weights
 
 SETTINGS = {"trainer.record_trajectories": 1, "trainer.checkpoint.every_steps": 1, "trainer.questions_per_step": 16,
             "trainer.episodes_per_question": 8, "trainer.evaluate_every": 1000}
-KILLS_IN_A_PIECE = 2
 LIMIT_S = 3600
 VICTIMS = ("train", "worker", "pool")
 
@@ -67,14 +67,16 @@ class Outcome:
 
 
 class Killer:
-    """Kills a victim half of `every` seconds after a piece's first step and then each `every` seconds."""
+    """Kills a victim half of `every` seconds after a piece's first step, and then every so many seconds."""
 
     def __init__(self, every, seed):
         self.every = every
         self.draw = random.Random(seed)
         self.kills = dict.fromkeys(VICTIMS, 0)
+        self.last = "nobody"
 
     def begin(self, now):
+        self.last = "nobody"
         self.due = now + self.every / 2
 
     def tick(self, launch, now):
@@ -86,6 +88,7 @@ class Killer:
         if pids:
             os.kill(self.draw.choice(pids), signal.SIGKILL)
             self.kills[victim] += 1
+            self.last = victim
 
 
 class Piece:
@@ -98,7 +101,8 @@ class Piece:
     def __init__(self, launch, target, is_last, killer=None):
         self.begun, self.done = {}, {}
         before = seen = launch.steps()
-        is_stopping = is_last
+        is_stopping, num_bytes = is_last, 0
+        metrics = launch.folder / "metrics.jsonl"
         limit = time.monotonic() + LIMIT_S
         launch.start()
         while launch.process.poll() is None:
@@ -106,7 +110,10 @@ class Piece:
             now = time.monotonic()
             if now > limit:
                 raise SystemExit(f"{target} steps are not there after {LIMIT_S} s; the run said: {launch.text()}")
-            steps = launch.steps()
+            steps = seen
+            if metrics.exists() and metrics.stat().st_size != num_bytes:
+                num_bytes = metrics.stat().st_size
+                steps = launch.steps()
             if steps > max(before, seen):
                 if killer and not self.begun:
                     killer.begin(now)
@@ -130,6 +137,26 @@ def seconds(piece, other):
     return piece.done[max(common)] - piece.begun[min(common)]
 
 
+def losses(pairs, kills, every):
+    """The reported figures. pairs: of each piece the seconds of the undisturbed and of the disturbed run."""
+    undisturbed, disturbed = (sum(seconds) for seconds in zip(*pairs))
+    share = undisturbed / disturbed
+    lost = (disturbed - undisturbed) / kills
+
+    def error(deviations):  # of their sum
+        return (sum(x**2 for x in deviations) * len(pairs) / (len(pairs) - 1)) ** 0.5
+
+    mean = (disturbed - undisturbed) / len(pairs)
+    lost_error = error([d - u - mean for u, d in pairs]) / kills
+    share_error = error([u - share * d for u, d in pairs]) / disturbed  # Cochran, Sampling Techniques, 2.11
+    return {
+        "undisturbed_s": round(undisturbed, 1), "disturbed_s": round(disturbed, 1),
+        "wall_share": [round(share, 3), round(share_error, 3)],
+        "lost_s_a_kill": [round(lost, 2), round(lost_error, 2)],
+        "productive_share": [round(1 - lost / every, 3), round(lost_error / every, 3)],
+    }
+
+
 def settings(steps):
     return {**SETTINGS, "trainer.steps": steps}
 
@@ -141,9 +168,9 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=0, help="default: as many as the minutes take here, undisturbed")
     arguments = parser.parse_args()
-    count = round(60 * arguments.minutes / arguments.every / KILLS_IN_A_PIECE)
-    if arguments.every <= 0 or count < 1:
-        parser.error(f"--minutes must have time for {KILLS_IN_A_PIECE} kills, one --every seconds")
+    count = round(60 * arguments.minutes / arguments.every) if arguments.every > 0 else 0
+    if count < 2:
+        parser.error("--minutes must have time for two kills, one in every --every seconds")
     os.chdir(pathlib.Path(__file__).resolve().parent)
 
     steps = arguments.steps
@@ -153,7 +180,7 @@ def main():
             rows = Outcome(launch).rows
         steps = max(5 * count, int(arguments.minutes * 60 / (sum(row["step/time_s"] for row in rows[5:]) / 15)))
     killer = Killer(arguments.every, arguments.seed)
-    shares, disturbed_s, undisturbed_s, faults = [], 0, 0, []
+    pairs, faults = [], []  # pairs: seconds of the undisturbed and the disturbed run, a piece
     with Launch(settings(steps)) as disturbed, Launch(settings(steps)) as undisturbed:
         for i in range(count):
             target, is_last = steps * (i + 1) // count, i + 1 == count
@@ -163,11 +190,9 @@ def main():
             faults += pieces[disturbed].faults + pieces[undisturbed].faults
             if faults:
                 break
-            mine = seconds(pieces[disturbed], pieces[undisturbed])
-            others = seconds(pieces[undisturbed], pieces[disturbed])
-            disturbed_s, undisturbed_s = disturbed_s + mine, undisturbed_s + others
-            shares.append(round(others / mine, 3))
-            print(f"piece {i + 1} of {count}: to step {target}, share {shares[-1]}", file=sys.stderr, flush=True)
+            pairs.append((seconds(pieces[undisturbed], pieces[disturbed]), seconds(pieces[disturbed], pieces[undisturbed])))
+            print(f"piece {i + 1} of {count}: to step {target}, killed {killer.last}; "
+                  "undisturbed {:.1f} s, disturbed {:.1f} s".format(*pairs[-1]), file=sys.stderr, flush=True)
         left, whole = Outcome(disturbed), Outcome(undisturbed)
         restarts = disturbed.log.read_text().count("starting the ranks again")
     faults += left.ledger_faults + whole.ledger_faults
@@ -177,8 +202,7 @@ def main():
         faults.append("the final weights differ")
     print(json.dumps({
         "steps": steps, "kills": killer.kills, "restarts_of_ranks": restarts,
-        "disturbed_s": round(disturbed_s, 1), "undisturbed_s": round(undisturbed_s, 1),
-        "productive_share": round(undisturbed_s / disturbed_s, 3) if disturbed_s else None, "shares_of_pieces": shares,
+        **(losses(pairs, sum(killer.kills.values()), arguments.every) if not faults else {}),
         "paid_usd": left.paid_usd, "learnt_from_usd": left.learnt_from_usd, "faults": faults[:20]}))
     return 1 if faults else 0
 
