@@ -111,9 +111,20 @@ learner_state() {
 time_of() { stat -c %y "$1" 2>/dev/null || true; }
 bytes_of() { stat -c %s "$1" 2>/dev/null || echo 0; }
 
-# start_ranks MPIRUN-OPTION… -- ARGUMENT-OF-TRAIN…: $trainer is mpirun's pid. Its session folder is in $session, one of
-# its own: in /tmp it is named after its pid alone, and one that a killed mpirun left makes the next of that pid fail.
+# Has mpirun put its session's files into a $session folder of its own: in /tmp they are named after its pid alone, and
+# what a killed mpirun left, or another user's or container's has there, makes the next of that pid fail. Not where the
+# site has said where they go, in mpirun's options $*, the environment or a file: mpirun takes no two such settings.
 session=''
+choose_session() {
+  local places=("${HOME:-}/.prte/mca-params.conf" "${mpirun%/bin/*}"/etc/{prte,openmpi}-mca-params.conf)
+  [[ ${PRTE_MCA_prte_local_tmpdir_base:-} != "$session" ]] || unset PRTE_MCA_prte_local_tmpdir_base
+  if [[ "$* `compgen -e`" == *tmpdir_base* ]] || grep -qs '^[^#]*tmpdir_base' "${places[@]}"; then return; fi
+  rm -rf "$session"
+  session=`mktemp -d -t switchyard-mpi.XXXXXX`
+  export PRTE_MCA_prte_local_tmpdir_base=$session
+}
+
+# start_ranks MPIRUN-OPTION… -- ARGUMENT-OF-TRAIN…: $trainer is mpirun's pid.
 start_ranks() {
   local options=()
   while [[ $1 != -- ]]; do options+=("$1"); shift; done
@@ -126,10 +137,9 @@ start_ranks() {
   loss_report_bytes=`bytes_of "$loss_report"`
   start=`cat /proc/sys/kernel/random/uuid`
   options+=(-x "SWITCHYARD_START=$start")
+  choose_session "${options[@]}"
   printf '%s\n' "$banners_end" >&"$banner_filter"
-  rm -rf "$session"
-  session=`mktemp -d -t switchyard-mpi.XXXXXX`
-  PRTE_MCA_prte_local_tmpdir_base=$session "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
+  "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \
     "${folder_sets[@]}" </dev/null 2>&"$banner_filter" &
   trainer=$!
 }

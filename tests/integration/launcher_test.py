@@ -148,7 +148,7 @@ class LauncherTest(unittest.TestCase):
 
     def test_without_restarts_a_killed_rank_ends_the_job(self):
         with Launch({"trainer.steps": 1000}, restarts=0) as launch:
-            launch.start()
+            launch.start(PRTE_MCA_prte_tmpdir_base=str(launch.parent / "run"))  # mpirun takes no second such setting
             wait_until(lambda: launch.steps() >= 1, "a step")
             launch.kill("train")
             self.assertEqual(launch.wait(), 1, launch.text())
