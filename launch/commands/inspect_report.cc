@@ -207,8 +207,8 @@ absl::StatusOr<Json> InspectPath(const std::string& path) {
     if (exists("checkpoints")) return InspectRun(path);
     return absl::InvalidArgumentError(absl::StrCat(
         path,
-        ": neither a run (checkpoints/), a checkpoint (manifest.json) nor a policy folder "
-        "(config.json)"));
+        ": neither a run that has saved (checkpoints/), a checkpoint (manifest.json) nor a "
+        "policy folder (config.json)"));
   }
   if (path.ends_with(".safetensors")) return InspectSafetensors(path);
   if (path.ends_with(".gguf")) return InspectGguf(path);

@@ -24,6 +24,7 @@
 #include "policy/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/episode_text.h"
+#include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/comm/agreement.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/device.h"
@@ -79,8 +80,12 @@ absl::StatusOr<std::unique_ptr<EpisodeSetup>> LoadEpisodeSetup(const RunConfig& 
 }
 
 // Everything that a run reads is read; a plan can be had before the weights.
-int DryRun(const RunConfig& config, const PlannedMachine& machine) {
+int DryRun(const RunConfig& config, const std::string& resume, const PlannedMachine& machine) {
   if (const auto setup = LoadEpisodeSetup(config); !setup.ok()) return Fail(setup.status());
+  if (resume != "auto" && resume != "none") {
+    const auto checkpoint = CheckpointReader::Open(FileSystem::Posix(), resume);
+    if (!checkpoint.ok()) return Fail(checkpoint.status());
+  }
   const bool has_weights = HasWeights(config.policy().path());
   if (has_weights) {
     const absl::Status weights = CheckWeights(config.policy().path());
@@ -210,7 +215,9 @@ void AddPlanFlags(CLI::App& app, CLI::Option* dry_run, PlannedMachine& machine) 
       ->check(CLI::Range(1, 65536));
   plan->add_option("--ranks-per-host", machine.ranks_per_host, "… of which so many share a host")
       ->check(CLI::Range(1, 65536));
-  plan->add_option("--device", machine.device, "… and each has this device")
+  plan->add_option("--device", machine.device,
+                   "… and each has this device; without it h100 if policy.device is cuda, "
+                   "else this machine's CPU")
       ->check(CLI::IsMember({"h100", "h200", "a100", "cpu"}));
   plan->add_option("--ceiling-tflops", machine.ceiling_tflops,
                    "… which was measured to reach so many TFLOP/s in matrix products of the "
@@ -259,7 +266,7 @@ int RunTrain(int argc, char** argv) {
   InstallStopSignals();
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return Fail(config.status());
-  return is_dry_run ? DryRun(*config, machine) : Train(*config, resume);
+  return is_dry_run ? DryRun(*config, resume, machine) : Train(*config, resume);
 }
 
 }  // namespace switchyard

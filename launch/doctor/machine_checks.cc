@@ -281,7 +281,7 @@ Findings CheckMemory(const RunConfig& config, int ranks, int ranks_per_host) {
       config, {.ranks = ranks, .ranks_per_host = std::min(ranks, ranks_per_host), .device = ""});
   if (!fit.ok()) return {};  // what it needs is checked above
   if (fit->empty()) {
-    Findings findings = {Ok("memory", absl::StrFormat("%d ranks fit", ranks))};
+    Findings findings = {Ok("memory", absl::StrFormat("%d ranks fit their devices", ranks))};
     const auto beside = DescribeHostMisfit(
         config, {.ranks = ranks, .ranks_per_host = std::min(ranks, ranks_per_host), .device = ""});
     if (beside.ok() && !beside->empty()) {

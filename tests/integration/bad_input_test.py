@@ -61,6 +61,10 @@ class BadInputTest(unittest.TestCase):
             result = run_command("train", "--config", config, *flags, environment=self.environment)
             self.assert_fails(result, 2, "prompt.template_path", "pool.models", "data.train")
 
+    def test_a_missing_checkpoint(self):
+        for flags in ((), ("--dry-run",)):
+            self.assert_fails(self.train("--resume", "/nowhere/step-000002", *flags), 1, "/nowhere/step-000002")
+
     def test_a_missing_prompt_template(self):
         for flags in ((), ("--dry-run",)):
             self.assert_fails(self.train(*flags, **{"prompt.template_path": "/nowhere/prompt.txt"}), 1,
