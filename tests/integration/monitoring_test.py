@@ -68,6 +68,10 @@ class DashboardTest(unittest.TestCase):
         else:
             self.assertEqual(whole, part, where)
 
+    def test_rules_and_configuration_are_yaml(self):
+        self.assertGreater(len(rule_expressions()), 5)
+        self.assertIn("scrape_configs", yaml.safe_load((FOLDER / "prometheus.yml").read_text()))
+
     def test_panels_have_ids_of_their_own_and_do_not_overlap(self):
         panels = dashboard()["panels"]
         self.assertEqual(len({panel["id"] for panel in panels}), len(panels))
