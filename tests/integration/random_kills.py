@@ -198,6 +198,8 @@ def main():
     faults += left.ledger_faults + whole.ledger_faults
     if [row["step"] for row in left.rows] != list(range(steps)):
         faults.append("steps are missing or twice")
+    if not sum(killer.kills.values()):
+        faults.append("nobody was killed: every piece ended sooner")
     if left.weights != whole.weights:
         faults.append("the final weights differ")
     print(json.dumps({
