@@ -101,7 +101,7 @@ class Piece:
     def __init__(self, launch, target, is_last, killer=None):
         self.begun, self.done = {}, {}
         before = seen = launch.steps()
-        is_stopping, num_bytes = is_last, 0
+        is_told_to_stop, num_bytes = False, 0
         metrics = launch.folder / "metrics.jsonl"
         limit = time.monotonic() + LIMIT_S
         launch.start()
@@ -120,15 +120,16 @@ class Piece:
                 self.begun.setdefault(steps, now)
                 self.done[steps] = now
             seen = steps
-            if steps >= target:
-                if not is_stopping:
-                    launch.process.send_signal(signal.SIGTERM)
-                is_stopping = True
-            elif killer and self.begun and is_stopping == is_last:
+            if is_told_to_stop:
+                continue
+            if steps >= target and not is_last:  # the last piece ends by itself
+                launch.process.send_signal(signal.SIGTERM)
+                is_told_to_stop = True
+            elif killer and self.begun and steps < target:
                 killer.tick(launch, now)
-        self.status = launch.process.returncode
-        self.faults = [] if self.status == (0 if is_last else 75) else [
-            f"a piece of {launch.folder} ended with {self.status}; it said: {launch.text()}"]
+        status = launch.process.returncode
+        self.faults = [] if status == (0 if is_last else 75) else [
+            f"a piece of {launch.folder} ended with {status}; it said: {launch.text()}"]
 
 
 def seconds(piece, other):
@@ -139,7 +140,7 @@ def seconds(piece, other):
 
 def losses(pairs, kills, every):
     """The reported figures. pairs: of each piece the seconds of the undisturbed and of the disturbed run."""
-    undisturbed, disturbed = (sum(seconds) for seconds in zip(*pairs))
+    undisturbed, disturbed = (sum(side) for side in zip(*pairs))
     share = undisturbed / disturbed
     lost = (disturbed - undisturbed) / kills
 
