@@ -1,6 +1,7 @@
 #include "trainer/credit.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "common/check.h"
 #include "trainer/advantages/gae.h"
@@ -70,6 +71,18 @@ Credit AssignCredit(const TrainerConfig& config, const Batch& batch, const Credi
   return config.algorithm() == TrainerConfig::ALGORITHM_PPO
              ? GaeCredit(config.critic(), batch, token_rewards, input.values)
              : GroupCredit(batch, token_rewards);
+}
+
+std::vector<float> TokenAdvantages(size_t place, std::span<const size_t> places, const Batch& batch,
+                                   std::span<const double> advantages) {
+  const auto found = std::find(places.begin(), places.end(), place);
+  if (found == places.end() || std::ssize(advantages) != batch.num_scored()) return {};
+  const int64_t b = found - places.begin();
+  std::vector<float> result(batch.length(b), std::nanf(""));
+  for (int64_t n = batch.scored_offsets[b]; n < batch.scored_offsets[b + 1]; ++n) {
+    result[batch.scored[n]] = static_cast<float>(advantages[n]);
+  }
+  return result;
 }
 
 }  // namespace switchyard

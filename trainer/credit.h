@@ -29,4 +29,9 @@ struct Credit {
 // Supervised: 1 for every token. β·KL counts here only if config.loss().kl_placement() is REWARD.
 Credit AssignCredit(const TrainerConfig& config, const Batch& batch, const CreditInput& input);
 
+// For people to see: [T] of the trajectory at `place` of a step, NaN where its tokens were not
+// learnt from; empty if `places`, [B] of the batch's trajectories in the step, have not got it.
+std::vector<float> TokenAdvantages(size_t place, std::span<const size_t> places, const Batch& batch,
+                                   std::span<const double> advantages);
+
 }  // namespace switchyard

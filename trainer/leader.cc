@@ -1,7 +1,6 @@
 #include "trainer/leader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +11,7 @@
 #include "common/money.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
+#include "trainer/credit.h"
 #include "trainer/episode_plan.h"
 #include "trainer/step_statistics.h"
 #include "trainer/trainer_figures.h"
@@ -23,29 +23,6 @@ namespace {
 constexpr absl::Duration kOwnerCheckEvery = absl::Seconds(1);
 
 double SecondsSince(absl::Time start) { return absl::ToDoubleSeconds(absl::Now() - start); }
-
-// The outcome of the first pool call that was not delivered, for a person to act on.
-std::string FirstPoolError(std::span<const Trajectory> trajectories) {
-  for (const Trajectory& trajectory : trajectories) {
-    for (const PoolCall& call : trajectory.pool_calls()) {
-      if (!call.error().empty()) return absl::StrCat(call.model(), ": ", call.error());
-    }
-  }
-  return "no pool call reported an error";
-}
-
-// [T] of the trajectory at `place` of the step; empty: the batch does not have it.
-std::vector<float> TokenAdvantages(size_t place, std::span<const size_t> places, const Batch& batch,
-                                   std::span<const double> advantages) {
-  const auto found = std::find(places.begin(), places.end(), place);
-  if (found == places.end() || std::ssize(advantages) != batch.num_scored()) return {};
-  const int64_t b = found - places.begin();
-  std::vector<float> result(batch.length(b), std::nanf(""));
-  for (int64_t n = batch.scored_offsets[b]; n < batch.scored_offsets[b + 1]; ++n) {
-    result[batch.scored[n]] = static_cast<float>(advantages[n]);
-  }
-  return result;
-}
 
 }  // namespace
 
@@ -69,11 +46,6 @@ Leader::~Leader() {
 
 bool Leader::is_supervised() const {
   return config_.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
-}
-
-bool Leader::IsEvaluationDue() const {
-  const int every = config_.trainer().evaluate_every();
-  return every > 0 && step_ % every == 0;
 }
 
 absl::Status Leader::Start(const CheckpointManifest* manifest) {
@@ -111,12 +83,7 @@ absl::Status Leader::LoadData() {
   }
   SY_ASSIGN_OR_RETURN(std::vector<Question> train, LoadDatasets(config_.data().train()));
   questions_.emplace(std::move(train), seed);
-  if (config_.trainer().evaluate_every() > 0) {
-    SY_ASSIGN_OR_RETURN(std::vector<Question> held_out, LoadDatasets(config_.data().held_out()));
-    // The same questions at every evaluation of a run.
-    const size_t count = std::min<size_t>(config_.trainer().evaluate_questions(), held_out.size());
-    evaluation_questions_ = QuestionSource(std::move(held_out), seed).Draw(static_cast<int>(count));
-  }
+  SY_ASSIGN_OR_RETURN(held_out_, HeldOut::Load(config_));
   return absl::OkStatus();
 }
 
@@ -126,7 +93,7 @@ absl::Status Leader::RestoreState(const CheckpointManifest& manifest) {
   checkpoints_.GoOnFrom(step_);
   ledger_total_picousd_ = state.ledger_total_picousd();
   episodes_committed_ = state.episodes_committed();
-  evaluations_ = state.evaluations();
+  held_out_.Restore(state);
   kl_.Restore(state.kl_coefficient());
   rewards_.Restore(state.cost_windows());
   return is_supervised()
@@ -142,7 +109,7 @@ LearnerState Leader::CaptureState() const {
   state.set_ledger_total_picousd(ledger_total_picousd_);
   state.set_episodes_committed(episodes_committed_);
   state.set_kl_coefficient(kl_.coefficient());
-  *state.mutable_evaluations() = evaluations_;
+  held_out_.Save(state);
   rewards_.Save(state.mutable_cost_windows());
   return state;
 }
@@ -164,6 +131,7 @@ absl::StatusOr<RunOutcome> Leader::Run() {
     if (parts_.is_stop_requested()) return Stop(/*is_preempted=*/true);
     SY_ASSIGN_OR_RETURN(const bool is_made, MakeStep());
     if (!is_made) return Stop(/*is_preempted=*/true);
+    if (step_ == config_.trainer().steps()) SY_RETURN_IF_ERROR(EvaluateLast());
     const bool is_due = checkpoint.every_steps() > 0 && step_ % checkpoint.every_steps() == 0;
     if (is_due) SY_RETURN_IF_ERROR(SaveCheckpoint());
     SY_RETURN_IF_ERROR(FinishTrace());
@@ -207,7 +175,9 @@ absl::StatusOr<bool> Leader::MakeStep() {
   ++step_;
   parts_.communicator->BeginStep(step_);
   const absl::Time publish_start = absl::Now();
-  if (step_ < config_.trainer().steps()) SY_RETURN_IF_ERROR(Publish());
+  if (step_ < config_.trainer().steps() || held_out_.IsDueAfterLast()) {
+    SY_RETURN_IF_ERROR(Publish());
+  }
   state_ = CaptureState();
   const double num_tokens = static_cast<double>(message.batch.num_tokens());
   metrics.Set("run/cost_usd", PicousdToUsd(ledger_total_picousd_));
@@ -236,8 +206,9 @@ absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajecto
                                 const AdvantagesOf& advantages_of) {
   const ScopedSpan span("record");
   SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
-  SY_RETURN_IF_ERROR(folder_.RecordTrajectories(
-      step_ - 1, trajectories, config_.trainer().record_trajectories(), config_.run().seed()));
+  SY_RETURN_IF_ERROR(folder_.RecordTrajectories("step", step_ - 1, trajectories,
+                                                config_.trainer().record_trajectories(),
+                                                config_.run().seed()));
   SY_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories, advantages_of));
   if (progress_) progress_->ShowStep(step_ - 1, metrics);
   return absl::OkStatus();
@@ -253,8 +224,9 @@ absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {
 absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   SY_RETURN_IF_ERROR(budget_.Check(ledger_total_picousd_));
   const std::vector<Question> train = questions_->Draw(config_.trainer().questions_per_step());
+  const bool evaluates = held_out_.IsDueIn(step_);
   StepPlan plan = PlanStep(config_, step_, policy_version(), train,
-                           IsEvaluationDue() ? evaluation_questions_ : std::vector<Question>());
+                           evaluates ? held_out_.questions() : std::vector<Question>());
   for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(tracer_.is_on());
   absl::StatusOr<CollectedStep> step = CollectPlanned(plan);
   SY_RETURN_IF_ERROR(collect_status_);
@@ -270,7 +242,11 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   collected.trajectories = std::move(step->trajectories);
   SY_RETURN_IF_ERROR(CheckNotEmpty(collected));
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
-  if (IsEvaluationDue()) RecordEvaluation(collected.metrics);
+  if (evaluates) {
+    held_out_.Record(step_, collected.metrics);
+  } else {  // a training that ended here, and now goes on, may have evaluated these weights
+    collected.metrics.Append(held_out_.FiguresOf(step_));
+  }
   collected.metrics.Set("episode/left_out", selected.left_out);
   collected.metrics.Set("worker/wait_for_lease_s", step->worker_wait_s);
   if (!config_.run().deterministic()) {  // such a run's metrics say nothing of who ran it
@@ -290,16 +266,40 @@ absl::StatusOr<CollectedStep> Leader::CollectPlanned(const StepPlan& plan) {
       plan, [this](const CollectProgress& progress) { return ShouldGoOn(progress); });
 }
 
-void Leader::RecordEvaluation(const Metrics& metrics) {
-  constexpr std::string_view kPrefix = "evaluation/";
-  EvaluationResult result;
-  result.set_step(step_);
-  for (const auto& [name, value] : metrics.values()) {
-    if (name.starts_with(kPrefix)) {
-      (*result.mutable_figures())[name.substr(kPrefix.size())] = value;
-    }
+absl::Status Leader::EvaluateLast() {
+  if (!held_out_.IsDueAfterLast()) return absl::OkStatus();
+  const auto collect = [&]() -> absl::StatusOr<CollectedStep> {
+    collect_status_ = budget_.Check(ledger_total_picousd_);
+    SY_RETURN_IF_ERROR(collect_status_);
+    return CollectPlanned(
+        PlanStep(config_, step_, policy_version(), /*train_questions=*/{}, held_out_.questions()));
+  };
+  absl::StatusOr<CollectedStep> step = collect();
+  const bool is_spent = absl::IsResourceExhausted(collect_status_);
+  if (is_spent || (absl::IsCancelled(step.status()) && parts_.is_stop_requested())) {
+    LogWarning("step=", step_, " | the last weights are not evaluated: ",
+               is_spent ? collect_status_.message() : "a stop signal came",
+               "; `switchyard eval` on the last checkpoint does it");
+    return absl::OkStatus();
   }
-  *evaluations_.Add() = std::move(result);
+  SY_RETURN_IF_ERROR(collect_status_);
+  SY_RETURN_IF_ERROR(step.status());
+  CommitTrajectories(step->trajectories);
+  held_out_.Record(step_, TrajectoryMetrics(config_.pool(), step->trajectories));
+  state_ = CaptureState();
+  Metrics metrics = held_out_.FiguresOf(step_);
+  if (metrics.values().empty()) {
+    LogWarning("step=", step_, " | the last weights are not evaluated, no episode got through: ",
+               FirstPoolError(step->trajectories));
+  }
+  metrics.Set("run/cost_usd", PicousdToUsd(ledger_total_picousd_));
+  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
+  SY_RETURN_IF_ERROR(folder_.RecordTrajectories("evaluation", step_, step->trajectories,
+                                                config_.trainer().record_trajectories(),
+                                                config_.run().seed()));
+  SY_RETURN_IF_ERROR(watch_->RecordEvaluation(step_, metrics, step->trajectories));
+  if (progress_) progress_->ShowEvaluation(metrics);
+  return absl::OkStatus();
 }
 
 bool Leader::ShouldGoOn(const CollectProgress& progress) {

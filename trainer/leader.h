@@ -15,6 +15,7 @@
 #include "proto/checkpoint.pb.h"
 #include "trainer/demonstrations.h"
 #include "trainer/followers.h"
+#include "trainer/held_out.h"
 #include "trainer/kl_controller.h"
 #include "trainer/learner.h"
 #include "trainer/metrics.h"
@@ -67,9 +68,10 @@ class Leader {
   // from.
   absl::StatusOr<Collected> CollectEpisodes();
   absl::StatusOr<CollectedStep> CollectPlanned(const StepPlan& plan);
+  // The weights after the last step, on the held-out questions. That it is left out, because a stop
+  // signal came or the budget is spent, costs the run nothing else.
+  absl::Status EvaluateLast();
   bool ShouldGoOn(const CollectProgress& progress);
-  // What the best checkpoints will be chosen by.
-  void RecordEvaluation(const Metrics& metrics);
   void CommitTrajectories(std::vector<Trajectory>& trajectories);
   absl::Status CheckNotEmpty(const Collected& collected) const;
   absl::Status RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories,
@@ -81,7 +83,6 @@ class Leader {
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
 
   bool is_supervised() const;
-  bool IsEvaluationDue() const;
   int64_t policy_version() const {
     return step_ + 1;
   }  // version 1 is the one that a run starts from
@@ -94,7 +95,7 @@ class Leader {
   RewardComposer rewards_;
   KlController kl_;
   std::optional<QuestionSource> questions_;
-  std::vector<Question> evaluation_questions_;
+  HeldOut held_out_;
   std::unique_ptr<Demonstrations> demonstrations_;
   std::unique_ptr<TrajectorySource> source_;
   std::optional<RunWatch> watch_;
@@ -107,7 +108,6 @@ class Leader {
   int64_t step_ = 0;                  // steps done
   int64_t ledger_total_picousd_ = 0;  // of all committed episodes
   int64_t episodes_committed_ = 0;
-  google::protobuf::RepeatedPtrField<EvaluationResult> evaluations_;
   LearnerState state_;  // after step_ steps: what a checkpoint made now holds
   absl::Time last_owner_check_ = absl::InfinitePast();
   absl::Time stop_seen_ = absl::InfiniteFuture();

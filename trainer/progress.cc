@@ -20,6 +20,7 @@ namespace {
 constexpr size_t kTimesKept = 10;
 constexpr int kBarWidth = 16;
 constexpr size_t kModelsShown = 3;
+constexpr absl::Duration kSilenceIsNews = absl::Seconds(10);
 
 // The models called most, "geo 45% math 30%".
 std::string TopShares(const Metrics& metrics) {
@@ -37,6 +38,12 @@ std::string TopShares(const Metrics& metrics) {
                           -100.0 * shares[i].first);
   }
   return text.empty() ? "no calls" : text;
+}
+
+std::string HeldOutText(const Metrics& metrics) {
+  if (metrics.Get("evaluation/count") <= 0) return "";
+  return absl::StrFormat(" · held-out EM %.2f at $%.3g/1k", metrics.Get("evaluation/em"),
+                         metrics.Get("evaluation/cost_usd_per_1k"));
 }
 
 std::string FormatRate(double per_second) {
@@ -84,11 +91,8 @@ std::string StepSummary(int64_t step, int64_t num_steps, const Metrics& metrics,
   } else {
     absl::StrAppendFormat(&text, " · loss %.4f", metrics.Get("policy/loss"));
   }
-  if (metrics.Get("evaluation/count") > 0) {
-    absl::StrAppendFormat(&text, " · held-out EM %.2f at $%.3g/1k", metrics.Get("evaluation/em"),
-                          metrics.Get("evaluation/cost_usd_per_1k"));
-  }
-  absl::StrAppendFormat(&text, " · %s tokens/s", FormatRate(metrics.Get("step/tokens_per_s")));
+  absl::StrAppendFormat(&text, "%s · %s tokens/s", HeldOutText(metrics),
+                        FormatRate(metrics.Get("step/tokens_per_s")));
   return text;
 }
 
@@ -100,15 +104,21 @@ ProgressStyle ChooseProgressStyle() {
   return isatty(STDOUT_FILENO) && !is_under_mpirun ? ProgressStyle::kBar : ProgressStyle::kLines;
 }
 
-Progress::Progress(ProgressStyle style, int64_t num_steps, std::FILE* out)
-    : style_(style), num_steps_(num_steps), out_(out) {}
+Progress::Progress(ProgressStyle style, int64_t num_steps, std::FILE* out, Clock* clock)
+    : style_(style), num_steps_(num_steps), out_(out), clock_(clock) {}
 
 Progress::~Progress() {
   if (is_line_open_) std::fputc('\n', out_);
 }
 
 void Progress::ShowCollecting(int64_t step, int num_committed, int num_episodes, int num_workers) {
-  if (style_ == ProgressStyle::kLines) return;
+  if (style_ == ProgressStyle::kLines) {
+    if (!IsSilenceNews(num_workers)) return;
+    PrintLine(absl::StrFormat("step %d/%d · %d/%d episodes · no worker for %s: waiting for one",
+                              std::min(step + 1, num_steps_), num_steps_, num_committed,
+                              num_episodes, FormatSeconds(absl::ToDoubleSeconds(kSilenceIsNews))));
+    return;
+  }
   const std::string waiting =
       num_workers == 0 ? "waiting for a worker"
                        : absl::StrFormat("%d/%d episodes, %d worker%s", num_committed, num_episodes,
@@ -116,7 +126,18 @@ void Progress::ShowCollecting(int64_t step, int num_committed, int num_episodes,
   Redraw(absl::StrCat(Bar(step), " ", last_figures_.empty() ? "" : last_figures_ + " · ", waiting));
 }
 
+bool Progress::IsSilenceNews(int num_workers) {
+  const absl::Time now = clock_->Now();
+  if (num_workers > 0 || worker_seen_ == absl::InfiniteFuture()) worker_seen_ = now;
+  if (num_workers > 0) is_silence_told_ = false;
+  if (is_silence_told_ || now - worker_seen_ < kSilenceIsNews) return false;
+  is_silence_told_ = true;
+  return true;
+}
+
 void Progress::ShowStep(int64_t step, const Metrics& metrics) {
+  worker_seen_ = absl::InfiniteFuture();  // an update is no silence
+  is_silence_told_ = false;
   recent_step_times_.push_back(metrics.Get("step/time_s"));
   if (recent_step_times_.size() > kTimesKept) recent_step_times_.pop_front();
   const double mean = std::accumulate(recent_step_times_.begin(), recent_step_times_.end(), 0.0) /
@@ -126,8 +147,17 @@ void Progress::ShowStep(int64_t step, const Metrics& metrics) {
   if (style_ == ProgressStyle::kBar) {
     Redraw(absl::StrCat(Bar(step + 1), " ", last_figures_));
   } else {
-    std::fprintf(out_, "%s\n", last_figures_.c_str());
-    std::fflush(out_);
+    PrintLine(last_figures_);
+  }
+}
+
+void Progress::ShowEvaluation(const Metrics& metrics) {
+  const std::string held_out = HeldOutText(metrics);
+  if (held_out.empty()) return;
+  if (style_ == ProgressStyle::kBar) {
+    Redraw(absl::StrCat(Bar(num_steps_), " ", last_figures_, held_out));
+  } else {
+    PrintLine(absl::StrFormat("step %d/%d%s", num_steps_, num_steps_, held_out));
   }
 }
 
@@ -137,6 +167,11 @@ std::string Progress::Bar(int64_t steps_done) const {
   std::string bar = "[";
   for (int i = 0; i < kBarWidth; ++i) bar += i < filled ? "█" : "░";
   return bar + "]";
+}
+
+void Progress::PrintLine(const std::string& line) {
+  std::fprintf(out_, "%s\n", line.c_str());
+  std::fflush(out_);
 }
 
 // Clears the line to its right, so that a shorter text leaves nothing of a longer one.

@@ -83,18 +83,19 @@ absl::Status RunFolderFiles::PutAside() {
   return absl::OkStatus();
 }
 
-absl::Status RunFolderFiles::RecordTrajectories(int64_t step, std::span<const Trajectory> recorded,
+absl::Status RunFolderFiles::RecordTrajectories(const std::string& what, int64_t step,
+                                                std::span<const Trajectory> trajectories,
                                                 double share, uint64_t seed) {
   std::string text;
-  for (const Trajectory& trajectory : recorded) {
+  for (const Trajectory& trajectory : trajectories) {
     if (!IsRecorded(trajectory, share, seed)) continue;
     SY_ASSIGN_OR_RETURN(const std::string line, ToJsonLine(trajectory));
     text += line;
   }
   if (text.empty()) return absl::OkStatus();
-  SY_RETURN_IF_ERROR(files_.CreateFolders(trajectories()));
-  return WriteFileAtomically(files_, absl::StrFormat("%s/step-%06d.jsonl", trajectories(), step),
-                             text);
+  const std::string folder = this->trajectories();
+  SY_RETURN_IF_ERROR(files_.CreateFolders(folder));
+  return WriteFileAtomically(files_, absl::StrFormat("%s/%s-%06d.jsonl", folder, what, step), text);
 }
 
 absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,

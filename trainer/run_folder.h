@@ -39,8 +39,10 @@ class RunFolderFiles {
   // Nothing is deleted.
   absl::Status PutAside();
 
-  // Writes trajectories/step-000012.jsonl: those trajectories of the step that the share picks.
-  absl::Status RecordTrajectories(int64_t step, std::span<const Trajectory> recorded, double share,
+  // Writes trajectories/step-000012.jsonl, for `what` "step": those trajectories that the share
+  // picks.
+  absl::Status RecordTrajectories(const std::string& what, int64_t step,
+                                  std::span<const Trajectory> trajectories, double share,
                                   uint64_t seed);
 
   // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…,

@@ -55,7 +55,7 @@ absl::StatusOr<RunWatch> RunWatch::Open(FileSystem& files, const RunFolderFiles&
 absl::Status RunWatch::Record(int64_t step, const Metrics& metrics,
                               std::span<const Trajectory> trajectories,
                               const AdvantagesOf& advantages_of) {
-  SY_RETURN_IF_ERROR(metrics_log_.Write(step, metrics));
+  SY_RETURN_IF_ERROR(Write(step, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->Record(step, metrics, trajectories, advantages_of);
   if (exporter_ != nullptr) ShowStep(step, metrics, trajectories, *exporter_);
   if (metrics.Get("pool/calls") > 0 &&
@@ -63,6 +63,20 @@ absl::Status RunWatch::Record(int64_t step, const Metrics& metrics,
     LogWarning("step=", step, " share_entropy_nats=", metrics.Get("pool/share_entropy_nats"),
                " | routing collapses onto one model (trainer.collapse_alarm_nats)");
   }
+  return absl::OkStatus();
+}
+
+absl::Status RunWatch::RecordEvaluation(int64_t steps_done, const Metrics& metrics,
+                                        std::span<const Trajectory> trajectories) {
+  SY_RETURN_IF_ERROR(Write(steps_done, metrics, trajectories));
+  if (live_state_ != nullptr) live_state_->RecordEvaluation(steps_done, metrics, trajectories);
+  if (exporter_ != nullptr) ShowEvaluation(metrics, trajectories, *exporter_);
+  return absl::OkStatus();
+}
+
+absl::Status RunWatch::Write(int64_t step, const Metrics& metrics,
+                             std::span<const Trajectory> trajectories) {
+  SY_RETURN_IF_ERROR(metrics_log_.Write(step, metrics));
   if (!event_log_.has_value()) return absl::OkStatus();
   return event_log_->Write(step, metrics, MakeEvents(trajectories));
 }

@@ -37,8 +37,13 @@ class RunWatch {
   // `trajectories` are the step's, committed; `advantages_of` says what they were learnt with.
   absl::Status Record(int64_t step, const Metrics& metrics,
                       std::span<const Trajectory> trajectories, const AdvantagesOf& advantages_of);
+  // An evaluation after the last of `steps_done` steps.
+  absl::Status RecordEvaluation(int64_t steps_done, const Metrics& metrics,
+                                std::span<const Trajectory> trajectories);
 
  private:
+  absl::Status Write(int64_t step, const Metrics& metrics,
+                     std::span<const Trajectory> trajectories);
   RunWatch(const RunConfig& config, MetricsLog metrics_log, DescribeEpisode describe_episode,
            PrometheusExporter* exporter, LiveState* live_state);
   StepEvents MakeEvents(std::span<const Trajectory> trajectories) const;

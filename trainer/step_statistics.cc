@@ -138,6 +138,15 @@ bool HasVerdict(const Trajectory& trajectory) {
          trajectory.status() != EPISODE_STATUS_CANCELLED;
 }
 
+std::string FirstPoolError(std::span<const Trajectory> trajectories) {
+  for (const Trajectory& trajectory : trajectories) {
+    for (const PoolCall& call : trajectory.pool_calls()) {
+      if (!call.error().empty()) return absl::StrCat(call.model(), ": ", call.error());
+    }
+  }
+  return "no pool call reported an error";
+}
+
 double ShareEntropy(std::span<const double> shares) {
   double entropy = 0.0;
   for (double share : shares) {

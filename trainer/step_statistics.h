@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
@@ -18,6 +19,9 @@ Metrics TrajectoryMetrics(const PoolConfig& pool, std::span<const Trajectory> tr
 
 // False: what became of the episode says nothing about the policy.
 bool HasVerdict(const Trajectory& trajectory);
+
+// The outcome of the first pool call that was not delivered, for a person to act on.
+std::string FirstPoolError(std::span<const Trajectory> trajectories);
 
 // Entropy in nats of shares that sum to 1.
 double ShareEntropy(std::span<const double> shares);

@@ -26,6 +26,16 @@ std::string LabelOf(const std::string& enum_name, std::string_view prefix) {
   return absl::AsciiStrToLower(enum_name.substr(prefix.size()));
 }
 
+void ShowFigures(const Metrics& metrics, PrometheusExporter& exporter) {
+  for (const auto& [metric, value] : metrics.values()) {
+    const PrometheusName to = PrometheusNameOf(metric);
+    const std::string figure = metric.substr(0, metric.find(':'));
+    exporter.SetGauge(
+        to.name, absl::StrCat(figure, " of the newest step that has it; see trainer/METRICS.md."),
+        to.labels, value * to.scale);
+  }
+}
+
 void ShowLastStepIsNow(PrometheusExporter& exporter) {
   exporter.SetGauge("switchyard_last_step_timestamp_seconds",
                     "When the newest step was made, or else the run was started, since 1970.", {},
@@ -97,15 +107,15 @@ void ShowWorkers(int num_workers, PrometheusExporter& exporter) {
                     num_workers);
 }
 
+void ShowEvaluation(const Metrics& metrics, std::span<const Trajectory> trajectories,
+                    PrometheusExporter& exporter) {
+  ShowFigures(metrics, exporter);
+  CountTrajectories(trajectories, exporter);
+}
+
 void ShowStep(int64_t step, const Metrics& metrics, std::span<const Trajectory> trajectories,
               PrometheusExporter& exporter) {
-  for (const auto& [metric, value] : metrics.values()) {
-    const PrometheusName to = PrometheusNameOf(metric);
-    const std::string figure = metric.substr(0, metric.find(':'));
-    exporter.SetGauge(
-        to.name, absl::StrCat(figure, " of the newest step that has it; see trainer/METRICS.md."),
-        to.labels, value * to.scale);
-  }
+  ShowFigures(metrics, exporter);
   ShowUpdate(step + 1, metrics.Get("step/update_s"), exporter);
   ShowLastStepIsNow(exporter);
   exporter.Count("switchyard_trainer_wait_for_batch_seconds_total",

@@ -34,4 +34,8 @@ void ShowWorkers(int num_workers, PrometheusExporter& exporter);
 void ShowStep(int64_t step, const Metrics& metrics, std::span<const Trajectory> trajectories,
               PrometheusExporter& exporter);
 
+// Rank 0's, after an evaluation that belongs to no step.
+void ShowEvaluation(const Metrics& metrics, std::span<const Trajectory> trajectories,
+                    PrometheusExporter& exporter);
+
 }  // namespace switchyard

@@ -132,6 +132,10 @@ class Run:
     def metrics(self):
         return [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
 
+    def steps_made(self):
+        """The steps that have a line, in the lines' order; so has the evaluation after the last one, which is no step."""
+        return [row["step"] for row in self.metrics() if "step/time_s" in row]
+
     def checkpoints(self):
         return sorted((self.folder / "checkpoints").glob("step-*"))
 

@@ -73,7 +73,7 @@ class Launch:
 
     def steps(self):
         metrics = self.folder / "metrics.jsonl"
-        return len(metrics.read_text().splitlines()) if metrics.exists() else 0
+        return metrics.read_text().count('"step/time_s"') if metrics.exists() else 0
 
     def checkpoints(self):
         return sorted((self.folder / "checkpoints").glob("step-*/manifest.json"))

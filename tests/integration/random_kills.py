@@ -36,7 +36,8 @@ class Outcome:
 
     def __init__(self, launch):
         self.folder = launch.folder
-        self.rows = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+        rows = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+        self.rows = [row for row in rows if "step/time_s" in row]  # the last evaluation's is no step's
         self.weights = weights(self)
         self.ledger_faults, self.paid_usd, self.learnt_from_usd = self.check_ledger()
 

@@ -17,7 +17,7 @@ from tensorboard.util import tensor_util
 
 PREFIX = "events.out.tfevents."
 HISTOGRAMS = {"episode/reward_histogram": "episode/reward_mean", "episode/policy_tokens_histogram": "episode/policy_tokens"}
-TEXTS = {"evaluation/trajectory": [0, 2], "episode/trajectory": [1, 3]}
+TEXTS = {"evaluation/trajectory": [0, 2, 4], "episode/trajectory": [1, 3]}
 
 
 def finite_figures(run):
@@ -53,8 +53,8 @@ class TensorBoardTest(unittest.TestCase):
         assert cls.run_.train("--resume", checkpoint) == 0, (cls.run_.parent / "trainer.log").read_text()[-3000:]
 
     def test_no_event_is_lost(self):
-        self.assertEqual(self.events_of_first, [2 + 4])  # version, start, steps
-        self.assertEqual([num_events(path) for path in event_files(self.run_)], [2 + 2, 2 + 2])
+        self.assertEqual(self.events_of_first, [2 + 4 + 1])  # version, start, steps, last evaluation
+        self.assertEqual([num_events(path) for path in event_files(self.run_)], [2 + 2, 2 + 2 + 1])
 
     def test_a_wrong_checksum_would_have_been_noticed(self):
         content = bytearray(event_files(self.run_)[1].read_bytes())
@@ -62,7 +62,7 @@ class TensorBoardTest(unittest.TestCase):
         with tempfile.NamedTemporaryFile(prefix=PREFIX) as damaged:
             damaged.write(content)
             damaged.flush()
-            self.assertEqual(num_events(damaged.name), 2 + 1)
+            self.assertEqual(num_events(damaged.name), 2 + 2)
 
     def test_the_python_loader_finds_every_figure_once(self):
         accumulator = event_accumulator.EventAccumulator(str(self.run_.folder),

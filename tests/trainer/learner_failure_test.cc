@@ -87,6 +87,31 @@ TEST_F(LearnerFailureTest, ASpentBudgetEndsTheRunAndLosesNothing) {
   ExpectSameRuns("a", "b");
 }
 
+TEST_F(LearnerFailureTest, ABudgetThatIsSpentInTheLastEvaluationEndsATrainingThatIsDone) {
+  RunConfig config = Config("a");
+  config.mutable_run()->set_budget_usd(2);
+  std::filesystem::create_directories(PoolLedgerFolder(config));
+  before_step_ = [&](const StepPlan& plan, const auto& should_go_on) {
+    if (plan.step != 6) return absl::OkStatus();
+    std::ofstream(PoolLedgerFolder(config) + "/worker.jsonl")
+        << R"({"cost_picousd":"2500000000000"})"
+        << "\n";
+    const absl::Time limit = absl::Now() + absl::Minutes(1);
+    while (should_go_on({}) && absl::Now() < limit) absl::SleepFor(absl::Milliseconds(20));
+    return absl::CancelledError("given up");
+  };
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
+  EXPECT_EQ(Newest("a")->manifest().step(), 6);
+}
+
+TEST_F(LearnerFailureTest, AnEvaluationOfWhichNoEpisodeGotThroughIsNone) {
+  change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {
+    if (spec.purpose() == PURPOSE_EVAL) trajectory.set_status(EPISODE_STATUS_POOL_FAILED);
+  };
+  EXPECT_EQ(Run(Config("a")).value(), RunOutcome::kFinished);
+  EXPECT_EQ(Newest("a")->manifest().learner().evaluations_size(), 0);
+}
+
 TEST_F(LearnerFailureTest, EpisodesThatFailedInThePoolLeaveTheBatchAndAreCounted) {
   change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {
     // Three of one question's four, and one of another's.
@@ -98,7 +123,7 @@ TEST_F(LearnerFailureTest, EpisodesThatFailedInThePoolLeaveTheBatchAndAreCounted
   RunConfig config = Config("a");
   config.mutable_trainer()->set_steps(1);
   ASSERT_TRUE(Run(config).ok());
-  const auto line = nlohmann::json::parse(ReadFile("a", "metrics.jsonl"));
+  const auto line = nlohmann::json::parse(TimelessMetrics("a").front());
   EXPECT_EQ(line["episode/pool_failed"], 4);
   EXPECT_EQ(line["episode/count"], 8);
   EXPECT_EQ(line["episode/left_out"],

@@ -1,5 +1,6 @@
 // How a run stops, and goes on from where it was.
 #include <gmock/gmock.h>
+#include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -22,7 +23,7 @@ TEST_F(LearnerResumeTest, KilledAtAnyStepAndResumedHasTheBitsOfARunNeverStopped)
     RunConfig whole = Config(name);
     whole.mutable_trainer()->set_algorithm(algorithm);
     ASSERT_TRUE(Run(whole).ok());
-    for (int64_t killed_at : {1, 2, 5}) {
+    for (int64_t killed_at : {1, 2, 5, 6}) {  // 6: in the evaluation after the last step
       const std::string torn = name + std::to_string(killed_at);
       RunConfig config = whole;
       config.mutable_run()->set_name(torn);
@@ -91,6 +92,39 @@ TEST_F(LearnerResumeTest, ADamagedCheckpointIsPassedOverForTheOneBefore) {
   ExpectSameRuns("whole", "torn");
 }
 
+TEST_F(LearnerResumeTest, ARunThatGoesOnDoesNotPayForItsLastEvaluationAgain) {
+  RunConfig longer = Config("longer");
+  longer.mutable_trainer()->set_steps(8);
+  ASSERT_TRUE(Run(longer).ok());
+  const RunConfig config = Config("a");
+  ASSERT_TRUE(Run(config).ok());
+  longer.mutable_run()->set_name("a");
+  ASSERT_EQ(Run(longer).value(), RunOutcome::kFinished);
+  EXPECT_EQ(record_.plans.front().step, 6);
+  EXPECT_EQ(record_.plans.front().episodes.size(), 12u);
+  const auto at_once = Newest("longer"), in_two = Newest("a");
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(at_once->manifest().learner(),
+                                                                 in_two->manifest().learner()));
+  const auto a = TimelessMetrics("longer"), b = TimelessMetrics("a");
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {  // the names may be in another order
+    EXPECT_EQ(nlohmann::json::parse(a[i]), nlohmann::json::parse(b[i]));
+  }
+}
+
+TEST_F(LearnerResumeTest, AStopSignalInTheLastEvaluationEndsATrainingThatIsDone) {
+  before_step_ = [this](const StepPlan& plan, const auto& should_go_on) -> absl::Status {
+    if (plan.step < 6) return absl::OkStatus();
+    is_stop_requested_ = true;
+    EXPECT_FALSE(should_go_on({.num_episodes = 5, .num_committed = 1, .num_workers = 0}));
+    return absl::CancelledError("given up");
+  };
+  EXPECT_EQ(Run(Config("a")).value(), RunOutcome::kFinished);
+  EXPECT_EQ(Newest("a")->manifest().step(), 6);
+  EXPECT_EQ(Newest("a")->manifest().learner().evaluations_size(), 3);
+  EXPECT_EQ(TimelessMetrics("a").size(), 6u);
+}
+
 TEST_F(LearnerResumeTest, ResumeNoneStartsAnewAndPutsTheOldRunAside) {
   const RunConfig config = Config("a");
   ASSERT_TRUE(Run(config).ok());
@@ -105,7 +139,7 @@ TEST_F(LearnerResumeTest, ResumeByFolderGoesBackAndTakesAnotherWayFromThere) {
   ASSERT_TRUE(Run(config).ok());
   ASSERT_TRUE(Run(config, temp_ / "runs/a/checkpoints/step-000004").ok());
   EXPECT_EQ(record_.plans.front().step, 4);
-  EXPECT_EQ(TimelessMetrics("a").size(), 6u);
+  EXPECT_EQ(TimelessMetrics("a").size(), 6u + 1u);
   EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/checkpoints/abandoned-step-000006"));
 }
 

@@ -23,14 +23,14 @@ using ::testing::HasSubstr;
 
 TEST_F(LearnerTest, RunsEveryStepOnFreshWeightsAndLeavesACheckpoint) {
   EXPECT_EQ(Run(Config("a")).value(), RunOutcome::kFinished);
-  EXPECT_THAT(record_.published, ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_THAT(record_.published, ElementsAre(1, 2, 3, 4, 5, 6, 7));
   EXPECT_TRUE(record_.is_finished);
-  EXPECT_EQ(TimelessMetrics("a").size(), 6u);
+  EXPECT_EQ(TimelessMetrics("a").size(), 6u + 1u);
   const auto newest = Newest("a");
   EXPECT_EQ(newest->manifest().step(), 6);
   EXPECT_EQ(newest->manifest().policy_version(), 7);
   EXPECT_EQ(newest->manifest().learner().question_cursor(), 18u);
-  EXPECT_EQ(newest->manifest().learner().episodes_committed(), 6 * 12 + 3 * 5);
+  EXPECT_EQ(newest->manifest().learner().episodes_committed(), 6 * 12 + 4 * 5);
   EXPECT_THAT(ReadFile("a", "learner.json"), HasSubstr(R"("state":"finished","step":6)"));
   EXPECT_THAT(ReadFile("a", "config.resolved.yaml"), HasSubstr("cost_coefficient: 0.6"));
 }
@@ -41,18 +41,53 @@ TEST_F(LearnerTest, TheBestCheckpointOnHeldOutQuestionsStays) {
   checkpoint.set_every_steps(1);
   checkpoint.set_keep_last(1);
   checkpoint.set_keep_best(1);
-  // Of the evaluations at steps 0, 2 and 4 the one in the middle is right.
+  // Of the evaluations at steps 0, 2, 4 and 6 one is right.
   change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {
     if (spec.purpose() != PURPOSE_EVAL) return;
     trajectory.mutable_components()->set_em(spec.step() == 2 ? 1 : 0);
   };
   ASSERT_TRUE(Run(config).ok());
   const auto newest = Newest("best");
-  ASSERT_EQ(newest->manifest().learner().evaluations_size(), 3);
+  ASSERT_EQ(newest->manifest().learner().evaluations_size(), 4);
   EXPECT_EQ(newest->manifest().learner().evaluations(1).step(), 2);
   EXPECT_EQ(newest->manifest().learner().evaluations(1).figures().at("em"), 1.0);
   const CheckpointStore store(FileSystem::Posix(), temp_ / "runs/best/checkpoints", {});
   EXPECT_THAT(store.Steps().value(), ElementsAre(2, 6));
+}
+
+TEST_F(LearnerTest, TheLastWeightsAreEvaluatedToo) {
+  change_ = [](const EpisodeSpec& spec, Trajectory& trajectory) {
+    if (spec.purpose() != PURPOSE_EVAL) return;
+    trajectory.mutable_components()->set_em(spec.step() == 6 ? 1 : 0);
+  };
+  RunConfig config = Config("a");
+  config.mutable_trainer()->mutable_checkpoint()->set_keep_last(1);
+  config.mutable_trainer()->mutable_checkpoint()->set_keep_best(1);
+  LiveState state(config, {}, nullptr);
+  live_state_ = &state;
+  ASSERT_EQ(Run(config).value(), RunOutcome::kFinished);
+  const StepPlan& plan = record_.plans.back();
+  ASSERT_EQ(plan.episodes.size(), 5u);
+  EXPECT_EQ(plan.episodes[0].episode_id(), "eval/000006/0000");
+  EXPECT_EQ(plan.policy_version, 7);
+  const LearnerState learner = Newest("a")->manifest().learner();
+  EXPECT_EQ(learner.evaluations(3).step(), 6);
+  EXPECT_EQ(learner.evaluations(3).figures().at("em"), 1.0);
+  // Its line has nothing of a step's; the page goes on showing the step's.
+  const auto line = nlohmann::json::parse(TimelessMetrics("a").back());
+  EXPECT_EQ(line["step"], 6);
+  EXPECT_EQ(line["evaluation/em"], 1.0);
+  EXPECT_EQ(line["run/cost_usd"], static_cast<double>(learner.ledger_total_picousd()) * 1e-12);
+  for (const auto& [name, value] : line.items()) {
+    EXPECT_TRUE(name == "step" || name == "run/cost_usd" || name.starts_with("evaluation/"))
+        << name;
+  }
+  const auto status = nlohmann::json::parse(state.StatusJson());
+  EXPECT_EQ(status["steps_done"], 6);
+  EXPECT_EQ(status["newest"]["step"], 5);
+  EXPECT_TRUE(status["newest"]["figures"].contains("episode/em"));
+  EXPECT_EQ(status["evaluated"]["figures"]["run/cost_usd"], line["run/cost_usd"]);
+  EXPECT_EQ(status["evaluated"]["step"], 6);
 }
 
 TEST_F(LearnerTest, PlansEpisodesByNameWithTheSameHeldOutQuestionsEachTime) {
@@ -138,7 +173,7 @@ TEST_F(LearnerTest, ThePageHasEachStepWithTheAdvantagesThatWereLearntWith) {
   ASSERT_EQ(Run(config).value(), RunOutcome::kFinished);
   const auto status = nlohmann::json::parse(state.StatusJson());
   EXPECT_EQ(status["steps_done"], 6);
-  const auto last = nlohmann::json::parse(TimelessMetrics("watched").back());
+  const auto last = nlohmann::json::parse(TimelessMetrics("watched")[5]);
   EXPECT_EQ(status["newest"]["figures"]["episode/em"], last["episode/em"]);
   // GRPO: all policy tokens of a trajectory share one; over a group they sum to about 0.
   double sum = 0, size = 0;

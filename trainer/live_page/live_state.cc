@@ -59,9 +59,12 @@ absl::Status LiveState::Begin(FileSystem& files, const std::string& metrics_path
 
 void LiveState::AddRow(const MetricsRow& row) {
   curves_.Add(row.step, row.metrics);
-  newest_ = row;
   if (row.metrics.Get("evaluation/count") > 0) evaluated_ = row;
-  step_times_.push_back(row.metrics.Get("step/time_s"));
+  constexpr double kNone = -1;
+  const double time_s = row.metrics.Get("step/time_s", kNone);
+  if (time_s == kNone) return;  // an evaluation that belongs to no step: the last step's stay
+  newest_ = row;
+  step_times_.push_back(time_s);
   if (step_times_.size() > kTimesKept) step_times_.pop_front();
 }
 
@@ -79,13 +82,7 @@ void LiveState::ShowUpdating() {
 void LiveState::Record(int64_t step, const Metrics& metrics,
                        std::span<const Trajectory> trajectories,
                        const AdvantagesOf& advantages_of) {
-  std::vector<std::shared_ptr<const ShownTrajectory>> shown;
-  if (tokenizer_ != nullptr) {
-    for (const size_t place : ChooseTrajectories(trajectories)) {
-      shown.push_back(std::make_shared<ShownTrajectory>(ShownTrajectory{
-          trajectories[place], advantages_of ? advantages_of(place) : std::vector<float>()}));
-    }
-  }
+  const auto chosen = Choose(trajectories, advantages_of);
   absl::MutexLock lock(&mutex_);
   AddRow({step, metrics});
   pool_.AddStep(trajectories);
@@ -93,9 +90,33 @@ void LiveState::Record(int64_t step, const Metrics& metrics,
   last_step_at_ = absl::Now();
   activity_ = "collecting";
   collecting_ = {.num_episodes = 0, .num_committed = 0, .num_workers = collecting_.num_workers};
-  if (shown.empty()) return;
+  Show(chosen);
+}
+
+void LiveState::RecordEvaluation(int64_t steps_done, const Metrics& metrics,
+                                 std::span<const Trajectory> trajectories) {
+  const auto chosen = Choose(trajectories, /*advantages_of=*/{});
+  absl::MutexLock lock(&mutex_);
+  AddRow({steps_done, metrics});
+  pool_.AddStep(trajectories);
+  Show(chosen);
+}
+
+std::vector<std::shared_ptr<const ShownTrajectory>> LiveState::Choose(
+    std::span<const Trajectory> trajectories, const AdvantagesOf& advantages_of) const {
+  std::vector<std::shared_ptr<const ShownTrajectory>> chosen;
+  if (tokenizer_ == nullptr) return chosen;
+  for (const size_t place : ChooseTrajectories(trajectories)) {
+    chosen.push_back(std::make_shared<ShownTrajectory>(ShownTrajectory{
+        trajectories[place], advantages_of ? advantages_of(place) : std::vector<float>()}));
+  }
+  return chosen;
+}
+
+void LiveState::Show(const std::vector<std::shared_ptr<const ShownTrajectory>>& chosen) {
+  if (chosen.empty()) return;
   ++trajectories_version_;
-  trajectories_.insert(trajectories_.begin(), shown.begin(), shown.end());
+  trajectories_.insert(trajectories_.begin(), chosen.begin(), chosen.end());
   size_t tokens = 0, kept = 0;
   for (const auto& one : trajectories_) {
     tokens += static_cast<size_t>(one->trajectory.token_ids_size());

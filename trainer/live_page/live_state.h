@@ -50,6 +50,9 @@ class LiveState {
   void ShowUpdating();
   void Record(int64_t step, const Metrics& metrics, std::span<const Trajectory> trajectories,
               const AdvantagesOf& advantages_of);
+  // An evaluation after the last of `steps_done` steps, which belongs to none.
+  void RecordEvaluation(int64_t steps_done, const Metrics& metrics,
+                        std::span<const Trajectory> trajectories);
   // Called whenever the page asks for workers, by other threads; empty: none can be asked any more,
   // and no call is under way.
   using ViewWorkers = std::function<WorkersView()>;
@@ -74,6 +77,11 @@ class LiveState {
  private:
   nlohmann::ordered_json FiguresJson(const std::optional<MetricsRow>& row) const;
   double SecondsLeft() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Those of the trajectories that the page shows.
+  std::vector<std::shared_ptr<const ShownTrajectory>> Choose(
+      std::span<const Trajectory> trajectories, const AdvantagesOf& advantages_of) const;
+  void Show(const std::vector<std::shared_ptr<const ShownTrajectory>>& chosen)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AddRow(const MetricsRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const RunConfig config_;

@@ -78,7 +78,8 @@ class Quickstart:
 
     def steps(self):
         path = self.run / "metrics.jsonl"
-        return [json.loads(line)["step"] for line in path.read_text().splitlines()] if path.exists() else []
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return [row["step"] for row in rows if "step/time_s" in row]
 
     def come_to(self, number, log=None):
         """Waits for so many steps more."""

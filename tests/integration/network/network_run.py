@@ -60,7 +60,7 @@ class NetworkRun(Run):
         for keeper in keepers:
             assert wait_for_exit(keeper) == 0, keeper.log.read_text()
             assert "the run is over (finished)" in keeper.log.read_text(), keeper.log.read_text()
-        assert [row["step"] for row in self.metrics()] == list(range(STEPS)), self.metrics()
+        assert self.steps_made() == list(range(STEPS)), self.metrics()
         episodes = [row.get("episode_id", row.get("episodeId")) for row in trajectories_raw(self)]
         assert len(episodes) == len(set(episodes)), "an episode is recorded twice"
         self.check_nothing_is_left("train0", "train1", "work0")

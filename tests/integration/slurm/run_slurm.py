@@ -199,7 +199,7 @@ def check_requeue(cluster, pool_url):
     with Run(name="same", ranks=2, overrides=overrides) as undisturbed:
         assert undisturbed.train(workers=2) == 0, (undisturbed.parent / "trainer.log").read_text()[-3000:]
         expected = without_times(undisturbed.metrics())
-    say(f"an undisturbed run: {len(expected)} steps")
+    say(f"an undisturbed run: {len(expected)} lines of metrics")
 
     run = Run(name="same", folder=cluster.folder / "runs", overrides=overrides)
     train = cluster.submit("--nodes=2", "--ntasks-per-node=1", ":", "--nodes=1", "--ntasks-per-node=2",
@@ -214,7 +214,7 @@ def check_requeue(cluster, pool_url):
         text = "".join(path.read_text() for path in logs.glob(f"worker-*-{job}.*.log"))
         return len(re.findall("registered run=", text)) >= times
     def steps():
-        return len(run.metrics()) if (run.folder / "metrics.jsonl").exists() else 0
+        return len(run.steps_made()) if (run.folder / "metrics.jsonl").exists() else 0
     def come_to(condition, what):
         def has_come():
             for number in (train, extra):
@@ -237,7 +237,7 @@ def check_requeue(cluster, pool_url):
     assert done["ExitCode"] == "0:0" and done["Restarts"] == "1", done
     text = cluster.log(train)
     assert "start 2:" in text and "resumed" in text, text[-4000:]
-    assert [row["step"] for row in run.metrics()] == list(range(STEPS)), run.metrics()
+    assert run.steps_made() == list(range(STEPS)), run.metrics()
     assert without_times(run.metrics()) == expected, "the metrics are not those of the undisturbed run"
     assert (run.folder / "learner.json").read_text().startswith('{"state":"finished"')
     say("started again, resumed and finished with 0; metrics equal the undisturbed run's")
@@ -281,7 +281,7 @@ def check_requeue_is_forbidden(cluster, pool_url):
     submitted = re.search(r"Submitted batch job (\d+)", cluster.log(number))
     assert submitted, cluster.log(number)[-3000:]
     assert cluster.wait_for(submitted.group(1), "COMPLETED")["ExitCode"] == "0:0"
-    assert [row["step"] for row in run.metrics()] == list(range(STEPS)), run.metrics()
+    assert run.steps_made() == list(range(STEPS)), run.metrics()
     say("where a requeue is forbidden: exit status 75, submitted again, resumed and finished")
 
 

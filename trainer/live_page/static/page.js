@@ -121,6 +121,8 @@ function tile(title, figure, row, format, note) {
 
 function drawTiles() {
   const newest = status.newest, held = status.evaluated;
+  // The evaluation after the last step is no step, but it was paid for.
+  const paid = held && newest && held.step > newest.step ? held : newest;
   const interval =
       held ? wilsonInterval(held.figures['evaluation/em'], held.figures['evaluation/count']) : [];
   const tiles = [
@@ -131,7 +133,7 @@ function drawTiles() {
         held &&
             `[${formatNumber(interval[0])}, ${formatNumber(interval[1])}] at step ${held.step}`),
     tile('$ per 1,000 questions', 'episode/cost_usd_per_1k', newest, formatUsd),
-    tile('spent so far', 'run/cost_usd', newest, formatUsd, 'all committed episodes'),
+    tile('spent so far', 'run/cost_usd', paid, formatUsd, 'all committed episodes'),
     newest && !isNumber(newest.figures['episode/em']) ?
         tile('loss', 'policy/loss', newest, formatNumber) :
         null,
