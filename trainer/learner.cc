@@ -4,11 +4,14 @@
 #include <exception>
 #include <functional>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "common/config_changes.h"
 #include "common/config_loader.h"
 #include "common/heap.h"
 #include "common/log.h"
@@ -63,6 +66,21 @@ UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& mo
   return options;
 }
 
+// Intended, or the cause of what puzzles somebody later: a resumed run says it either way.
+void LogOtherSettings(FileSystem& files, const CheckpointReader& checkpoint,
+                      const RunConfig& config) {
+  absl::StatusOr<std::vector<std::string>> changes;
+  auto yaml = files.Read(checkpoint.folder() + "/config.resolved.yaml");
+  changes = yaml.ok() ? ConfigChanges(*yaml, config) : yaml.status();
+  if (!changes.ok()) {
+    LogWarning("whether settings differ from the checkpoint's is not known: ",
+               changes.status().message());
+  } else if (!changes->empty()) {
+    LogInfo("step=", checkpoint.manifest().step(),
+            " | settings that differ from the checkpoint's: ", absl::StrJoin(*changes, "; "));
+  }
+}
+
 // Rank 0 reads the policy to start from, a block at a time; of a checkpoint every rank reads its
 // share. nullptr: there is none to go on from.
 absl::StatusOr<std::unique_ptr<CheckpointReader>> LoadModels(const LearnerParts& parts,
@@ -86,6 +104,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> LoadModels(const LearnerParts&
   if (parts.communicator->rank() == 0) {
     LogInfo("step=", checkpoint->manifest().step(), " checkpoint=", checkpoint->folder(),
             " | resumed");
+    LogOtherSettings(*parts.files, *checkpoint, *parts.config);
   }
   return checkpoint;
 }

@@ -51,7 +51,7 @@ class ClusterLauncherTest(unittest.TestCase):
             self.assertEqual(session_members(trainer), [])
             trainer = run.start_ranks()  # two ranks by the file's slots
             self.assertEqual(wait_for_exit(trainer), 0, trainer.log.read_text()[-3000:])
-            self.assertEqual([row["step"] for row in run.metrics()], [0, 1, 2, 3])
+            self.assertEqual(run.steps_made(), [0, 1, 2, 3])
             for part in ("2 ranks on 1 hosts", "resumed", "it fits"):
                 self.assertIn(part, trainer.log.read_text())
             self.assertEqual(wait_for_exit(keeper), 0, keeper.log.read_text())
@@ -103,6 +103,30 @@ class ClusterLauncherTest(unittest.TestCase):
                                     capture_output=True, text=True, env=run.environment, check=False)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn("cannot read /nowhere.yaml", result.stderr)
+
+    def test_a_worker_with_other_settings_is_refused_and_both_sides_say_why(self):
+        with ClusterRun() as run:
+            run.start_pool()
+            trainer = run.start_trainer()
+            run.address(trainer)
+            keeper = run.keep_worker(extra={"pool.models.0.input_price": 123456})
+            refused = "with other prompt, episode or pool settings"
+            wait_until(lambda: refused in trainer.log.read_text(), "the refusal")
+            wait_until(lambda: refused in keeper.log.read_text(), "the worker's word")
+            self.assertEqual(wait_for_exit(run.start_worker(run.address(trainer), "right")), 0)
+            self.assertEqual(wait_for_exit(trainer), 0)
+
+    def test_a_batch_script_tells_what_it_is_for_and_that_it_is_submitted(self):
+        outside = {name: value for name, value in os.environ.items() if not name.startswith("SLURM_")}
+        for name in ("train", "workers", "vllm_pool"):
+            script = ROOT / f"launch/slurm/{name}.sbatch"
+            shown = subprocess.run(["bash", script, "--help"], capture_output=True, text=True, env=outside, check=True).stdout
+            self.assertIn(f"launch/slurm/{name}.sbatch", shown)
+            self.assertNotIn("#", shown.splitlines()[0])
+            self.assertNotIn("SBATCH --job-name", shown)
+            result = subprocess.run(["bash", script, "--config", CONFIG], capture_output=True, text=True, env=outside, check=False)
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
+            self.assertIn("submit it with sbatch", result.stderr)
 
     def test_bad_arguments_end_before_anything_runs(self):
         with ClusterRun() as run:

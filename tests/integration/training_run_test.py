@@ -110,6 +110,7 @@ class TrainingRunTest(unittest.TestCase):
             run.ranks = 1  # the checkpoint knows nothing of shards
             self.assertEqual(run.train("--resume", "auto", extra={"trainer.steps": 5}), 0)
             self.assertEqual(run.steps_made(), [0, 1, 2, 3, 4])
+            self.assertRegex((run.parent / "trainer.log").read_text(), r"differ from the checkpoint's: .*trainer\.steps: 4 -> 5")
 
     def test_what_a_killed_learner_had_acknowledged_is_not_paid_for_twice(self):
         """Killed before its first checkpoint, at whatever moment: every episode in the journal is run once."""

@@ -45,19 +45,14 @@ absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& re
   const WorkerIdentity& worker = request.worker();
   if (worker.worker_id().empty())
     return absl::InvalidArgumentError("a worker registers with its worker_id");
-  if (request.config_digest() != options_.config_digest) {
-    return absl::FailedPreconditionError(absl::StrFormat(
-        "worker %s runs with another config or prompt template than the learner of run '%s' "
-        "(digest %016x, learner %016x): start it with the run's config.resolved.yaml and the same "
-        "template files",
-        worker.worker_id(), options_.run_name, request.config_digest(), options_.config_digest));
-  }
+  if (request.config_digest() != options_.config_digest) return RefuseConfig(request);
   RegisterResponse response;
   response.set_run_name(options_.run_name);
   response.set_learner_epoch(learner_epoch_);
   response.set_policy_version(publisher_.newest_version());
   {
     absl::MutexLock lock(&mutex_);
+    refused_.erase(worker.worker_id());
     table_.ReleaseEarlierEpochs(worker);
     Hear(worker);
     workers_[worker.worker_id()].code_version = request.code_version();
@@ -66,6 +61,19 @@ absl::StatusOr<RegisterResponse> RolloutDesk::Register(const RegisterRequest& re
           " code_version=", request.code_version());
   AnswerWaiting();
   return response;
+}
+
+absl::Status RolloutDesk::RefuseConfig(const RegisterRequest& request) {
+  const std::string& id = request.worker().worker_id();
+  const absl::Status refusal = absl::FailedPreconditionError(absl::StrFormat(
+      "worker %s runs with other prompt, episode or pool settings, or another prompt template, "
+      "than "
+      "the learner of run '%s' (digest %016x, learner %016x): start it with the run's "
+      "config.resolved.yaml and the same template files",
+      id, options_.run_name, request.config_digest(), options_.config_digest));
+  absl::MutexLock lock(&mutex_);
+  if (refused_.insert(id).second) LogWarning("refused: ", refusal.message());
+  return refusal;
 }
 
 absl::Status RolloutDesk::CheckLearnerEpoch(const WorkerIdentity& worker,

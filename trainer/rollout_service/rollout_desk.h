@@ -10,6 +10,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -83,6 +84,8 @@ class RolloutDesk {
   };
   using Replies = std::vector<std::pair<LeaseReply, LeaseResponse>>;
 
+  // Logs the refusal of a worker, once: it may come again and again.
+  absl::Status RefuseConfig(const RegisterRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
   // Of the running step, checked, and not there yet; refuses what is not what was asked for.
   std::vector<Trajectory> TakeFresh(const SubmitRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -108,6 +111,7 @@ class RolloutDesk {
   mutable absl::Mutex mutex_;
   LeaseTable table_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, Worker> workers_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> refused_ ABSL_GUARDED_BY(mutex_);  // workers, for their config
   std::list<WaitingRequest> waiting_ ABSL_GUARDED_BY(mutex_);
   bool is_finished_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status journal_status_ ABSL_GUARDED_BY(mutex_);  // the first failure ends the run

@@ -1,5 +1,6 @@
 #include "trainer/rollout_service/rollout_desk.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -72,7 +73,13 @@ TEST_F(RolloutDeskTest, AWorkerWithAnotherConfigIsRefused) {
   RegisterRequest request;
   *request.mutable_worker() = Identity("w1");
   request.set_config_digest(43);
+  ::testing::internal::CaptureStderr();
   EXPECT_TRUE(absl::IsFailedPrecondition(desk_.Register(request).status()));
+  EXPECT_TRUE(absl::IsFailedPrecondition(desk_.Register(request).status()));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log,
+              ::testing::HasSubstr("worker w1 runs with other prompt, episode or pool settings"));
+  EXPECT_EQ(log.find("refused"), log.rfind("refused")) << "said more than once";
   request.set_config_digest(42);
   EXPECT_EQ(desk_.Register(request)->policy_version(), 1);
 }
