@@ -1,5 +1,6 @@
 #include "rollout_workers/episode_text.h"
 
+#include <algorithm>
 #include <span>
 #include <string_view>
 
@@ -87,9 +88,12 @@ std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokeniz
       &text, "%s\n",
       is_answered ? "answer" : Words(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_"));
   if (is_answered) AppendIndented(answer, text);
-  absl::StrAppendFormat(&text, "%d calls, %s, %.0f ms generating, %.0f ms waiting for the pool\n",
-                        trajectory.pool_calls_size(), Dollars(cost_picousd),
-                        trajectory.generate_ms(), trajectory.pool_wait_ms());
+  const auto num_sampled =
+      std::count(trajectory.provenance().begin(), trajectory.provenance().end(), PROVENANCE_POLICY);
+  absl::StrAppendFormat(
+      &text, "%d calls, %s, %.0f ms generating %d tokens, %.0f ms waiting for the pool\n",
+      trajectory.pool_calls_size(), Dollars(cost_picousd), trajectory.generate_ms(), num_sampled,
+      trajectory.pool_wait_ms());
   return text;
 }
 
