@@ -69,6 +69,8 @@ if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
   export SWITCHYARD_PROGRESS=bar
   COLUMNS=`tput cols 2>/dev/null` && export COLUMNS
 fi
+SWITCHYARD_SUBMISSION=`cat /proc/sys/kernel/random/uuid` # ranks that are started again go on, whatever --resume says
+export SWITCHYARD_SUBMISSION
 start_ranks -n "$ranks" --oversubscribe -- "$@"
 
 # ---- the workers: each has a keeper, which waits for the learner and starts the worker again when it dies
@@ -99,16 +101,7 @@ on_tick() {
 newest_checkpoint() { compgen -G "$folder/checkpoints/step-*" | sort | tail -n 1 || true; }
 # Ranks that died, as against a learner that gave up and said why.
 is_accident() { [[ `end_record` == lost || (-z `end_record` && $status != 2) ]] && ((!shows_only)); }
-without_resume=() # a restart goes on, however the first start was told to begin
-for ((i = 1; i <= $#; i++)); do
-  case "${!i}" in
-    --resume) i=$((i + 1)) ;;
-    --resume=*) ;;
-    *) without_resume+=("${!i}") ;;
-  esac
-done
 restarted=0
-first_record=$record_time # of a run before; once this run's learner has written its own, --resume has had its effect
 while :; do
   checkpoint=`newest_checkpoint`
   watch_ranks
@@ -119,11 +112,7 @@ while :; do
   ((restarted < restarts)) || break
   restarted=$((restarted + 1))
   say "starting the ranks again ($restarted of $restarts in a row)"
-  if [[ `time_of "$folder/learner.json"` == "$first_record" ]]; then
-    start_ranks -n "$ranks" --oversubscribe -- "$@"
-  else
-    start_ranks -n "$ranks" --oversubscribe -- "${without_resume[@]}"
-  fi
+  start_ranks -n "$ranks" --oversubscribe -- "$@"
 done
 
 # ---- the end: workers were told that the run has finished; those that linger are ended

@@ -20,6 +20,7 @@
 #   SWITCHYARD_DOCTOR=off          starts although doctor finds a fault on a host
 #   SWITCHYARD_BINARY, _MPIRUN     other programs than build/bin/switchyard and .venv/bin/mpirun (or an archive's)
 #   SWITCHYARD_CONTAINER=…         words before the program, as in launch/slurm/README.md
+#   SWITCHYARD_SUBMISSION=NAME     of starts with the same name only the first does what --resume none or FOLDER says
 # Ctrl-C (or TERM, or USR1) once: the trainer finishes its step, saves, and everything ends; twice: everything ends.
 # Exit status: 0 done, 75 stopped after a saved checkpoint (run again to go on), 2 bad usage or config, 1 failed.
 set -euo pipefail
@@ -35,7 +36,7 @@ while (($#)); do
   case "$1" in
     --config | --hostfile) (($# > 1)) || usage_error "$1 needs a value"; printf -v "${1#--}" %s "$2"; shift 2 ;;
     --ranks-per-host) (($# > 1)) || usage_error "$1 needs a value"; ranks_per_host=$2; shift 2 ;;
-    -h | --help) sed -n '2,27s/^# \{0,1\}//p' "$me"; exit 0 ;;
+    -h | --help) sed -n '2,28s/^# \{0,1\}//p' "$me"; exit 0 ;;
     --) shift; break ;;
     *) usage_error "unknown option '$1'" ;;
   esac

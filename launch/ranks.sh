@@ -137,6 +137,9 @@ start_ranks() {
   loss_report_bytes=`bytes_of "$loss_report"`
   start=`cat /proc/sys/kernel/random/uuid`
   options+=(-x "SWITCHYARD_START=$start")
+  if [[ -n ${SWITCHYARD_SUBMISSION:-} && " ${options[*]} " != *" -x SWITCHYARD_SUBMISSION "* ]]; then
+    options+=(-x SWITCHYARD_SUBMISSION)
+  fi
   choose_session "${options[@]}"
   printf '%s\n' "$banners_end" >&"$banner_filter"
   "${dies_with_us[@]}" "$mpirun" "${options[@]}" --bind-to none "${program[@]}" train --config "$config" "$@" \

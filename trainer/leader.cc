@@ -32,7 +32,7 @@ Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate
       config_(*parts.config),
       model_(model),
       update_(update),
-      folder_(*parts.files, RunFolder(config_)),
+      folder_(*parts.files, RunFolder(config_), parts.submission),
       rewards_(config_.reward()),
       kl_(config_.trainer().loss()),
       tracer_(*parts.files, folder_, config_),

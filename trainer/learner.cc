@@ -97,8 +97,9 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> LoadModels(const LearnerParts&
     SY_RETURN_IF_ERROR(AgreeOnStatus(*parts.communicator, "initial_policy", status));
     SY_RETURN_IF_ERROR(update.Initialize(initial ? &initial : nullptr));
   }
-  SY_ASSIGN_OR_RETURN(auto checkpoint, OpenCheckpoint(*parts.files, *parts.communicator,
-                                                      *parts.config, parts.resume));
+  SY_ASSIGN_OR_RETURN(auto checkpoint,
+                      OpenCheckpoint(*parts.files, *parts.communicator, *parts.config,
+                                     {parts.resume, parts.submission}));
   if (checkpoint == nullptr) return checkpoint;
   SY_RETURN_IF_ERROR(update.Restore(*checkpoint));
   if (parts.communicator->rank() == 0) {

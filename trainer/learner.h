@@ -44,6 +44,9 @@ struct LearnerParts {
   LiveState* live_state = nullptr;  // rank 0: what its page shows; nullptr: there is no page
   // "auto": the newest checkpoint of the run's folder, if any; "none"; or a checkpoint's folder
   std::string resume = "auto";
+  // Starts of the same name are one submission, which "none" or a folder tells once where to begin:
+  // a job that was queued again goes on. Empty: this start is one by itself.
+  std::string submission;
   std::function<bool()> is_stop_requested;
   FileSystem* files = nullptr;  // the run's folder is on a file system that all ranks share
   // Rank 0 only:

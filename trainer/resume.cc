@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config_loader.h"
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "trainer/checkpoint/checkpoint_store.h"
 #include "trainer/comm/agreement.h"
@@ -20,13 +21,16 @@ namespace {
 // Rank 0's choice, one proposal after another.
 class Candidates {
  public:
-  Candidates(FileSystem& files, const RunConfig& config, const std::string& resume)
-      : resume_(resume),
+  Candidates(FileSystem& files, const RunConfig& config, const ResumeRequest& request)
+      : files_(files),
+        submission_(request.submission),
+        resume_(request.resume),
         run_(files, RunFolder(config)),
         store_(files, run_.checkpoints(), config.trainer().checkpoint()) {}
 
   // The folder to try next; "": none, start anew.
   absl::StatusOr<std::string> Next() {
+    SY_RETURN_IF_ERROR(HonourOnce());
     if (resume_ == "none") {
       SY_RETURN_IF_ERROR(run_.PutAside());
       return std::string();
@@ -58,7 +62,29 @@ class Candidates {
   }
 
  private:
-  const std::string resume_;
+  // A launcher that starts ranks again, as Slurm does a job, repeats the words of the first time.
+  absl::Status HonourOnce() {
+    if (resume_ == "auto" || submission_.empty() || submission_ != run_.RecordedSubmission()) {
+      return absl::OkStatus();
+    }
+    if (resume_ != "none") {
+      // Perhaps another run's: this one has gone on from it once it is past it. Its own may be
+      // gone.
+      SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store_.Steps());
+      const auto from = CheckpointReader::Open(files_, resume_);
+      const bool is_past =
+          !steps.empty() && (!from.ok() || steps.back() > (*from)->manifest().step());
+      if (!is_past) return absl::OkStatus();
+    }
+    LogInfo("submission=", submission_, " | --resume ", resume_,
+            " was done when it started first: goes on from the newest checkpoint");
+    resume_ = "auto";
+    return absl::OkStatus();
+  }
+
+  FileSystem& files_;
+  const std::string submission_;
+  std::string resume_;
   RunFolderFiles run_;
   CheckpointStore store_;
   std::optional<std::vector<int64_t>> steps_;  // that were not tried yet, ascending
@@ -81,9 +107,9 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTogether(FileSystem& files
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(FileSystem& files,
                                                                  Communicator& communicator,
                                                                  const RunConfig& config,
-                                                                 const std::string& resume) {
+                                                                 const ResumeRequest& request) {
   std::optional<Candidates> candidates;
-  if (communicator.rank() == 0) candidates.emplace(files, config, resume);
+  if (communicator.rank() == 0) candidates.emplace(files, config, request);
   while (true) {
     std::string folder;
     absl::Status status;

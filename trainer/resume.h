@@ -13,13 +13,19 @@
 
 namespace switchyard {
 
-// Collective. `resume` as LearnerParts says; nullptr on every rank: the run starts from nothing.
-// With "auto" a damaged checkpoint is logged with file and tensor, renamed to damaged-step-…, and
-// the one before it is tried. Fails on every rank: kDataLoss if all are damaged, or the one that
-// was named is; kNotFound; as the collectives do.
+// Where a start was told to begin, as LearnerParts says.
+struct ResumeRequest {
+  std::string resume = "auto";
+  std::string submission = "";
+};
+
+// Collective. A request that this submission has carried out already is "auto". nullptr on every
+// rank: the run starts from nothing. With "auto" a damaged checkpoint is logged with file and
+// tensor, renamed to damaged-step-…, and the one before it is tried. Fails on every rank: kDataLoss
+// if all are damaged, or the one that was named is; kNotFound; as the collectives do.
 absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(FileSystem& files,
                                                                  Communicator& communicator,
                                                                  const RunConfig& config,
-                                                                 const std::string& resume);
+                                                                 const ResumeRequest& request);
 
 }  // namespace switchyard

@@ -42,8 +42,11 @@ nlohmann::json ReadRecord(FileSystem& files, const std::string& path) {
 
 }  // namespace
 
-RunFolderFiles::RunFolderFiles(FileSystem& files, std::string folder)
-    : files_(files), folder_(std::move(folder)), learner_(NameThisLearner()) {}
+RunFolderFiles::RunFolderFiles(FileSystem& files, std::string folder, std::string submission)
+    : files_(files),
+      folder_(std::move(folder)),
+      submission_(std::move(submission)),
+      learner_(NameThisLearner()) {}
 
 bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed) {
   return RandomUniform(StreamKey(seed, trajectory.episode_id(), 0), /*counter=*/0) < share;
@@ -103,8 +106,13 @@ absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
   if (has_taken_over_) SY_RETURN_IF_ERROR(CheckIsOurs());
   // One that has not begun leaves a run alone that another may be making.
   if (!has_taken_over_ && state != "running") SY_RETURN_IF_ERROR(CheckIsNotRunning());
-  const nlohmann::ordered_json json = {
+  nlohmann::ordered_json json = {
       {"state", state}, {"step", step}, {"message", message}, {"learner", learner_}};
+  const bool has_begun = has_taken_over_ || state == "running";
+  if (const std::string submission = has_begun ? submission_ : RecordedSubmission();
+      !submission.empty()) {
+    json["submission"] = submission;
+  }
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
   SY_RETURN_IF_ERROR(WriteFileAtomically(files_, state_file(), text + "\n"));
@@ -126,6 +134,13 @@ int64_t RunFolderFiles::RecordedStep() const {
   const bool has_step =
       json.is_object() && json.contains("step") && json["step"].is_number_integer();
   return has_step ? json["step"].get<int64_t>() : 0;
+}
+
+std::string RunFolderFiles::RecordedSubmission() const {
+  const nlohmann::json json = ReadRecord(files_, state_file());
+  const bool names_one =
+      json.is_object() && json.contains("submission") && json["submission"].is_string();
+  return names_one ? json["submission"].get<std::string>() : "";
 }
 
 absl::Status RunFolderFiles::CheckIsOurs() const {

@@ -18,8 +18,9 @@ bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed);
 
 class RunFolderFiles {
  public:
-  // `folder` is <output_dir>/<name>; `files` must outlive this object.
-  RunFolderFiles(FileSystem& files, std::string folder);
+  // `folder` is <output_dir>/<name>; `files` must outlive this object. `submission` as LearnerParts
+  // says.
+  RunFolderFiles(FileSystem& files, std::string folder, std::string submission = "");
 
   const std::string& folder() const { return folder_; }
   std::string checkpoints() const { return folder_ + "/checkpoints"; }
@@ -46,17 +47,19 @@ class RunFolderFiles {
                                   uint64_t seed);
 
   // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…,
-  // "learner":…}. A launcher trusts it, not mpirun's status. The first call takes the folder over
-  // from whichever learner had it, later ones fail as CheckIsOurs; one that did not begin with
-  // "running" fails (kAborted) if the record says that somebody runs.
+  // "learner":…,"submission":…}; the submission is that of the start that last began. A launcher
+  // trusts it, not mpirun's status. The first call takes the folder over from whichever learner had
+  // it, later ones fail as CheckIsOurs; one that did not begin with "running" fails (kAborted) if
+  // the record says that somebody runs.
   absl::Status WriteState(const std::string& state, int64_t step, const std::string& message);
 
   // A learner on a host that was cut off may outlive its job, and see the folder again when another
   // has gone on in it. Fails: kAborted, naming the other.
   absl::Status CheckIsOurs() const;
 
-  // What learner.json says; 0 if there is none.
+  // What learner.json says; 0 and "" if there is none.
   int64_t RecordedStep() const;
+  std::string RecordedSubmission() const;
 
  private:
   absl::Status CheckIsNotRunning() const;
@@ -64,6 +67,7 @@ class RunFolderFiles {
 
   FileSystem& files_;
   const std::string folder_;
+  const std::string submission_;
   const std::string learner_;  // this one, as HOST:PID:TIME
   bool has_taken_over_ = false;
 };

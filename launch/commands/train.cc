@@ -171,6 +171,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   parts.is_on_gpu = *is_on_gpu;
   parts.code_version = CodeVersion();
   parts.resume = resume;
+  if (const char* submission = std::getenv("SWITCHYARD_SUBMISSION")) parts.submission = submission;
   parts.is_stop_requested = IsStopRequested;
   parts.files = &FileSystem::Posix();
   parts.open_source = [&config](int64_t vocabulary_size) {
@@ -249,7 +250,8 @@ int RunTrain(int argc, char** argv) {
   std::string resume = "auto";
   app.add_option("--resume", resume,
                  "auto: go on from the run's newest checkpoint if there is one; none: start anew, "
-                 "putting the old run aside; or a checkpoint's folder")
+                 "putting the old run aside; or a checkpoint's folder. Of starts with the same "
+                 "$SWITCHYARD_SUBMISSION, which launchers set, the later ones go on")
       ->capture_default_str();
   bool is_dry_run = false;
   CLI::Option* dry_run =

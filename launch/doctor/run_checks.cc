@@ -167,8 +167,9 @@ Findings CheckData(const RunConfig& config) {
   const auto setup = EpisodeSetup::Load(config, config.policy().path());
   findings.push_back(setup.ok() ? JudgePrompt(config, **setup, questions)
                                 : Failure("prompt", Message(setup.status()),
-                                          "mend what it names: the tokenizer in policy.path, "
-                                          "policy.chat_template, prompt.template_path or "
+                                          "mend what it names: episode.max_sequence_tokens, the "
+                                          "tokenizer in policy.path, policy.chat_template, "
+                                          "prompt.template_path or "
                                           "prompt.pool_template_path"));
   return findings;
 }

@@ -79,6 +79,8 @@ end_what_was_left() {
   done
 }
 
+SWITCHYARD_SUBMISSION=${SWITCHYARD_SUBMISSION:-`cat /proc/sys/kernel/random/uuid`} # ranks that are run again go on
+export SWITCHYARD_SUBMISSION
 while :; do
   wait_for_hosts
   end_what_was_left

@@ -15,7 +15,7 @@ from harness import CONFIG, LIMIT_S, ROOT, SMALL, ledger, wait_until
 class Launch:
     """launch/local.sh with the emulator, in a session and with a mark of its own."""
 
-    def __init__(self, overrides=None, ranks=2, workers=2, restarts=3):
+    def __init__(self, overrides=None, ranks=2, workers=2, restarts=3, arguments=()):
         self._temporary = tempfile.TemporaryDirectory(prefix="switchyard-")
         self.parent = pathlib.Path(self._temporary.name)
         self.folder = self.parent / "run"
@@ -24,7 +24,7 @@ class Launch:
         settings = {**SMALL, "run.name": "run", "run.output_dir": self.parent, **(overrides or {})}
         sets = [flag for key, value in settings.items() for flag in ("--set", f"{key}={value}")]
         self.command = [ROOT / "launch/local.sh", "--config", CONFIG, "--ranks", ranks, "--workers", workers,
-                        "--restarts", restarts, "--emulator", "--", *sets]
+                        "--restarts", restarts, "--emulator", "--", *sets, *arguments]
 
     def __enter__(self):
         return self
@@ -131,7 +131,7 @@ class LauncherTest(unittest.TestCase):
             self.assert_nothing_left(launch)
 
     def test_killed_ranks_workers_and_pools_are_started_again_and_the_run_finishes(self):
-        with Launch({"trainer.steps": 12}) as launch:
+        with Launch({"trainer.steps": 12}, arguments=["--resume", "none"]) as launch:
             launch.start()
             wait_until(lambda: list(launch.parent.glob("switchyard-mpi.*/ompi.*")), "mpirun's files in a folder of their own")
             for step, command in ((1, "train"), (3, "worker"), (5, "pool"), (7, "train")):
@@ -139,6 +139,7 @@ class LauncherTest(unittest.TestCase):
                 launch.kill(command)
             self.assertEqual(launch.wait(), 0, launch.text())
             self.assertEqual(launch.steps(), 12)
+            self.assertEqual(list(launch.folder.glob("previous-*")), [], "the ranks' next start began anew")
             for part in ("a rank was lost", "starting the ranks again (1 of 3 in a row)", "the worker ended with status",
                          "the pool died: starting it again"):
                 self.assertIn(part, launch.log.read_text())

@@ -243,7 +243,9 @@ class RealRunTest(LivePageTestCase):
             wait_for_exit(worker)
             page.locator("#state", has_text="finished").wait_for()
             self.check_against(page, run, 4)
-            self.assertEqual(page.evaluate("data.steps.steps.join()"), "0,1,2,3,4")
+            steps = page.evaluate("pointsOf(data.steps, 'step/time_s').map(point => point.x).join()")
+            self.assertEqual(steps, "0,1,2,3,4")
+            self.assertEqual(page.evaluate("data.evaluations.steps.join()"), "0,2,3,4,5")  # 3 and 5: each run's last
             self.assertTrue((run.folder / "report.html").exists())
 
     def check_against(self, page, run, last):

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/trainer/learner_run.h"
+#include "trainer/run_folder.h"
 
 namespace switchyard {
 namespace {
@@ -132,6 +133,47 @@ TEST_F(LearnerResumeTest, ResumeNoneStartsAnewAndPutsTheOldRunAside) {
   EXPECT_EQ(record_.plans.front().step, 0);
   EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/previous-1/checkpoints/step-000006"));
   EXPECT_TRUE(std::filesystem::exists(temp_ / "runs/a/previous-1/metrics.jsonl"));
+}
+
+TEST_F(LearnerResumeTest, ASubmissionBeginsAnewOnce) {
+  const RunConfig config = Config("a");
+  ASSERT_TRUE(Run(config).ok());
+  submission_ = "job 7";
+  RunUntilKilledAt(config, 3, "none");
+  EXPECT_EQ(record_.plans.front().step, 0);
+  RecordFailedStart(FileSystem::Posix(), temp_ / "runs/a", absl::InternalError("no GPU"));
+  RunUntilKilledAt(config, 5, "none");  // as a job that was queued again says it
+  EXPECT_EQ(record_.plans.front().step, 3);
+  submission_ = "job 8";
+  RunUntilKilledAt(config, 1, "none");
+  EXPECT_EQ(record_.plans.front().step, 0);
+  submission_ = "";
+  for (int i = 0; i < 2; ++i) {
+    RunUntilKilledAt(config, 1, "none");
+    EXPECT_EQ(record_.plans.front().step, 0);
+  }
+}
+
+TEST_F(LearnerResumeTest, ASubmissionGoesBackToACheckpointOnce) {
+  RunConfig config = Config("a");
+  config.mutable_trainer()->mutable_checkpoint()->set_keep_last(10);
+  ASSERT_TRUE(Run(config).ok());
+  const std::string from = temp_ / "runs/a/checkpoints/step-000004";
+  submission_ = "job 7";
+  for (const char* name : {"a", "b"}) {  // the run's own, and another's
+    config.mutable_run()->set_name(name);
+    is_stop_requested_ = true;
+    ASSERT_TRUE(Run(config, from).ok());  // ends before it has a later one
+    is_stop_requested_ = false;
+    RunUntilKilledAt(config, 5, from);
+    EXPECT_EQ(record_.plans.front().step, 4);
+    ASSERT_TRUE(Run(config, from).ok());
+    EXPECT_EQ(record_.plans.front().step, 5);
+  }
+  std::filesystem::remove_all(from);  // as keep_last does
+  config.mutable_trainer()->set_steps(8);
+  ASSERT_TRUE(Run(config, from).ok());
+  EXPECT_EQ(record_.plans.front().step, 6);
 }
 
 TEST_F(LearnerResumeTest, ResumeByFolderGoesBackAndTakesAnotherWayFromThere) {

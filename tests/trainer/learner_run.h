@@ -81,6 +81,7 @@ class LearnerTest : public ::testing::Test {
     parts.communicator = communicator_.get();
     parts.code_version = "1.0+ours";
     parts.resume = resume;
+    parts.submission = submission_;
     parts.is_stop_requested = [this] { return is_stop_requested_; };
     parts.live_state = live_state_;
     parts.files = &FileSystem::Posix();
@@ -93,11 +94,11 @@ class LearnerTest : public ::testing::Test {
   }
 
   // Runs until the process "dies" before step `step`.
-  void RunUntilKilledAt(const RunConfig& config, int64_t step) {
+  void RunUntilKilledAt(const RunConfig& config, int64_t step, const std::string& resume = "auto") {
     before_step_ = [step](const StepPlan& plan, const auto&) {
       return plan.step == step ? absl::InternalError("killed") : absl::OkStatus();
     };
-    EXPECT_EQ(Run(config).status().message(), "killed");
+    EXPECT_EQ(Run(config, resume).status().message(), "killed");
     before_step_ = {};
   }
 
@@ -158,6 +159,7 @@ class LearnerTest : public ::testing::Test {
   FakeTrajectorySource::Change change_;
   FakeTrajectorySource::BeforeStep before_step_;
   bool is_stop_requested_ = false;
+  std::string submission_;
   LiveState* live_state_ = nullptr;
 };
 

@@ -81,7 +81,7 @@ class Learner {
     EXPECT_TRUE(groups_->world().Barrier("saved")->Wait().ok());
   }
   absl::Status Restore(const SharedRun& run, const std::string& resume) {
-    auto reader = OpenCheckpoint(FileSystem::Posix(), groups_->world(), run.config(), resume);
+    auto reader = OpenCheckpoint(FileSystem::Posix(), groups_->world(), run.config(), {resume, ""});
     if (!reader.ok()) return reader.status();
     if (*reader == nullptr) return absl::NotFoundError("nothing to resume from");
     return update_->Restore(**reader);

@@ -203,7 +203,7 @@ def check_requeue(cluster, pool_url):
 
     run = Run(name="same", folder=cluster.folder / "runs", overrides=overrides)
     train = cluster.submit("--nodes=2", "--ntasks-per-node=1", ":", "--nodes=1", "--ntasks-per-node=2",
-                           ROOT / "launch/slurm/train.sbatch", "--config", CONFIG, *run._sets(),
+                           ROOT / "launch/slurm/train.sbatch", "--config", CONFIG, *run._sets(), "--resume", "none",
                            SWITCHYARD_POOL_URL=pool_url, OMP_NUM_THREADS="1")
     extra = cluster.submit("--ntasks-per-node=1", ROOT / "launch/slurm/workers.sbatch", "--config", CONFIG, *run._sets(),
                            SWITCHYARD_POOL_URL=pool_url, OMP_NUM_THREADS="1")
@@ -238,6 +238,7 @@ def check_requeue(cluster, pool_url):
     text = cluster.log(train)
     assert "start 2:" in text and "resumed" in text, text[-4000:]
     assert run.steps_made() == list(range(STEPS)), run.metrics()
+    assert not list(run.folder.glob("previous-*")), "--resume none was obeyed again"
     assert without_times(run.metrics()) == expected, "the metrics are not those of the undisturbed run"
     assert (run.folder / "learner.json").read_text().startswith('{"state":"finished"')
     say("started again, resumed and finished with 0; metrics equal the undisturbed run's")
@@ -253,7 +254,7 @@ def submit_small(cluster, pool_url, name, steps, extra=None, options=(), **envir
     """A training of two ranks on two nodes and two workers, in whose run the log tells of a step."""
     run = Run(name=name, folder=cluster.folder / "runs", overrides={"trainer.steps": steps, **(extra or {})})
     number = cluster.submit(*options, "--nodes=2", "--ntasks-per-node=1", ":", *options, "--nodes=1", "--ntasks-per-node=2",
-                            ROOT / "launch/slurm/train.sbatch", "--config", CONFIG, *run._sets(),
+                            ROOT / "launch/slurm/train.sbatch", "--config", CONFIG, *run._sets(), "--resume", "none",
                             SWITCHYARD_POOL_URL=pool_url, OMP_NUM_THREADS="1", **environment)
     def has_stepped():
         assert cluster.job(number).get("JobState") not in ("FAILED", "CANCELLED"), cluster.log(number)[-4000:]
@@ -282,6 +283,7 @@ def check_requeue_is_forbidden(cluster, pool_url):
     assert submitted, cluster.log(number)[-3000:]
     assert cluster.wait_for(submitted.group(1), "COMPLETED")["ExitCode"] == "0:0"
     assert run.steps_made() == list(range(STEPS)), run.metrics()
+    assert not list(run.folder.glob("previous-*")), "--resume none was obeyed again"
     say("where a requeue is forbidden: exit status 75, submitted again, resumed and finished")
 
 
