@@ -69,7 +69,7 @@ if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
   export SWITCHYARD_PROGRESS=bar
   COLUMNS=`tput cols 2>/dev/null` && export COLUMNS
 fi
-SWITCHYARD_SUBMISSION=`cat /proc/sys/kernel/random/uuid` # ranks that are started again go on, whatever --resume says
+SWITCHYARD_SUBMISSION=${SWITCHYARD_SUBMISSION:-`cat /proc/sys/kernel/random/uuid`} # ranks that are started again go on, whatever --resume says
 export SWITCHYARD_SUBMISSION
 start_ranks -n "$ranks" --oversubscribe -- "$@"
 

@@ -8,7 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
+#include "common/config_digest.h"
+#include "common/config_loader.h"
 #include "common/dataset.h"
+#include "common/random.h"
 #include "common/status_macros.h"
 #include "trainer/question_source.h"
 
@@ -27,23 +30,39 @@ absl::StatusOr<HeldOut> HeldOut::Load(const RunConfig& config) {
   const size_t count = std::min<size_t>(config.trainer().evaluate_questions(), all.size());
   held_out.questions_ =
       QuestionSource(std::move(all), config.run().seed()).Draw(static_cast<int>(count));
+  SY_ASSIGN_OR_RETURN(const uint64_t worker_digest, WorkerConfigDigest(config));
+  std::string settings = absl::StrCat(worker_digest, "\n", ConfigToYaml(config.reward()));
+  for (const Question& question : held_out.questions_) {
+    absl::StrAppend(&settings, "\n", question.SerializeAsString());
+  }
+  held_out.settings_digest_ = StreamKey(0, settings, 0);
   return held_out;
 }
 
 bool HeldOut::IsDueIn(int64_t step) const {
-  return every_ > 0 && step % every_ == 0 && FiguresOf(step).values().empty();
+  return every_ > 0 && step % every_ == 0 && !IsDone(step);
+}
+
+bool HeldOut::IsDone(int64_t step) const {
+  return every_ > 0 && std::any_of(results_.begin(), results_.end(), [&](const auto& result) {
+           return result.step() == step && result.settings_digest() == settings_digest_;
+         });
 }
 
 void HeldOut::Record(int64_t step, const Metrics& metrics) {
   if (metrics.Get("evaluation/count") <= 0) return;
-  EvaluationResult result;
+  const auto same_step = std::find_if(results_.begin(), results_.end(), [&](const auto& result) {
+    return result.step() == step;  // under other settings
+  });
+  EvaluationResult& result = same_step != results_.end() ? *same_step : *results_.Add();
+  result.Clear();
   result.set_step(step);
+  result.set_settings_digest(settings_digest_);
   for (const auto& [name, value] : metrics.values()) {
     if (name.starts_with(kPrefix)) {
       (*result.mutable_figures())[name.substr(kPrefix.size())] = value;
     }
   }
-  *results_.Add() = std::move(result);
 }
 
 Metrics HeldOut::FiguresOf(int64_t step) const {

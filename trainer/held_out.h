@@ -17,7 +17,7 @@ class HeldOut {
  public:
   HeldOut() = default;  // a training that evaluates nothing
   // The same trainer.evaluate_questions at every evaluation of a run; reads nothing if
-  // trainer.evaluate_every is 0. Fails: as LoadDatasets does.
+  // trainer.evaluate_every is 0. Fails: as LoadDatasets and WorkerConfigDigest do.
   static absl::StatusOr<HeldOut> Load(const RunConfig& config);
 
   const std::vector<Question>& questions() const { return questions_; }
@@ -27,6 +27,9 @@ class HeldOut {
   // Whether the weights after the last step, which no step runs the questions with, are to be
   // evaluated.
   bool IsDueAfterLast() const { return every_ > 0; }
+
+  // Whether the weights after `step` steps were evaluated, under the settings of today.
+  bool IsDone(int64_t step) const;
 
   // Keeps the evaluation/ figures among `metrics`, of the weights after `step` steps; nothing if no
   // episode had a verdict.
@@ -40,6 +43,7 @@ class HeldOut {
  private:
   int every_ = 0;  // steps; 0: never
   std::vector<Question> questions_;
+  uint64_t settings_digest_ = 0;  // of all that the figures depend on besides the weights
   google::protobuf::RepeatedPtrField<EvaluationResult> results_;
 };
 

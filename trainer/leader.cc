@@ -63,7 +63,8 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   }
   if (step_ >= config_.trainer().steps()) {
     LogInfo("step=", step_, " | the run has all its steps already: raise trainer.steps to go on");
-    return absl::OkStatus();
+    const Metrics last = held_out_.FiguresOf(step_);  // whose line is no step's before this one
+    return last.values().empty() ? absl::OkStatus() : RecordEvaluation(last, /*trajectories=*/{});
   }
   if (is_supervised()) return absl::OkStatus();
   SY_ASSIGN_OR_RETURN(source_, parts_.open_source(model_.vocabulary_size));
@@ -131,7 +132,9 @@ absl::StatusOr<RunOutcome> Leader::Run() {
     if (parts_.is_stop_requested()) return Stop(/*is_preempted=*/true);
     SY_ASSIGN_OR_RETURN(const bool is_made, MakeStep());
     if (!is_made) return Stop(/*is_preempted=*/true);
-    if (step_ == config_.trainer().steps()) SY_RETURN_IF_ERROR(EvaluateLast());
+    if (step_ == config_.trainer().steps()) {
+      if (const absl::Status status = EvaluateLast(); !status.ok()) return FailSaved(status);
+    }
     const bool is_due = checkpoint.every_steps() > 0 && step_ % checkpoint.every_steps() == 0;
     if (is_due) SY_RETURN_IF_ERROR(SaveCheckpoint());
     SY_RETURN_IF_ERROR(FinishTrace());
@@ -146,12 +149,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   SY_RETURN_IF_ERROR(ForgetJournal());
   auto collected = is_supervised() ? CollectDemonstrations() : CollectEpisodes();
   if (absl::IsCancelled(collected.status()) && parts_.is_stop_requested()) return false;
-  if (!collected.ok()) {
-    // The steps before are whole: once the cause is mended, the run goes on with this one.
-    if (!checkpoints_.IsSaved(step_)) SY_RETURN_IF_ERROR(SaveCheckpoint());
-    SY_RETURN_IF_ERROR(checkpoints_.Finish(step_));
-    return collected.status();
-  }
+  if (!collected.ok()) return FailSaved(collected.status());
   const double collect_s = SecondsSince(start);
 
   if (parts_.live_state != nullptr) parts_.live_state->ShowUpdating();
@@ -244,7 +242,7 @@ absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
   if (evaluates) {
     held_out_.Record(step_, collected.metrics);
-  } else {  // a training that ended here, and now goes on, may have evaluated these weights
+  } else if (held_out_.IsDone(step_)) {  // by a training that ended here, and now goes on
     collected.metrics.Append(held_out_.FiguresOf(step_));
   }
   collected.metrics.Set("episode/left_out", selected.left_out);
@@ -287,19 +285,29 @@ absl::Status Leader::EvaluateLast() {
   CommitTrajectories(step->trajectories);
   held_out_.Record(step_, TrajectoryMetrics(config_.pool(), step->trajectories));
   state_ = CaptureState();
-  Metrics metrics = held_out_.FiguresOf(step_);
+  const Metrics metrics = held_out_.FiguresOf(step_);
   if (metrics.values().empty()) {
     LogWarning("step=", step_, " | the last weights are not evaluated, no episode got through: ",
                FirstPoolError(step->trajectories));
   }
-  metrics.Set("run/cost_usd", PicousdToUsd(ledger_total_picousd_));
-  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
   SY_RETURN_IF_ERROR(folder_.RecordTrajectories("evaluation", step_, step->trajectories,
                                                 config_.trainer().record_trajectories(),
                                                 config_.run().seed()));
-  SY_RETURN_IF_ERROR(watch_->RecordEvaluation(step_, metrics, step->trajectories));
+  return RecordEvaluation(metrics, step->trajectories);
+}
+
+absl::Status Leader::RecordEvaluation(Metrics metrics, std::span<const Trajectory> trajectories) {
+  metrics.Set("run/cost_usd", PicousdToUsd(ledger_total_picousd_));
+  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
+  SY_RETURN_IF_ERROR(watch_->RecordEvaluation(step_, metrics, trajectories));
   if (progress_) progress_->ShowEvaluation(metrics);
   return absl::OkStatus();
+}
+
+absl::Status Leader::FailSaved(const absl::Status& why) {
+  if (!checkpoints_.IsSaved(step_)) SY_RETURN_IF_ERROR(SaveCheckpoint());
+  SY_RETURN_IF_ERROR(checkpoints_.Finish(step_));
+  return why;
 }
 
 bool Leader::ShouldGoOn(const CollectProgress& progress) {

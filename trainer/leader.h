@@ -71,6 +71,10 @@ class Leader {
   // The weights after the last step, on the held-out questions. That it is left out, because a stop
   // signal came or the budget is spent, costs the run nothing else.
   absl::Status EvaluateLast();
+  // An evaluation's line and what is shown of it; `metrics` are its figures.
+  absl::Status RecordEvaluation(Metrics metrics, std::span<const Trajectory> trajectories);
+  // The steps that were made are whole: saved, the run goes on once the cause is mended.
+  absl::Status FailSaved(const absl::Status& why);
   bool ShouldGoOn(const CollectProgress& progress);
   void CommitTrajectories(std::vector<Trajectory>& trajectories);
   absl::Status CheckNotEmpty(const Collected& collected) const;

@@ -22,8 +22,7 @@ namespace {
 class Candidates {
  public:
   Candidates(FileSystem& files, const RunConfig& config, const ResumeRequest& request)
-      : files_(files),
-        submission_(request.submission),
+      : submission_(request.submission),
         resume_(request.resume),
         run_(files, RunFolder(config)),
         store_(files, run_.checkpoints(), config.trainer().checkpoint()) {}
@@ -67,14 +66,9 @@ class Candidates {
     if (resume_ == "auto" || submission_.empty() || submission_ != run_.RecordedSubmission()) {
       return absl::OkStatus();
     }
-    if (resume_ != "none") {
-      // Perhaps another run's: this one has gone on from it once it is past it. Its own may be
-      // gone.
+    if (resume_ != "none") {  // perhaps another run's, from which this one has saved nothing yet
       SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store_.Steps());
-      const auto from = CheckpointReader::Open(files_, resume_);
-      const bool is_past =
-          !steps.empty() && (!from.ok() || steps.back() > (*from)->manifest().step());
-      if (!is_past) return absl::OkStatus();
+      if (steps.empty() || steps.back() <= run_.SubmissionFirstStep()) return absl::OkStatus();
     }
     LogInfo("submission=", submission_, " | --resume ", resume_,
             " was done when it started first: goes on from the newest checkpoint");
@@ -82,7 +76,6 @@ class Candidates {
     return absl::OkStatus();
   }
 
-  FileSystem& files_;
   const std::string submission_;
   std::string resume_;
   RunFolderFiles run_;

@@ -40,6 +40,12 @@ nlohmann::json ReadRecord(FileSystem& files, const std::string& path) {
   return nlohmann::json::parse(text.value_or(""), /*cb=*/nullptr, /*allow_exceptions=*/false);
 }
 
+int64_t NumberIn(const nlohmann::json& record, const char* name) {
+  const bool is_there =
+      record.is_object() && record.contains(name) && record[name].is_number_integer();
+  return is_there ? record[name].get<int64_t>() : 0;
+}
+
 }  // namespace
 
 RunFolderFiles::RunFolderFiles(FileSystem& files, std::string folder, std::string submission)
@@ -109,9 +115,10 @@ absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
   nlohmann::ordered_json json = {
       {"state", state}, {"step", step}, {"message", message}, {"learner", learner_}};
   const bool has_begun = has_taken_over_ || state == "running";
-  if (const std::string submission = has_begun ? submission_ : RecordedSubmission();
-      !submission.empty()) {
+  const std::string recorded = RecordedSubmission();
+  if (const std::string& submission = has_begun ? submission_ : recorded; !submission.empty()) {
     json["submission"] = submission;
+    json["submission_first_step"] = submission == recorded ? SubmissionFirstStep() : step;
   }
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -130,10 +137,11 @@ absl::Status RunFolderFiles::CheckIsNotRunning() const {
 }
 
 int64_t RunFolderFiles::RecordedStep() const {
-  const nlohmann::json json = ReadRecord(files_, state_file());
-  const bool has_step =
-      json.is_object() && json.contains("step") && json["step"].is_number_integer();
-  return has_step ? json["step"].get<int64_t>() : 0;
+  return NumberIn(ReadRecord(files_, state_file()), "step");
+}
+
+int64_t RunFolderFiles::SubmissionFirstStep() const {
+  return NumberIn(ReadRecord(files_, state_file()), "submission_first_step");
 }
 
 std::string RunFolderFiles::RecordedSubmission() const {

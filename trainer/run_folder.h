@@ -47,10 +47,10 @@ class RunFolderFiles {
                                   uint64_t seed);
 
   // learner.json: {"state":"running"|"finished"|"preempted"|"failed","step":…,"message":…,
-  // "learner":…,"submission":…}; the submission is that of the start that last began. A launcher
-  // trusts it, not mpirun's status. The first call takes the folder over from whichever learner had
-  // it, later ones fail as CheckIsOurs; one that did not begin with "running" fails (kAborted) if
-  // the record says that somebody runs.
+  // "learner":…,"submission":…,"submission_first_step":…}; the submission is that of the start that
+  // last began. A launcher trusts it, not mpirun's status. The first call takes the folder over
+  // from whichever learner had it, later ones fail as CheckIsOurs; one that did not begin with
+  // "running" fails (kAborted) if the record says that somebody runs.
   absl::Status WriteState(const std::string& state, int64_t step, const std::string& message);
 
   // A learner on a host that was cut off may outlive its job, and see the folder again when another
@@ -60,6 +60,8 @@ class RunFolderFiles {
   // What learner.json says; 0 and "" if there is none.
   int64_t RecordedStep() const;
   std::string RecordedSubmission() const;
+  // The step that the recorded submission first began with.
+  int64_t SubmissionFirstStep() const;
 
  private:
   absl::Status CheckIsNotRunning() const;

@@ -251,7 +251,8 @@ int RunTrain(int argc, char** argv) {
   app.add_option("--resume", resume,
                  "auto: go on from the run's newest checkpoint if there is one; none: start anew, "
                  "putting the old run aside; or a checkpoint's folder. Of starts with the same "
-                 "$SWITCHYARD_SUBMISSION, which launchers set, the later ones go on")
+                 "$SWITCHYARD_SUBMISSION, which launchers that start ranks again set, "
+                 "the later ones go on")
       ->capture_default_str();
   bool is_dry_run = false;
   CLI::Option* dry_run =

@@ -24,7 +24,7 @@ TEST_F(LearnerResumeTest, KilledAtAnyStepAndResumedHasTheBitsOfARunNeverStopped)
     RunConfig whole = Config(name);
     whole.mutable_trainer()->set_algorithm(algorithm);
     ASSERT_TRUE(Run(whole).ok());
-    for (int64_t killed_at : {1, 2, 5, 6}) {  // 6: in the evaluation after the last step
+    for (int64_t killed_at : {1, 2, 5}) {
       const std::string torn = name + std::to_string(killed_at);
       RunConfig config = whole;
       config.mutable_run()->set_name(torn);
@@ -111,6 +111,34 @@ TEST_F(LearnerResumeTest, ARunThatGoesOnDoesNotPayForItsLastEvaluationAgain) {
   for (size_t i = 0; i < a.size(); ++i) {  // the names may be in another order
     EXPECT_EQ(nlohmann::json::parse(a[i]), nlohmann::json::parse(b[i]));
   }
+}
+
+TEST_F(LearnerResumeTest, ARunThatIsStartedAgainAtItsEndKeepsItsLastEvaluation) {
+  ASSERT_TRUE(Run(Config("a")).ok());
+  const auto lines = TimelessMetrics("a");
+  ASSERT_TRUE(Run(Config("a")).ok());
+  EXPECT_TRUE(record_.plans.empty());
+  EXPECT_EQ(TimelessMetrics("a"), lines);
+}
+
+TEST_F(LearnerResumeTest, UnderOtherSettingsTheLastWeightsAreEvaluatedAgain) {
+  RunConfig config = Config("a");
+  ASSERT_TRUE(Run(config).ok());
+  config.mutable_trainer()->set_steps(8);
+  config.mutable_reward()->set_cost_coefficient(0.3);
+  ASSERT_TRUE(Run(config).ok());
+  EXPECT_EQ(record_.plans.front().episodes.size(), 12u + 5u);
+  const LearnerState learner = Newest("a")->manifest().learner();
+  ASSERT_EQ(learner.evaluations_size(), 5);  // 0, 2, 4, 6 and 8: one of each
+  EXPECT_EQ(learner.evaluations(3).step(), 6);
+}
+
+TEST_F(LearnerResumeTest, AFaultInTheLastEvaluationCostsNoStep) {
+  RunConfig config = Config("a");
+  config.mutable_trainer()->mutable_checkpoint()->set_every_steps(0);
+  RunUntilKilledAt(config, 6);
+  EXPECT_EQ(Newest("a")->manifest().step(), 6);
+  EXPECT_EQ(Run(config).value(), RunOutcome::kFinished);
 }
 
 TEST_F(LearnerResumeTest, AStopSignalInTheLastEvaluationEndsATrainingThatIsDone) {

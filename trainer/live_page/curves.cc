@@ -7,8 +7,9 @@
 namespace switchyard {
 
 void Curves::Add(int64_t step, const Metrics& metrics) {
-  // A row off the grid was there as the newest only.
-  if (!rows_.empty() && rows_.back().step % stride_ != 0) rows_.pop_back();
+  // A row off the grid was there as the newest only, which one that is no step's does not replace.
+  const bool is_of_step = !metrics.values().empty() && metrics.values()[0].first != "run/cost_usd";
+  if (is_of_step && !rows_.empty() && rows_.back().step % stride_ != 0) rows_.pop_back();
   Row row{step, std::vector<double>(names_.size(), std::nan(""))};
   for (const auto& [name, value] : metrics.values()) {
     if (names_.size() >= kMaxNames && !indices_.contains(name)) continue;

@@ -20,7 +20,7 @@ function shareSeries(data, prefix, table) {
         (x, i) => ({
           x,
           y: rest.reduce((sum, model) => sum + (data[table].figures[prefix + model][i] || 0), 0)
-        }));
+        })).filter((_, i) => models.some((model) => isNumber(data[table].figures[prefix + model][i])));
     series.push(
         {figure: prefix + kOther, label: kOther, table, color: cssColor('--model-other'), points});
   }
