@@ -40,10 +40,15 @@ nlohmann::json ReadRecord(FileSystem& files, const std::string& path) {
   return nlohmann::json::parse(text.value_or(""), /*cb=*/nullptr, /*allow_exceptions=*/false);
 }
 
+// A value of the record; 0 or "" if it has none.
 int64_t NumberIn(const nlohmann::json& record, const char* name) {
   const bool is_there =
       record.is_object() && record.contains(name) && record[name].is_number_integer();
   return is_there ? record[name].get<int64_t>() : 0;
+}
+std::string TextIn(const nlohmann::json& record, const char* name) {
+  const bool is_there = record.is_object() && record.contains(name) && record[name].is_string();
+  return is_there ? record[name].get<std::string>() : "";
 }
 
 }  // namespace
@@ -115,10 +120,12 @@ absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
   nlohmann::ordered_json json = {
       {"state", state}, {"step", step}, {"message", message}, {"learner", learner_}};
   const bool has_begun = has_taken_over_ || state == "running";
-  const std::string recorded = RecordedSubmission();
+  const nlohmann::json before = ReadRecord(files_, state_file());
+  const std::string recorded = TextIn(before, "submission");
   if (const std::string& submission = has_begun ? submission_ : recorded; !submission.empty()) {
     json["submission"] = submission;
-    json["submission_first_step"] = submission == recorded ? SubmissionFirstStep() : step;
+    json["submission_first_step"] =
+        submission == recorded ? NumberIn(before, "submission_first_step") : step;
   }
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -128,10 +135,7 @@ absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
 }
 
 absl::Status RunFolderFiles::CheckIsNotRunning() const {
-  const nlohmann::json json = ReadRecord(files_, state_file());
-  if (!json.is_object() || json.value("state", nlohmann::json()) != "running") {
-    return absl::OkStatus();
-  }
+  if (TextIn(ReadRecord(files_, state_file()), "state") != "running") return absl::OkStatus();
   return absl::AbortedError(
       absl::StrCat(state_file(), " says that the run is being made by another learner"));
 }
@@ -145,19 +149,13 @@ int64_t RunFolderFiles::SubmissionFirstStep() const {
 }
 
 std::string RunFolderFiles::RecordedSubmission() const {
-  const nlohmann::json json = ReadRecord(files_, state_file());
-  const bool names_one =
-      json.is_object() && json.contains("submission") && json["submission"].is_string();
-  return names_one ? json["submission"].get<std::string>() : "";
+  return TextIn(ReadRecord(files_, state_file()), "submission");
 }
 
 absl::Status RunFolderFiles::CheckIsOurs() const {
-  const nlohmann::json json = ReadRecord(files_, state_file());
-  const bool names_one =
-      json.is_object() && json.contains("learner") && json["learner"].is_string();
+  const std::string owner = TextIn(ReadRecord(files_, state_file()), "learner");
   // Nobody has taken over what nobody can read.
-  const std::string owner = names_one ? json["learner"].get<std::string>() : learner_;
-  if (owner == learner_) return absl::OkStatus();
+  if (owner.empty() || owner == learner_) return absl::OkStatus();
   return absl::AbortedError(absl::StrCat("the run in ", folder_, " was taken over by learner ",
                                          owner, " (learner.json): this one, ", learner_,
                                          ", ends and leaves it alone"));

@@ -67,8 +67,7 @@ absl::Status RolloutDesk::RefuseConfig(const RegisterRequest& request) {
   const std::string& id = request.worker().worker_id();
   const absl::Status refusal = absl::FailedPreconditionError(absl::StrFormat(
       "worker %s runs with other prompt, episode or pool settings, or another prompt template, "
-      "than "
-      "the learner of run '%s' (digest %016x, learner %016x): start it with the run's "
+      "than the learner of run '%s' (digest %016x, learner %016x): start it with the run's "
       "config.resolved.yaml and the same template files",
       id, options_.run_name, request.config_digest(), options_.config_digest));
   absl::MutexLock lock(&mutex_);
