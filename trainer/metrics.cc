@@ -1,5 +1,6 @@
 #include "trainer/metrics.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
@@ -43,6 +44,12 @@ double Metrics::Get(const std::string& name, double otherwise) const {
     if (key == name) return value;
   }
   return otherwise;
+}
+
+bool AreOfStep(const Metrics& metrics) {
+  const auto& values = metrics.values();
+  return std::any_of(values.begin(), values.end(),
+                     [](const auto& value) { return value.first == "step/time_s"; });
 }
 
 std::string MetricsToJson(int64_t step, const Metrics& metrics) {

@@ -29,6 +29,9 @@ class Metrics {
   std::vector<std::pair<std::string, double>> values_;
 };
 
+// False: these are of the evaluation after the last step, which is no step.
+bool AreOfStep(const Metrics& metrics);
+
 // {"step":12,"episode/em":0.5,…} without a newline. Numbers read back to the same bits; what is not
 // finite is null.
 std::string MetricsToJson(int64_t step, const Metrics& metrics);

@@ -6,10 +6,9 @@
 
 namespace switchyard {
 
-void Curves::Add(int64_t step, const Metrics& metrics) {
-  // A row off the grid was there as the newest only, which one that is no step's does not replace.
-  const bool is_of_step = !metrics.values().empty() && metrics.values()[0].first != "run/cost_usd";
-  if (is_of_step && !rows_.empty() && rows_.back().step % stride_ != 0) rows_.pop_back();
+void Curves::Add(int64_t step, const Metrics& metrics, bool replaces_newest) {
+  // A row off the grid was there as the newest only.
+  if (replaces_newest && !rows_.empty() && rows_.back().step % stride_ != 0) rows_.pop_back();
   Row row{step, std::vector<double>(names_.size(), std::nan(""))};
   for (const auto& [name, value] : metrics.values()) {
     if (names_.size() >= kMaxNames && !indices_.contains(name)) continue;
@@ -62,7 +61,7 @@ void RunCurves::Add(int64_t step, const Metrics& metrics) {
   for (const auto& [name, value] : metrics.values()) {
     (name.starts_with("evaluation/") ? evaluation : training).Set(name, value);
   }
-  steps_.Add(step, training);
+  steps_.Add(step, training, /*replaces_newest=*/AreOfStep(metrics));
   if (!evaluation.values().empty()) evaluations_.Add(step, evaluation);
 }
 

@@ -21,8 +21,9 @@ class Curves {
   static constexpr size_t kMaxNames = 512;  // later ones are left out
   explicit Curves(size_t max_rows) : max_rows_(max_rows) {}
 
-  // Steps go up.
-  void Add(int64_t step, const Metrics& metrics);
+  // Steps go up. A row between the steps that are kept gives way to the next, unless that is no
+  // step's.
+  void Add(int64_t step, const Metrics& metrics, bool replaces_newest = true);
 
   size_t num_rows() const { return rows_.size(); }
   int64_t stride() const { return stride_; }

@@ -60,11 +60,9 @@ absl::Status LiveState::Begin(FileSystem& files, const std::string& metrics_path
 void LiveState::AddRow(const MetricsRow& row) {
   curves_.Add(row.step, row.metrics);
   if (row.metrics.Get("evaluation/count") > 0) evaluated_ = row;
-  constexpr double kNone = -1;
-  const double time_s = row.metrics.Get("step/time_s", kNone);
-  if (time_s == kNone) return;  // an evaluation that belongs to no step: the last step's stay
+  if (!AreOfStep(row.metrics)) return;
   newest_ = row;
-  step_times_.push_back(time_s);
+  step_times_.push_back(row.metrics.Get("step/time_s"));
   if (step_times_.size() > kTimesKept) step_times_.pop_front();
 }
 
