@@ -5,7 +5,7 @@ execute_process(COMMAND git describe --always --dirty --exclude=* WORKING_DIRECT
 if(NOT result EQUAL 0)
   set(commit "unknown")
 endif()
-set(text "#define SWITCHYARD_VERSION \"${VERSION}+${commit}\"\n")
+set(text "#define ROUTEWRIGHT_VERSION \"${VERSION}+${commit}\"\n")
 if(EXISTS ${OUTPUT})
   file(READ ${OUTPUT} before)
 endif()

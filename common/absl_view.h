@@ -7,8 +7,8 @@
 
 #include "absl/strings/string_view.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline absl::string_view AbslView(std::string_view text) { return {text.data(), text.size()}; }
 
-}  // namespace switchyard
+}  // namespace routewright

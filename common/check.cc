@@ -4,10 +4,10 @@
 #include <cstdlib>
 #include <string>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 std::string& MutableProcessName() {
-  static auto* name = new std::string("switchyard");
+  static auto* name = new std::string("routewright");
   return *name;
 }
 }  // namespace
@@ -26,4 +26,4 @@ CheckFailure::~CheckFailure() {
   std::abort();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,11 +1,11 @@
-// SY_CHECK(condition) << "what went wrong": for our own mistakes only (a shape, an index, a broken
+// RW_CHECK(condition) << "what went wrong": for our own mistakes only (a shape, an index, a broken
 // invariant). Prints rank, file, line and the message on stderr and aborts. For what the world does
 // wrong: absl::Status.
 #pragma once
 
 #include <sstream>
 
-namespace switchyard {
+namespace routewright {
 
 // Names this process in check failures and logs ("trainer rank 2"). Call once, early in main.
 void SetProcessName(const char* name);
@@ -22,14 +22,14 @@ class CheckFailure {
   std::ostringstream stream_;
 };
 
-// Gives both branches of SY_CHECK's conditional the type void.
+// Gives both branches of RW_CHECK's conditional the type void.
 struct CheckVoidify {
   void operator&(std::ostream&) {}
 };
 
-}  // namespace switchyard
+}  // namespace routewright
 
-#define SY_CHECK(condition)                    \
-  (condition) ? (void)0                        \
-              : ::switchyard::CheckVoidify() & \
-                    ::switchyard::CheckFailure(__FILE__, __LINE__, #condition).stream()
+#define RW_CHECK(condition)                     \
+  (condition) ? (void)0                         \
+              : ::routewright::CheckVoidify() & \
+                    ::routewright::CheckFailure(__FILE__, __LINE__, #condition).stream()

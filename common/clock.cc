@@ -2,7 +2,7 @@
 
 #include "absl/time/clock.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 class RealClock final : public Clock {
@@ -17,4 +17,4 @@ Clock& Clock::Real() {
   return *clock;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,7 +3,7 @@
 
 #include "absl/time/time.h"
 
-namespace switchyard {
+namespace routewright {
 
 class Clock {
  public:
@@ -27,4 +27,4 @@ class ManualClock final : public Clock {
   int64_t nanos_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,13 +7,13 @@
 #include "common/config_loader.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 absl::StatusOr<std::vector<std::string>> ConfigChanges(const std::string& before_yaml,
                                                        const RunConfig& now) {
   RunConfig before, written_out;
-  SY_RETURN_IF_ERROR(ParseConfigYaml(before_yaml, "config.resolved.yaml", {}, before));
-  SY_RETURN_IF_ERROR(ParseConfigYaml(ConfigToYaml(now), "this run's settings", {}, written_out));
+  RW_RETURN_IF_ERROR(ParseConfigYaml(before_yaml, "config.resolved.yaml", {}, before));
+  RW_RETURN_IF_ERROR(ParseConfigYaml(ConfigToYaml(now), "this run's settings", {}, written_out));
   std::string differences;
   google::protobuf::util::MessageDifferencer differencer;
   differencer.ReportDifferencesToString(&differences);
@@ -26,4 +26,4 @@ absl::StatusOr<std::vector<std::string>> ConfigChanges(const std::string& before
   return changes;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One text a setting, "trainer.steps: 6 -> 9", in the schema's order; a default that was written
 // out equals one that was not. `before_yaml` is a config.resolved.yaml. Fails: kInvalidArgument if
@@ -16,4 +16,4 @@ namespace switchyard {
 absl::StatusOr<std::vector<std::string>> ConfigChanges(const std::string& before_yaml,
                                                        const RunConfig& now);
 
-}  // namespace switchyard
+}  // namespace routewright

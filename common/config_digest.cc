@@ -7,7 +7,7 @@
 #include "common/random.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 absl::StatusOr<uint64_t> WorkerConfigDigest(const RunConfig& config, FileSystem& files) {
   RunConfig relevant;
@@ -25,7 +25,7 @@ absl::StatusOr<uint64_t> WorkerConfigDigest(const RunConfig& config, FileSystem&
        {config.prompt().template_path(), config.prompt().pool_template_path()}) {
     std::string content;
     if (!path.empty()) {
-      SY_ASSIGN_OR_RETURN(content, files.Read(path));
+      RW_ASSIGN_OR_RETURN(content, files.Read(path));
     }
     absl::StrAppend(&text, content.size(), "\n", content);
   }
@@ -36,4 +36,4 @@ absl::StatusOr<uint64_t> WorkerConfigDigest(const RunConfig& config, FileSystem&
   return StreamKey(0, absl::StrCat(text, ConfigToYaml(relevant)), 0);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

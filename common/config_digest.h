@@ -8,7 +8,7 @@
 #include "common/file_system.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Digest of what an episode depends on: the prompt with the texts of its template files, episode
 // limits, the pool's models and the chat template. Where a file, a policy folder or an endpoint
@@ -17,4 +17,4 @@ namespace switchyard {
 absl::StatusOr<uint64_t> WorkerConfigDigest(const RunConfig& config,
                                             FileSystem& files = FileSystem::Posix());
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "common/file_system.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status Violations(const std::vector<std::string>& violations) {
@@ -52,9 +52,9 @@ absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
 
 absl::StatusOr<RunConfig> LoadRunConfig(const std::string& path,
                                         std::span<const std::string> overrides) {
-  SY_ASSIGN_OR_RETURN(const std::string yaml, ReadConfigFile(path));
+  RW_ASSIGN_OR_RETURN(const std::string yaml, ReadConfigFile(path));
   RunConfig config;
-  SY_RETURN_IF_ERROR(ParseConfigYaml(yaml, path, overrides, config));
+  RW_RETURN_IF_ERROR(ParseConfigYaml(yaml, path, overrides, config));
   return config;
 }
 
@@ -85,4 +85,4 @@ std::string PoolLedgerFolder(const RunConfig& config) {
   return absl::StrCat(RunFolder(config), "/pool_ledger");
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Defaults < file < overrides ("trainer.loss.clip_low=0.3"; list items by index:
 // "pool.models.0.output_price=1"). Fails: kNotFound without the file; kInvalidArgument listing
@@ -43,4 +43,4 @@ std::string LearnerTokenFile(const RunConfig& config);
 // Where every process that makes pool calls for the run has its ledger: <run>/pool_ledger.
 std::string PoolLedgerFolder(const RunConfig& config);
 
-}  // namespace switchyard
+}  // namespace routewright

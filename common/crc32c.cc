@@ -6,7 +6,7 @@
 #include "common/check.h"
 #include "common/crc32c_detail.h"
 
-namespace switchyard {
+namespace routewright {
 namespace crc32c_detail {
 namespace {
 
@@ -120,7 +120,7 @@ __attribute__((target("sse4.2"))) uint32_t ExtendHardware(uint32_t crc, std::str
 bool HasHardware() { return false; }
 
 uint32_t ExtendHardware(uint32_t, std::string_view) {
-  SY_CHECK(false) << "this machine has no crc32 instruction";
+  RW_CHECK(false) << "this machine has no crc32 instruction";
   return 0;
 }
 
@@ -134,4 +134,4 @@ uint32_t ExtendCrc32c(uint32_t crc, std::string_view data) {
   return extend(crc, data);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace switchyard::crc32c_detail {
+namespace routewright::crc32c_detail {
 
 // Eight tables of 256 entries, eight bytes a turn (slicing-by-8, Kounavis and Berry 2005). Any
 // machine.
@@ -16,4 +16,4 @@ bool HasHardware();
 // Uses it, on three parts of the bytes at once. Must not be called unless HasHardware().
 uint32_t ExtendHardware(uint32_t crc, std::string_view data);
 
-}  // namespace switchyard::crc32c_detail
+}  // namespace routewright::crc32c_detail

@@ -13,7 +13,7 @@
 #include "common/status_macros.h"
 #include "common/text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -95,14 +95,14 @@ absl::StatusOr<Question> ReadRow(const json& row, const std::string& data_source
   if (row.is_discarded()) return absl::InvalidArgumentError("this is no JSON");
   if (!row.is_object()) return absl::InvalidArgumentError("this is no JSON object");
   Question question;
-  SY_RETURN_IF_ERROR(ReadText(row, "question", question.mutable_question()));
+  RW_RETURN_IF_ERROR(ReadText(row, "question", question.mutable_question()));
   if (StripWhitespace(question.question()).empty()) {
     return absl::InvalidArgumentError("there is no \"question\"");
   }
-  SY_RETURN_IF_ERROR(ReadGoldenAnswers(row, question));
-  SY_RETURN_IF_ERROR(ReadText(row, "data_source", question.mutable_data_source()));
+  RW_RETURN_IF_ERROR(ReadGoldenAnswers(row, question));
+  RW_RETURN_IF_ERROR(ReadText(row, "data_source", question.mutable_data_source()));
   if (question.data_source().empty()) question.set_data_source(data_source);
-  SY_RETURN_IF_ERROR(ReadId(row, question));
+  RW_RETURN_IF_ERROR(ReadId(row, question));
   if (question.id().empty()) question.set_id(absl::StrCat(question.data_source(), ":", place));
   if (const json* hops = Find(row, {"hops"}); hops != nullptr) {
     const bool is_count = hops->is_number_integer() && *hops >= 0 && *hops <= kMaxHops;
@@ -169,7 +169,7 @@ absl::Status ReadLines(const std::string& text, Reader& reader) {
     begin = end + 1;
     if (StripWhitespace(line).empty()) continue;
     const json row = json::parse(line, /*cb=*/nullptr, /*allow_exceptions=*/false);
-    SY_RETURN_IF_ERROR(reader.Add(row, "line", line_number));
+    RW_RETURN_IF_ERROR(reader.Add(row, "line", line_number));
   }
   return absl::OkStatus();
 }
@@ -183,7 +183,7 @@ absl::Status ReadArray(const std::string& text, const std::string& path, Reader&
   int64_t place = 0;
   for (const json& row : rows) {
     if (reader.is_full()) break;
-    SY_RETURN_IF_ERROR(reader.Add(row, "item", ++place));
+    RW_RETURN_IF_ERROR(reader.Add(row, "item", ++place));
   }
   return absl::OkStatus();
 }
@@ -193,15 +193,15 @@ absl::Status ReadArray(const std::string& text, const std::string& path, Reader&
 absl::StatusOr<std::vector<Question>> LoadQuestions(const std::string& path,
                                                     const std::string& data_source,
                                                     int max_questions) {
-  SY_ASSIGN_OR_RETURN(const std::string text, ReadDataset(path));
+  RW_ASSIGN_OR_RETURN(const std::string text, ReadDataset(path));
   const std::string file_name = std::filesystem::path(path).filename().string();
   Reader reader(path, data_source.empty() ? file_name.substr(0, file_name.find('.')) : data_source,
                 max_questions);
   const std::string_view content = StripWhitespace(text);
   if (!content.empty() && content.front() == '[') {
-    SY_RETURN_IF_ERROR(ReadArray(text, path, reader));
+    RW_RETURN_IF_ERROR(ReadArray(text, path, reader));
   } else {
-    SY_RETURN_IF_ERROR(ReadLines(text, reader));
+    RW_RETURN_IF_ERROR(ReadLines(text, reader));
   }
   return reader.Finish();
 }
@@ -210,7 +210,7 @@ absl::StatusOr<std::vector<Question>> LoadDatasets(
     const google::protobuf::RepeatedPtrField<DatasetConfig>& datasets) {
   std::vector<Question> all;
   for (const DatasetConfig& dataset : datasets) {
-    SY_ASSIGN_OR_RETURN(
+    RW_ASSIGN_OR_RETURN(
         std::vector<Question> questions,
         LoadQuestions(dataset.path(), dataset.data_source(), dataset.max_questions()));
     all.insert(all.end(), std::make_move_iterator(questions.begin()),
@@ -219,4 +219,4 @@ absl::StatusOr<std::vector<Question>> LoadDatasets(
   return all;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

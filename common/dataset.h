@@ -12,7 +12,7 @@
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The questions of `path` in the file's order, the first `max_questions` of them (0 = all).
 //   data_source   for rows without one; empty: the file's name up to its first dot
@@ -30,4 +30,4 @@ absl::StatusOr<std::vector<Question>> LoadQuestions(const std::string& path,
 absl::StatusOr<std::vector<Question>> LoadDatasets(
     const google::protobuf::RepeatedPtrField<DatasetConfig>& datasets);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The folder that holds `path`; "." for a bare name.
@@ -15,9 +15,9 @@ std::string ParentFolder(const std::string& path) {
 }
 
 absl::Status WriteDurably(FileSystem& files, const std::string& path, std::string_view content) {
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.OpenForWrite(path));
-  SY_RETURN_IF_ERROR(file->Append(content));
-  SY_RETURN_IF_ERROR(file->Sync());
+  RW_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.OpenForWrite(path));
+  RW_RETURN_IF_ERROR(file->Append(content));
+  RW_RETURN_IF_ERROR(file->Sync());
   return file->Close();
 }
 
@@ -35,4 +35,4 @@ absl::Status WriteFileAtomically(FileSystem& files, const std::string& path,
   return files.SyncFolder(ParentFolder(path));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

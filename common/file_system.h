@@ -1,4 +1,4 @@
-// The file layer: every durable write of Switchyard goes through it, so that tests can cut, fill or
+// The file layer: every durable write of Routewright goes through it, so that tests can cut, fill or
 // slow the disk. Errors name the path, the operation and the system's reason. Thread-safe.
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // A file open for writing. Close reports what buffered writes could not.
 class WritableFile {
@@ -49,4 +49,4 @@ class FileSystem {
 absl::Status WriteFileAtomically(FileSystem& files, const std::string& path,
                                  std::string_view content);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,8 +2,8 @@
 
 #include <gperftools/malloc_extension.h>
 
-namespace switchyard {
+namespace routewright {
 
 void ReleaseFreeMemory() { MallocExtension::instance()->ReleaseFreeMemory(); }
 
-}  // namespace switchyard
+}  // namespace routewright

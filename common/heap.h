@@ -3,9 +3,9 @@
 // more of it with every step.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 // Gives the system back what is free. Any thread.
 void ReleaseFreeMemory();
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "common/file_system.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 struct Sink {
@@ -67,8 +67,8 @@ char Letter(LogLevel level) {
 
 absl::Status SetLogFile(const std::string& path) {
   FileSystem& files = FileSystem::Posix();
-  SY_RETURN_IF_ERROR(files.CreateFolders(std::filesystem::path(path).parent_path().string()));
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.OpenForAppend(path));
+  RW_RETURN_IF_ERROR(files.CreateFolders(std::filesystem::path(path).parent_path().string()));
+  RW_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.OpenForAppend(path));
   Sink& sink = TheSink();
   absl::MutexLock lock(&sink.mutex);
   sink.file = std::move(file);
@@ -99,4 +99,4 @@ void Log(LogLevel level, std::string_view message) {
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
 
-namespace switchyard {
+namespace routewright {
 
 enum class LogLevel { kInfo, kWarning, kError };
 
@@ -44,4 +44,4 @@ void LogError(const Args&... args) {
   Log(LogLevel::kError, absl::StrCat(log_detail::Part(args)...));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

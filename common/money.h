@@ -2,8 +2,8 @@
 // costs $0.04 a million costs 40,000. Dollars are for people and for figures.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 constexpr double PicousdToUsd(double picousd) { return picousd * 1e-12; }
 
-}  // namespace switchyard
+}  // namespace routewright

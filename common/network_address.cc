@@ -7,7 +7,7 @@
 
 #include "absl/strings/ascii.h"
 
-namespace switchyard {
+namespace routewright {
 
 std::optional<NetworkAddress> ParseNetworkAddress(std::string_view address) {
   const size_t colon = address.rfind(':');
@@ -48,4 +48,4 @@ std::string ReachableHost(const std::string& host) {
   return host == "0.0.0.0" || host == "[::]" || host.empty() ? HostName() : host;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

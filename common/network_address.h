@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 struct NetworkAddress {
   std::string host;  // IPv6 in brackets, as written
@@ -29,4 +29,4 @@ std::string HostName();
 // What others reach a server by that listens on `host`: HostName() for "0.0.0.0", "[::]" and "".
 std::string ReachableHost(const std::string& host);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -17,7 +17,7 @@
 #include "common/money.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Of a PoolCall's line in proto3's JSON. No text in it can hold the words: its quotes are escaped.
@@ -40,7 +40,7 @@ absl::StatusOr<int64_t> LedgerTotal::Update() {
   while (!error && entries != std::filesystem::directory_iterator()) {
     const std::filesystem::path& path = entries->path();
     if (path.extension() == ".jsonl") {
-      SY_RETURN_IF_ERROR(ReadOn(path.string(), files_[path.filename().string()]));
+      RW_RETURN_IF_ERROR(ReadOn(path.string(), files_[path.filename().string()]));
     }
     entries.increment(error);
   }
@@ -102,4 +102,4 @@ absl::Status PoolBudget::Check(int64_t known_picousd) {
   return status_;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "common/clock.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The sum of a ledger's lines, kept up to date by reading what was appended. One thread.
 class LedgerTotal {
@@ -67,4 +67,4 @@ class PoolBudget {
   absl::Status status_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -19,7 +19,7 @@
 #include "common/posix_call.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kBufferBytes = size_t{8} << 20;
@@ -35,7 +35,7 @@ class PosixBulkFile final : public WritableFile {
   PosixBulkFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {
     for (Buffer& buffer : buffers_) {
       buffer.reset(static_cast<char*>(std::aligned_alloc(kAlignment, kBufferBytes)));
-      SY_CHECK(buffer != nullptr) << "no memory for writing " << path_;
+      RW_CHECK(buffer != nullptr) << "no memory for writing " << path_;
     }
     thread_ = std::jthread([this] { WriteLoop(); });
   }
@@ -50,13 +50,13 @@ class PosixBulkFile final : public WritableFile {
       std::memcpy(buffers_[filling_].get() + num_filled_, data.data(), n);
       num_filled_ += n;
       data.remove_prefix(n);
-      if (num_filled_ == kBufferBytes) SY_RETURN_IF_ERROR(HandOver());
+      if (num_filled_ == kBufferBytes) RW_RETURN_IF_ERROR(HandOver());
     }
     return absl::OkStatus();
   }
 
   absl::Status Sync() override {
-    SY_RETURN_IF_ERROR(Flush());
+    RW_RETURN_IF_ERROR(Flush());
     if (Uninterrupted([&] { return ::fsync(fd_); }) < 0) return FailedCall("sync", path_, errno);
     return absl::OkStatus();
   }
@@ -75,7 +75,7 @@ class PosixBulkFile final : public WritableFile {
   absl::Status HandOver() {
     const absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(this, &PosixBulkFile::is_idle));
-    SY_RETURN_IF_ERROR(status_);
+    RW_RETURN_IF_ERROR(status_);
     to_write_ = {buffers_[filling_].get(), num_filled_};
     filling_ = 1 - filling_;
     num_filled_ = 0;
@@ -83,7 +83,7 @@ class PosixBulkFile final : public WritableFile {
   }
 
   absl::Status Flush() {
-    if (num_filled_ > 0) SY_RETURN_IF_ERROR(HandOver());
+    if (num_filled_ > 0) RW_RETURN_IF_ERROR(HandOver());
     const absl::MutexLock lock(&mutex_);
     mutex_.Await(absl::Condition(this, &PosixBulkFile::is_idle));
     return status_;
@@ -173,4 +173,4 @@ absl::StatusOr<std::unique_ptr<WritableFile>> OpenPosixBulkFile(const std::strin
   return std::make_unique<PosixBulkFile>(fd, path);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,9 +12,9 @@
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Truncates. An error of the disk comes out of the next Append, Sync or Close.
 absl::StatusOr<std::unique_ptr<WritableFile>> OpenPosixBulkFile(const std::string& path);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Calls a system call again while a signal interrupts it.
 template <typename Call>
@@ -30,4 +30,4 @@ inline absl::Status FailedCall(std::string_view operation, const std::string& pa
       absl::StrCat("cannot ", AbslView(operation), " ", path, ": ", std::strerror(error), remedy));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

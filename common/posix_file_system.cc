@@ -15,7 +15,7 @@
 #include "common/posix_call.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 class PosixFile final : public WritableFile {
@@ -135,7 +135,7 @@ class PosixFileSystem final : public FileSystem {
       return S_ISDIR(info.st_mode) ? absl::OkStatus() : FailedCall("make folder", path, ENOTDIR);
     }
     const std::string parent = folder.parent_path().string();
-    if (parent != path) SY_RETURN_IF_ERROR(CreateFolders(parent));
+    if (parent != path) RW_RETURN_IF_ERROR(CreateFolders(parent));
     if (::mkdir(path.c_str(), 0777) != 0) {
       if (errno == EEXIST) return absl::OkStatus();  // made meanwhile, or "a/" after "a"
       return FailedCall("make folder", path, errno);
@@ -174,4 +174,4 @@ FileSystem& FileSystem::Posix() {
   return *files;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -23,7 +23,7 @@
 #include "common/serving_thread.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using prometheus::ClientMetric;
@@ -171,8 +171,8 @@ absl::StatusOr<std::unique_ptr<PrometheusExporter>> PrometheusExporter::Start(
   exporter->address_ = absl::StrCat(ReachableHost(host), ":", port_in_use);
   FileSystem& files = *announcement.files;
   const std::string path = absl::StrCat(announcement.folder, "/", FileName(announcement.name));
-  SY_RETURN_IF_ERROR(files.CreateFolders(announcement.folder));
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(files.CreateFolders(announcement.folder));
+  RW_RETURN_IF_ERROR(
       WriteFileAtomically(files, path, TargetsJson(exporter->address_, announcement.labels)));
   exporter->files_ = &files;
   exporter->announcement_path_ = path;
@@ -189,4 +189,4 @@ void PrometheusExporter::Count(const std::string& name, const std::string& help,
   figures_->Change(name, help, labels, MetricType::Counter, increment);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
 
-namespace switchyard {
+namespace routewright {
 
 class PrometheusExporter {
  public:
@@ -57,4 +57,4 @@ class PrometheusExporter {
   std::string announcement_path_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // FNV-1a over bytes, then the finalizer of MurmurHash3, so that nearby names give unrelated keys.
@@ -41,4 +41,4 @@ double RandomUniform(uint64_t key, uint64_t counter) {
   return static_cast<double>(RandomBits(key, counter) >> 11) * 0x1.0p-53;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // Mixes parts into a stream key: StreamKey(run_seed, "train/000012/0003/05", round).
 uint64_t StreamKey(uint64_t seed, std::string_view name, uint64_t index);
@@ -17,4 +17,4 @@ uint64_t RandomBits(uint64_t key, uint64_t counter);
 // The same draw as a double in [0, 1).
 double RandomUniform(uint64_t key, uint64_t counter);
 
-}  // namespace switchyard
+}  // namespace routewright

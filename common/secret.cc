@@ -18,7 +18,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kMaxKeyBytes = 64 << 10;
@@ -150,7 +150,7 @@ absl::StatusOr<Secret> LoadOrMakeSharedSecret(const std::string& path) {
   std::random_device device;  // the system's, 32 bits a draw
   std::string token;
   for (int i = 0; i < 4; ++i) absl::StrAppend(&token, absl::Hex(device(), absl::kZeroPad8));
-  SY_RETURN_IF_ERROR(WritePrivateFile(path, token + "\n"));
+  RW_RETURN_IF_ERROR(WritePrivateFile(path, token + "\n"));
   return Secret(std::move(token));
 }
 
@@ -167,4 +167,4 @@ bool IsAuthorizedBy(const Secret& token, std::string_view authorization) {
          EqualsSecret(token, authorization.substr(kBearer.size()));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 class Secret {
  public:
@@ -41,4 +41,4 @@ absl::StatusOr<Secret> LoadSharedSecret(const std::string& path, const std::stri
 std::string BearerAuthorization(const Secret& token);
 bool IsAuthorizedBy(const Secret& token, std::string_view authorization);
 
-}  // namespace switchyard
+}  // namespace routewright

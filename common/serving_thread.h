@@ -7,7 +7,7 @@
 
 #include "absl/time/clock.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Destroyed after the server's stop(), it waits for the thread's end.
 class ServingThread {
@@ -29,4 +29,4 @@ class ServingThread {
   std::jthread thread_;  // last: dies first
 };
 
-}  // namespace switchyard
+}  // namespace routewright

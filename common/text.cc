@@ -4,7 +4,7 @@
 
 #include "common/unicode.h"
 
-namespace switchyard {
+namespace routewright {
 
 std::string_view StripWhitespace(std::string_view text) {
   size_t begin = 0;
@@ -48,4 +48,4 @@ std::string ReplaceInvalidUtf8(std::string_view text) {
   return out;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

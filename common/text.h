@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // `text` without the white space at its ends. White space is Unicode's, as Python's str.isspace
 // defines it. Bytes that are not UTF-8 are no white space. A view into `text`.
@@ -19,4 +19,4 @@ std::string LowerCase(std::string_view text);
 // hold.
 std::string ReplaceInvalidUtf8(std::string_view text);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 struct Trace {
@@ -65,4 +65,4 @@ void ScopedSpan::AddDetail(std::string key, std::string value) {
   if (is_recorded()) details_.emplace_back(std::move(key), std::move(value));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "proto/trace.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Forgets what was recorded, and records from now on.
 void BeginTrace();
@@ -50,4 +50,4 @@ class ScopedSpan {
   SpanDetails details_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

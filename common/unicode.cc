@@ -6,7 +6,7 @@
 #include <iterator>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int32_t kCapitalSigma = 0x3A3, kFinalSigma = 0x3C2, kCapitalDottedI = 0x130,
@@ -133,4 +133,4 @@ std::string LowerCaseFull(std::string_view text) {
   return out;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr int32_t kNoCodePoint = -1;
 
@@ -32,4 +32,4 @@ bool IsCaseIgnorable(int32_t code_point);
 // the end of a word ς.
 std::string LowerCaseFull(std::string_view text);
 
-}  // namespace switchyard
+}  // namespace routewright

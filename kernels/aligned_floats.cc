@@ -7,7 +7,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kCacheLine = 64;
@@ -21,7 +21,7 @@ AlignedFloats ZeroedFloats(size_t count) {
   const size_t bytes = count * sizeof(float);
   const size_t alignment = bytes >= kHugePage ? kHugePage : kCacheLine;
   void* data = nullptr;
-  SY_CHECK(posix_memalign(&data, alignment, bytes) == 0)
+  RW_CHECK(posix_memalign(&data, alignment, bytes) == 0)
       << "out of memory for " << bytes << " bytes";
   if (alignment == kHugePage) {  // a hint: failing is fine
     madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
@@ -30,4 +30,4 @@ AlignedFloats ZeroedFloats(size_t count) {
   return AlignedFloats(static_cast<float*>(data));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <memory>
 
-namespace switchyard {
+namespace routewright {
 
 struct FreeFloats {
   void operator()(float* data) const;
@@ -15,4 +15,4 @@ using AlignedFloats = std::unique_ptr<float[], FreeFloats>;
 // `count` zeros. Aborts if there is no memory.
 AlignedFloats ZeroedFloats(size_t count);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,6 +1,6 @@
 #include "kernels/cpu_level.h"
 
-namespace switchyard {
+namespace routewright {
 
 const char* CpuLevelName(CpuLevel level) {
   switch (level) {
@@ -29,4 +29,4 @@ CpuLevel BestCpuLevel() {
 #endif
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 // void Run(…)` (always_inline, N = floats per vector).
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 enum class CpuLevel { kPortable, kAvx2, kAvx512 };
 
@@ -47,4 +47,4 @@ void RunAtLevel(CpuLevel, Args... args) {
 
 #endif
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <cstring>
 
-#define SY_KERNEL_INLINE inline __attribute__((always_inline))
+#define RW_KERNEL_INLINE inline __attribute__((always_inline))
 
-namespace switchyard {
+namespace routewright {
 
 template <int N>
 struct Lanes {
@@ -23,18 +23,18 @@ constexpr int kLogicalLanes = 16;
 
 // Unaligned load and store.
 template <int N>
-SY_KERNEL_INLINE void Load(const float* from, Floats<N>& to) {
+RW_KERNEL_INLINE void Load(const float* from, Floats<N>& to) {
   std::memcpy(&to, from, sizeof(to));
 }
 template <int N>
-SY_KERNEL_INLINE void Store(const Floats<N>& from, float* to) {
+RW_KERNEL_INLINE void Store(const Floats<N>& from, float* to) {
   std::memcpy(to, &from, sizeof(from));
 }
 
 // x = e^x, within 2 ulp; 0 below -87 (also at -inf); x above 88 must not come. Method: e^x = 2^n
 // e^r, |r| <= ln2/2, with the degree-6 polynomial of Cephes' expf.
 template <int N>
-SY_KERNEL_INLINE void Exp(Floats<N>& x) {
+RW_KERNEL_INLINE void Exp(Floats<N>& x) {
   using Ints = typename Lanes<N>::Ints;
   constexpr float kRound = 12582912.0F;  // 1.5 * 2^23: adding it rounds to the nearest integer
   const Ints is_tiny = x < -87.0F;
@@ -54,11 +54,11 @@ SY_KERNEL_INLINE void Exp(Floats<N>& x) {
 }
 
 // The sum of 16 logical lanes, pairwise: (0+8), (1+9), … then halves of that.
-SY_KERNEL_INLINE float SumLanes(const float* lanes) {
+RW_KERNEL_INLINE float SumLanes(const float* lanes) {
   float sum[8];
   for (int i = 0; i < 8; ++i) sum[i] = lanes[i] + lanes[i + 8];
   for (int i = 0; i < 4; ++i) sum[i] += sum[i + 4];
   return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,6 +1,6 @@
 #include "kernels/parallel_for.h"
 
-namespace switchyard {
+namespace routewright {
 
 void ParallelFor(int64_t count, int num_threads, absl::FunctionRef<void(int64_t)> body) {
 #pragma omp parallel for num_threads(num_threads) \
@@ -8,4 +8,4 @@ void ParallelFor(int64_t count, int num_threads, absl::FunctionRef<void(int64_t)
   for (int64_t i = 0; i < count; ++i) body(i);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

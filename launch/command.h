@@ -1,8 +1,8 @@
-// The commands of the `switchyard` program. Each is one file of launch/commands/ and one line of
+// The commands of the `routewright` program. Each is one file of launch/commands/ and one line of
 // main.cc's table.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 // Exit codes of every command.
 enum ExitCode {
@@ -18,4 +18,4 @@ struct Command {
   int (*run)(int argc, char** argv);  // argv[0] is the command's name
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #                    which a worker that lost its learner waits first
 #   --log FILE       where the worker writes (default: FOLDER/logs/worker-HOST-PID.log)
 #
-# On a host that does not see the run's folder: switchyard worker --learner HOST:PORT --token-file FILE.
+# On a host that does not see the run's folder: routewright worker --learner HOST:PORT --token-file FILE.
 # USR1, TERM or INT: the worker gives its episodes back, and this ends with 0. It also ends when the run has.
 # Exit status: 0 the run is over, or asked to leave; 1 no learner in time; 2 bad usage or config.
 set -euo pipefail
@@ -34,7 +34,7 @@ done
 [[ -n $config ]] || usage_error "--config is missing"
 [[ $wait =~ ^[0-9]+$ ]] || usage_error "--wait must be a number of seconds, not '$wait'"
 use_config "$config"
-[[ -n ${SWITCHYARD_CONTAINER:-} || -r $config ]] || usage_error "--config: cannot read $config"
+[[ -n ${ROUTEWRIGHT_CONTAINER:-} || -r $config ]] || usage_error "--config: cannot read $config"
 run=$(from_caller "$run")
 find_programs
 if [[ -z $run ]]; then

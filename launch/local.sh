@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Runs a training on this machine: trainer ranks under mpirun and rollout workers, with their logs in the run's folder.
 #
-#   launch/local.sh --config FILE [--ranks N] [--workers N] [--restarts N] [--emulator] [-- arguments of `switchyard train`]
+#   launch/local.sh --config FILE [--ranks N] [--workers N] [--restarts N] [--emulator] [-- arguments of `routewright train`]
 #   launch/local.sh --config configs/quickstart.yaml --emulator -- --set run.name=try2 --set trainer.steps=20
 #
 #   --ranks N     trainer ranks (default 2)
 #   --workers N   rollout workers (default 2; 0 for algorithm: supervised)
 #   --restarts N  times in a row, without a new checkpoint, that ranks which were lost are started again (default 3)
-#   --emulator    also starts the config's pool emulator and sets $SWITCHYARD_POOL_URL
+#   --emulator    also starts the config's pool emulator and sets $ROUTEWRIGHT_POOL_URL
 #
-# Doctor's faults end it before anything runs, with 1; SWITCHYARD_DOCTOR=off in the environment leaves doctor out.
+# Doctor's faults end it before anything runs, with 1; ROUTEWRIGHT_DOCTOR=off in the environment leaves doctor out.
 # Ctrl-C (or TERM, or USR1) once: the trainer finishes its step, saves, and everything ends; twice: everything ends
 # within 5 seconds. A worker that dies is started again, with growing pauses; ranks that die are started again from the
 # last checkpoint; a trainer that gives up says why and ends all. Nothing is left running.
@@ -66,11 +66,11 @@ trap finish EXIT
 trap on_signal INT TERM USR1
 
 if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
-  export SWITCHYARD_PROGRESS=bar
+  export ROUTEWRIGHT_PROGRESS=bar
   COLUMNS=`tput cols 2>/dev/null` && export COLUMNS
 fi
-SWITCHYARD_SUBMISSION=${SWITCHYARD_SUBMISSION:-`cat /proc/sys/kernel/random/uuid`} # ranks that are started again go on, whatever --resume says
-export SWITCHYARD_SUBMISSION
+ROUTEWRIGHT_SUBMISSION=${ROUTEWRIGHT_SUBMISSION:-`cat /proc/sys/kernel/random/uuid`} # ranks that are started again go on, whatever --resume says
+export ROUTEWRIGHT_SUBMISSION
 start_ranks -n "$ranks" --oversubscribe -- "$@"
 
 # ---- the workers: each has a keeper, which waits for the learner and starts the worker again when it dies

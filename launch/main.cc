@@ -1,4 +1,4 @@
-// The `switchyard` program: finds the command by name and runs it.
+// The `routewright` program: finds the command by name and runs it.
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -8,15 +8,15 @@
 #include "launch/commands/commands.h"
 #include "launch/version.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 int PrintUsage(std::FILE* out) {
-  std::fprintf(out, "usage: switchyard <command> [options]\n\ncommands:\n");
+  std::fprintf(out, "usage: routewright <command> [options]\n\ncommands:\n");
   for (const Command& command : Commands()) {
     std::fprintf(out, "  %-10s %s\n", command.name, command.summary);
   }
-  std::fprintf(out, "\nswitchyard <command> --help shows a command's options and an example.\n");
+  std::fprintf(out, "\nroutewright <command> --help shows a command's options and an example.\n");
   return out == stdout ? kExitOk : kExitUsage;
 }
 
@@ -25,24 +25,24 @@ int Run(int argc, char** argv) {
   if (std::strcmp(argv[1], "--help") == 0 || std::strcmp(argv[1], "-h") == 0)
     return PrintUsage(stdout);
   if (std::strcmp(argv[1], "--version") == 0) {
-    std::printf("switchyard %s\n", CodeVersion());
+    std::printf("routewright %s\n", CodeVersion());
     return kExitOk;
   }
   for (const Command& command : Commands()) {
     if (std::strcmp(argv[1], command.name) == 0) return command.run(argc - 1, argv + 1);
   }
-  std::fprintf(stderr, "switchyard: there is no command '%s'\n", argv[1]);
+  std::fprintf(stderr, "routewright: there is no command '%s'\n", argv[1]);
   return PrintUsage(stderr);
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
   try {
-    return switchyard::Run(argc, argv);
+    return routewright::Run(argc, argv);
   } catch (const std::exception& error) {  // LibTorch throws; nothing of ours does
-    std::fprintf(stderr, "switchyard: %s\n", error.what());
-    return switchyard::kExitFailed;
+    std::fprintf(stderr, "routewright: %s\n", error.what());
+    return routewright::kExitFailed;
   }
 }

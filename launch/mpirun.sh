@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a training's ranks over the hosts of a host file. Workers are started anywhere else, each with keep_worker.sh.
 #
-#   launch/mpirun.sh --config FILE --hostfile FILE [--ranks-per-host N] [-- extra arguments of `switchyard train`]
+#   launch/mpirun.sh --config FILE --hostfile FILE [--ranks-per-host N] [-- extra arguments of `routewright train`]
 #   launch/mpirun.sh --config mine/run.yaml --hostfile mine/hosts --ranks-per-host 8 -- --set run.name=try2
 #   launch/keep_worker.sh --config mine/run.yaml --run runs/try2 -- --set run.name=try2       # on a worker's host
 #
@@ -11,16 +11,16 @@
 #
 # Unless the config names trainer.rollout_service.listen_address, the learner listens on all interfaces and writes
 # HOSTNAME:PORT to <run>/learner.address: workers' hosts must know the name.
-# Environment (passed on to all hosts: SWITCHYARD_*, NCCL_*, OMP_NUM_THREADS):
-#   SWITCHYARD_INTERFACE=eth0      the network interface that mpirun, MPI and NCCL use
-#   SWITCHYARD_HOST_LOST_S=60      a host that is silent for so long is given up; a shorter break heals (default: minutes,
+# Environment (passed on to all hosts: ROUTEWRIGHT_*, NCCL_*, OMP_NUM_THREADS):
+#   ROUTEWRIGHT_INTERFACE=eth0      the network interface that mpirun, MPI and NCCL use
+#   ROUTEWRIGHT_HOST_LOST_S=60      a host that is silent for so long is given up; a shorter break heals (default: minutes,
 #                                  and then mpirun may hang until it is killed, see below)
-#   SWITCHYARD_MPIRUN_OPTIONS=…    more options of mpirun, as --prtemca plm_ssh_agent my_ssh.sh
-#   SWITCHYARD_HANG_S=15           mpirun is killed when the learner's end is on record and it does not return for so long
-#   SWITCHYARD_DOCTOR=off          starts although doctor finds a fault on a host
-#   SWITCHYARD_BINARY, _MPIRUN     other programs than build/bin/switchyard and .venv/bin/mpirun (or an archive's)
-#   SWITCHYARD_CONTAINER=…         words before the program, as in launch/slurm/README.md
-#   SWITCHYARD_SUBMISSION=NAME     of starts with the same name only the first does what --resume none or FOLDER says
+#   ROUTEWRIGHT_MPIRUN_OPTIONS=…    more options of mpirun, as --prtemca plm_ssh_agent my_ssh.sh
+#   ROUTEWRIGHT_HANG_S=15           mpirun is killed when the learner's end is on record and it does not return for so long
+#   ROUTEWRIGHT_DOCTOR=off          starts although doctor finds a fault on a host
+#   ROUTEWRIGHT_BINARY, _MPIRUN     other programs than build/bin/routewright and .venv/bin/mpirun (or an archive's)
+#   ROUTEWRIGHT_CONTAINER=…         words before the program, as in launch/slurm/README.md
+#   ROUTEWRIGHT_SUBMISSION=NAME     of starts with the same name only the first does what --resume none or FOLDER says
 # Ctrl-C (or TERM, or USR1) once: the trainer finishes its step, saves, and everything ends; twice: everything ends.
 # Exit status: 0 done, 75 stopped after a saved checkpoint (run again to go on), 2 bad usage or config, 1 failed.
 set -euo pipefail
@@ -61,8 +61,8 @@ check_run --ranks "$ranks" --ranks-per-host "$most_ranks"
 choose_address
 choose_network
 on_hosts=(--hostfile "$hostfile" "${network_options[@]}")
-for name in $(compgen -e | grep -E '^(SWITCHYARD_|NCCL_|OMP_NUM_THREADS$)'); do on_hosts+=(-x "$name"); done
-check_machine "$ranks" "$most_ranks" --ranks-only "$mpirun" "${on_hosts[@]}" -x "SWITCHYARD_MPIRUN=$mpirun" -n "$hosts" \
+for name in $(compgen -e | grep -E '^(ROUTEWRIGHT_|NCCL_|OMP_NUM_THREADS$)'); do on_hosts+=(-x "$name"); done
+check_machine "$ranks" "$most_ranks" --ranks-only "$mpirun" "${on_hosts[@]}" -x "ROUTEWRIGHT_MPIRUN=$mpirun" -n "$hosts" \
   --map-by ppr:1:node --bind-to none "${named[@]}"
 show_plan
 options=("${on_hosts[@]}" -n "$ranks")

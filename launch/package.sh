@@ -5,14 +5,14 @@
 #
 #   launch/package.sh [--without-torch | --without-cuda] [--output DIR | --folder DIR] [--level N] [--no-install]
 #
-#   --without-torch  leaves LibTorch and NVIDIA's libraries to the machines: $SWITCHYARD_TORCH, or what python3 finds
-#   --without-cuda   leaves NVIDIA's libraries to them: $SWITCHYARD_CUDA, or what python3 finds
+#   --without-torch  leaves LibTorch and NVIDIA's libraries to the machines: $ROUTEWRIGHT_TORCH, or what python3 finds
+#   --without-cuda   leaves NVIDIA's libraries to them: $ROUTEWRIGHT_CUDA, or what python3 finds
 #   --output DIR     writes the archive into DIR (default build)
 #   --folder DIR     makes the folder DIR, which must not exist, and no archive
 #   --level N        zstd's level, 1 to 19 (default 9)
 #   --no-install     installs nothing: says what is missing and stops (exit 1)
 #
-# Builds first (launch/build.sh), unless $SWITCHYARD_BINARY names a program. The same program, libraries and scripts give
+# Builds first (launch/build.sh), unless $ROUTEWRIGHT_BINARY names a program. The same program, libraries and scripts give
 # the same bytes; all times in the archive are the commit's.
 set -euo pipefail
 caller=$PWD
@@ -42,15 +42,15 @@ done
 [[ -z $folder || ! -e $folder ]] || usage_error "--folder: '$folder' exists already: name a new one"
 
 need_packages patchelf zstd binutils
-if [[ -z ${SWITCHYARD_BINARY:-} ]]; then
+if [[ -z ${ROUTEWRIGHT_BINARY:-} ]]; then
   build=()
   ((may_install)) || build=(--no-install)
   launch/build.sh "${build[@]}"
 fi
-program=${SWITCHYARD_BINARY:-build/bin/switchyard}
+program=${ROUTEWRIGHT_BINARY:-build/bin/routewright}
 [[ -x $program ]] || fail "there is no program at $program"
 version=$("$program" --version)
-version=${version#switchyard }
+version=${version#routewright }
 source launch/package/libraries.sh
 source launch/package/contents.sh
 
@@ -58,9 +58,9 @@ source launch/package/contents.sh
 output=${output:-build}
 place=${folder:-$output/archive}
 mkdir -p "$(dirname "$place")"
-stage=$(mktemp -d "$(dirname "$place")/.switchyard-package-XXXXXX")
+stage=$(mktemp -d "$(dirname "$place")/.routewright-package-XXXXXX")
 trap 'rm -rf "$stage"' EXIT
-name=switchyard-$version-linux-$(uname -m)
+name=routewright-$version-linux-$(uname -m)
 
 find_libraries
 if [[ -n $cuda_version ]]; then
@@ -76,9 +76,9 @@ say "copying the program and ${#libraries[@]} libraries"
 mkdir -p "$top"/{bin,libexec,lib,doc,licenses}
 copy_libraries
 copy_mpi
-install -m 755 "$program" "$top/libexec/switchyard"
-install -m 755 launch/package/switchyard "$top/bin/switchyard"
-strip --strip-unneeded "$top/libexec/switchyard"
+install -m 755 "$program" "$top/libexec/routewright"
+install -m 755 launch/package/routewright "$top/bin/routewright"
+strip --strip-unneeded "$top/libexec/routewright"
 [[ ! -d $top/lib/torch ]] || strip --strip-unneeded "$top"/lib/torch/lib/*.so*
 set_search_paths
 

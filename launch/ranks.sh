@@ -2,15 +2,15 @@
 # job (sourced after supervise.sh): check the config before anything runs, start the ranks, pass signals on, and tell
 # how they ended. What they share: $config, $sets, $program, $mpirun, $resolved, $folder, $trainer, $status.
 
-# The program and mpirun: of this checkout or archive, or what $SWITCHYARD_BINARY, $SWITCHYARD_MPIRUN and
-# $SWITCHYARD_CONTAINER name.
+# The program and mpirun: of this checkout or archive, or what $ROUTEWRIGHT_BINARY, $ROUTEWRIGHT_MPIRUN and
+# $ROUTEWRIGHT_CONTAINER name.
 find_programs() {
-  local container=${SWITCHYARD_CONTAINER:-}
+  local container=${ROUTEWRIGHT_CONTAINER:-}
   [[ -n $container || -x $binary ]] || fail "there is no $binary; run launch/build.sh first"
   read -ra program <<<"$container"
   program+=("$binary")
-  mpirun=${SWITCHYARD_MPIRUN:-$root/.venv/bin/mpirun}
-  ((!is_archive)) || mpirun=${SWITCHYARD_MPIRUN:-$root/mpi/bin/mpirun}
+  mpirun=${ROUTEWRIGHT_MPIRUN:-$root/.venv/bin/mpirun}
+  ((!is_archive)) || mpirun=${ROUTEWRIGHT_MPIRUN:-$root/mpi/bin/mpirun}
   [[ -x $mpirun ]] || mpirun=$(command -v mpirun) || fail "there is no mpirun; run launch/build.sh first"
   export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 }
@@ -36,16 +36,16 @@ resolved_value() {
 
 # What doctor finds wrong with the machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
 # before anything runs. After them may come --ranks-only, for hosts without workers, and words before the program, as
-# those that run it on each host, where "${named[@]}" puts the host's name before its lines. SWITCHYARD_DOCTOR=off
+# those that run it on each host, where "${named[@]}" puts the host's name before its lines. ROUTEWRIGHT_DOCTOR=off
 # leaves it out.
 named=(bash -c 'set -o pipefail; "$@" 2>&1 | sed "s/^/${SLURMD_NODENAME:-$(hostname)}: /"' named)
 check_machine() {
   local ranks=$1 ranks_per_host=$2 flags=()
   shift 2
   [[ ${1:-} != --ranks-only ]] || { flags+=("$1"); shift; }
-  [[ ${SWITCHYARD_DOCTOR:-on} != off ]] && ((!shows_only)) || return 0
-  SWITCHYARD_MPIRUN=$mpirun "$@" "${program[@]}" doctor --config "$config" "${sets[@]}" --ranks "$ranks" --ranks-per-host "$ranks_per_host" \
-    --no-probe --quiet "${flags[@]}" >&2 2> >(without_mpi_banner >&2) </dev/null || fail "doctor found what would fail: mend it, or, where doctor is wrong, set SWITCHYARD_DOCTOR=off"
+  [[ ${ROUTEWRIGHT_DOCTOR:-on} != off ]] && ((!shows_only)) || return 0
+  ROUTEWRIGHT_MPIRUN=$mpirun "$@" "${program[@]}" doctor --config "$config" "${sets[@]}" --ranks "$ranks" --ranks-per-host "$ranks_per_host" \
+    --no-probe --quiet "${flags[@]}" >&2 2> >(without_mpi_banner >&2) </dev/null || fail "doctor found what would fail: mend it, or, where doctor is wrong, set ROUTEWRIGHT_DOCTOR=off"
 }
 # What the dry run found out: parameters, data, batch, memory and the time of a step.
 show_plan() { grep '^# ' <<<"$resolved" | grep -v -e '^# Defaults' -e ': not set$' >&2 || true; }
@@ -59,16 +59,16 @@ choose_address() {
   esac
 }
 
-# mpirun's options and the environment for several hosts, from $SWITCHYARD_INTERFACE, $SWITCHYARD_HOST_LOST_S and
-# $SWITCHYARD_MPIRUN_OPTIONS, into $network_options.
+# mpirun's options and the environment for several hosts, from $ROUTEWRIGHT_INTERFACE, $ROUTEWRIGHT_HOST_LOST_S and
+# $ROUTEWRIGHT_MPIRUN_OPTIONS, into $network_options.
 choose_network() {
-  read -ra network_options <<<"${SWITCHYARD_MPIRUN_OPTIONS:-}"
-  if [[ -n ${SWITCHYARD_INTERFACE:-} ]]; then
-    export NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-$SWITCHYARD_INTERFACE}
-    network_options+=(--prtemca prte_if_include "$SWITCHYARD_INTERFACE" --mca btl_tcp_if_include "$SWITCHYARD_INTERFACE")
+  read -ra network_options <<<"${ROUTEWRIGHT_MPIRUN_OPTIONS:-}"
+  if [[ -n ${ROUTEWRIGHT_INTERFACE:-} ]]; then
+    export NCCL_SOCKET_IFNAME=${NCCL_SOCKET_IFNAME:-$ROUTEWRIGHT_INTERFACE}
+    network_options+=(--prtemca prte_if_include "$ROUTEWRIGHT_INTERFACE" --mca btl_tcp_if_include "$ROUTEWRIGHT_INTERFACE")
   fi
-  if [[ -n ${SWITCHYARD_HOST_LOST_S:-} ]]; then # the last three of these seconds are probes
-    local silent_s=$((SWITCHYARD_HOST_LOST_S > 4 ? SWITCHYARD_HOST_LOST_S - 3 : 1))
+  if [[ -n ${ROUTEWRIGHT_HOST_LOST_S:-} ]]; then # the last three of these seconds are probes
+    local silent_s=$((ROUTEWRIGHT_HOST_LOST_S > 4 ? ROUTEWRIGHT_HOST_LOST_S - 3 : 1))
     network_options+=(--prtemca oob_tcp_keepalive_time "$silent_s" --prtemca oob_tcp_keepalive_intvl 1
       --prtemca oob_tcp_keepalive_probes 3)
   fi
@@ -90,7 +90,7 @@ check_run() {
   folder=`awk '/^run:/ {inside = 1; next} /^[^ ]/ {inside = 0}
     inside && /^ *(output_dir|name):/ {key = $1; sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); value[key] = $0}
     END {print value["output_dir:"] "/" value["name:"]}' <<<"$resolved"`
-  [[ $folder != / ]] || fail "cannot tell the run's folder from: switchyard train --config $config --dry-run"
+  [[ $folder != / ]] || fail "cannot tell the run's folder from: routewright train --config $config --dry-run"
   if ((is_archive)) && [[ $folder != /* ]]; then
     folder_sets=(--set "run.output_dir=$caller/${folder%/*}")
     sets+=("${folder_sets[@]}")
@@ -120,7 +120,7 @@ choose_session() {
   [[ ${PRTE_MCA_prte_local_tmpdir_base:-} != "$session" ]] || unset PRTE_MCA_prte_local_tmpdir_base
   if [[ "$* `compgen -e`" == *tmpdir_base* ]] || grep -qs '^[^#]*tmpdir_base' "${places[@]}"; then return; fi
   rm -rf "$session"
-  session=`mktemp -d -t switchyard-mpi.XXXXXX`
+  session=`mktemp -d -t routewright-mpi.XXXXXX`
   export PRTE_MCA_prte_local_tmpdir_base=$session
 }
 
@@ -136,9 +136,9 @@ start_ranks() {
   loss_report=$folder/logs/lost_rank.txt
   loss_report_bytes=`bytes_of "$loss_report"`
   start=`cat /proc/sys/kernel/random/uuid`
-  options+=(-x "SWITCHYARD_START=$start")
-  if [[ -n ${SWITCHYARD_SUBMISSION:-} && " ${options[*]} " != *" -x SWITCHYARD_SUBMISSION "* ]]; then
-    options+=(-x SWITCHYARD_SUBMISSION)
+  options+=(-x "ROUTEWRIGHT_START=$start")
+  if [[ -n ${ROUTEWRIGHT_SUBMISSION:-} && " ${options[*]} " != *" -x ROUTEWRIGHT_SUBMISSION "* ]]; then
+    options+=(-x ROUTEWRIGHT_SUBMISSION)
   fi
   choose_session "${options[@]}"
   printf '%s\n' "$banners_end" >&"$banner_filter"
@@ -180,7 +180,7 @@ on_signal() { interrupts=$((interrupts + 1)); }
 
 # Waits for the ranks, whose status is then in $status. The first signal makes them save and stop, a second one ends the
 # launcher. Calls `on_tick` five times a second. mpirun can wait for ever for a host that is lost: once the end is on
-# record it gets $SWITCHYARD_HANG_S seconds.
+# record it gets $ROUTEWRIGHT_HANG_S seconds.
 was_asked=0
 watch_ranks() {
   local ended_at=0 ticks=0
@@ -197,7 +197,7 @@ watch_ranks() {
     on_tick
     if ((++ticks % 5 == 0)) && [[ -n `end_record` ]]; then
       ((ended_at)) || ended_at=$SECONDS
-      if ((SECONDS - ended_at >= ${SWITCHYARD_HANG_S:-15})); then
+      if ((SECONDS - ended_at >= ${ROUTEWRIGHT_HANG_S:-15})); then
         say "the end of the ranks is on record (`end_record`), but mpirun does not return: killing it"
         kill -KILL -- "-$trainer" 2>/dev/null || true
         break # bash would say of a child that it finds killed later which line started it

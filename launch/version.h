@@ -2,8 +2,8 @@
 // commit.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 const char* CodeVersion();
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,11 +3,11 @@
 #
 #   launch/with_pool.sh --config FILE [--log FILE] -- COMMAND…             the pool emulator of a config
 #   launch/with_pool.sh --gguf FILE --name NAME [--log FILE] -- COMMAND…   a real model, by llama.cpp's server
-#   launch/with_pool.sh --config configs/quickstart.yaml -- build/bin/switchyard ask --config configs/quickstart.yaml \
+#   launch/with_pool.sh --config configs/quickstart.yaml -- build/bin/routewright ask --config configs/quickstart.yaml \
 #     --policy data/quickstart/policy "What is the capital of Peru?"
 #
-# The command finds the pool's address in $SWITCHYARD_POOL_URL ("http://127.0.0.1:41234"), which configs use as
-# base_url: "${SWITCHYARD_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it. An
+# The command finds the pool's address in $ROUTEWRIGHT_POOL_URL ("http://127.0.0.1:41234"), which configs use as
+# base_url: "${ROUTEWRIGHT_POOL_URL}/v1". Returns the command's exit status; passes INT, TERM and USR1 on to it. An
 # emulator that dies meanwhile is started again at the same address. The command runs in the repository's root; from an
 # archive where you stand, or for one of the archive's own configs in its folder.
 set -euo pipefail
@@ -69,7 +69,7 @@ for ((i = 0; i < 300; i++)); do
   sleep 0.1
 done
 [[ -n $url ]] || fail "the pool said no address within 30 s (its log: $log)"
-export SWITCHYARD_POOL_URL=$url
+export ROUTEWRIGHT_POOL_URL=$url
 
 while_waiting() {
   [[ -z $gguf ]] && ! kill -0 "$pool" 2>/dev/null || return 0

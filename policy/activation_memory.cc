@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // What m norms of n elements in all keep, if they are wide, beside what they would in one type:
@@ -61,4 +61,4 @@ ActivationPeak PeakActivationBytes(const ModelConfig& config, bool recompute_act
   return peak;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

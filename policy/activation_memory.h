@@ -11,7 +11,7 @@
 
 #include "policy/model_config.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct ActivationElements {
   int64_t kept_per_block = 0;    // from the forward until the block's backward
@@ -36,4 +36,4 @@ ActivationPeak PeakActivationBytes(const ModelConfig& config, bool recompute_act
                                    int64_t tokens, int64_t bytes_per_element,
                                    int64_t head_chunk_bytes, bool are_norms_wide);
 
-}  // namespace switchyard
+}  // namespace routewright

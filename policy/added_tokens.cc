@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 int32_t FirstCodePoint(std::string_view text) {
@@ -143,4 +143,4 @@ std::vector<TextSection> AddedTokenMatcher::Cut(std::string_view text) const {
   return sections;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

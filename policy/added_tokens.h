@@ -13,7 +13,7 @@
 
 #include "absl/container/flat_hash_map.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct AddedToken {
   std::string content;
@@ -49,4 +49,4 @@ class AddedTokenMatcher {
   absl::flat_hash_map<uint32_t, size_t> token_of_node_;  // node where a content ends -> index
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 
 #include "common/absl_view.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr uint32_t kNoId = UINT32_MAX;
@@ -116,4 +116,4 @@ std::vector<uint32_t> Bpe::EncodeWithout(std::string_view word,
   return ids;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

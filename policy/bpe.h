@@ -13,7 +13,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct BpeMerge {
   uint32_t left;
@@ -56,4 +56,4 @@ class Bpe {
   absl::flat_hash_map<uint64_t, Rule> rules_;       // key: left << 32 | right
 };
 
-}  // namespace switchyard
+}  // namespace routewright

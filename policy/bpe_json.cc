@@ -13,7 +13,7 @@
 #include "policy/json_access.h"
 #include "policy/tokenizer_json.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -33,7 +33,7 @@ absl::Status RequireKnownOptions(const json& model) {
   // Files of early `tokenizers` have no type: a BPE is known by its merges.
   const bool is_bpe = type.is_null() ? JsonMember(model, "merges").is_array() : type == "BPE";
   if (!is_bpe) return Invalid(absl::StrCat("the type must be BPE, not ", type.dump()));
-  SY_ASSIGN_OR_RETURN(const bool falls_back, JsonBool(model, "byte_fallback", false));
+  RW_ASSIGN_OR_RETURN(const bool falls_back, JsonBool(model, "byte_fallback", false));
   if (falls_back) return Invalid("byte_fallback is not supported: only byte-level BPE is");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix", "unk_token"}) {
     const json& value = JsonMember(model, key);
@@ -124,12 +124,12 @@ absl::Status ReadMerges(const json& model, const Ids& ids, BpeSpec& spec) {
 
 absl::StatusOr<BpeSpec> ParseBpeModel(const nlohmann::json& model) {
   if (!model.is_object()) return Invalid("it is missing or no object");
-  SY_RETURN_IF_ERROR(RequireKnownOptions(model));
+  RW_RETURN_IF_ERROR(RequireKnownOptions(model));
   BpeSpec spec;
-  SY_ASSIGN_OR_RETURN(spec.ignores_merges, JsonBool(model, "ignore_merges", false));
-  SY_ASSIGN_OR_RETURN(const Ids ids, ReadVocabulary(model, spec));
-  SY_RETURN_IF_ERROR(ReadMerges(model, ids, spec));
+  RW_ASSIGN_OR_RETURN(spec.ignores_merges, JsonBool(model, "ignore_merges", false));
+  RW_ASSIGN_OR_RETURN(const Ids ids, ReadVocabulary(model, spec));
+  RW_RETURN_IF_ERROR(ReadMerges(model, ids, spec));
   return spec;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

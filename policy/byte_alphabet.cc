@@ -2,7 +2,7 @@
 
 #include <array>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kNumBytes = 256;
@@ -63,4 +63,4 @@ std::optional<std::string> BytesOfSpelling(std::string_view spelling) {
   return bytes;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // The UTF-8 spelling of one byte's character: one or two bytes; valid for ever.
 std::string_view SpellByte(uint8_t byte);
@@ -16,4 +16,4 @@ std::string_view SpellByte(uint8_t byte);
 // The bytes that `spelling` (UTF-8) stands for; nullopt if a character is not of the alphabet.
 std::optional<std::string> BytesOfSpelling(std::string_view spelling);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "policy/chat_template_source.h"
 #include "policy/jinja_strings.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kChatMlSystem[] = "<|im_start|>system\n";
@@ -127,17 +127,17 @@ absl::StatusOr<PolicyConfig::ChatTemplate> ResolveChatTemplate(
   const bool is_named = template_name != PolicyConfig::CHAT_TEMPLATE_AUTO &&
                         template_name != PolicyConfig::CHAT_TEMPLATE_UNSPECIFIED;
   if (is_named) return template_name;
-  SY_ASSIGN_OR_RETURN(const ChatTemplateSource source, ReadChatTemplateSource(policy_folder));
+  RW_ASSIGN_OR_RETURN(const ChatTemplateSource source, ReadChatTemplateSource(policy_folder));
   return Recognise(source);
 }
 
 absl::StatusOr<ChatTemplate> ChatTemplate::Load(PolicyConfig::ChatTemplate template_name,
                                                 const std::string& policy_folder) {
-  SY_ASSIGN_OR_RETURN(const PolicyConfig::ChatTemplate family,
+  RW_ASSIGN_OR_RETURN(const PolicyConfig::ChatTemplate family,
                       ResolveChatTemplate(template_name, policy_folder));
   ChatTemplate made;
   if (family == PolicyConfig::CHAT_TEMPLATE_PLAIN) return made;
-  SY_ASSIGN_OR_RETURN(ChatTemplateSource source, ReadChatTemplateSource(policy_folder));
+  RW_ASSIGN_OR_RETURN(ChatTemplateSource source, ReadChatTemplateSource(policy_folder));
   if (FamilyOf(source.jinja) != family) source = ChatTemplateSource();
   Frame frame = family == PolicyConfig::CHAT_TEMPLATE_LLAMA3 ? Llama3(source) : ChatMl(source);
   made.before_ = std::move(frame.before);
@@ -153,4 +153,4 @@ std::string ChatTemplate::Apply(std::string_view user_message) const {
   return text + after_;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

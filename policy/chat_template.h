@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // `template_name` AUTO reads chat_template.jinja or tokenizer_config.json of the folder; a folder
 // without one is PLAIN. Any other name is returned as it is.
@@ -41,4 +41,4 @@ class ChatTemplate {
   bool strips_message_ = false;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

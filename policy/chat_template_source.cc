@@ -10,7 +10,7 @@
 #include "common/status_macros.h"
 #include "policy/json_access.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -51,23 +51,23 @@ absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const std::string& pol
   const std::string jinja_path = policy_folder + "/chat_template.jinja";
   ChatTemplateSource source;
   if (files.Exists(config_path)) {
-    SY_ASSIGN_OR_RETURN(const std::string text, files.Read(config_path));
+    RW_ASSIGN_OR_RETURN(const std::string text, files.Read(config_path));
     const json config = json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
     if (!config.is_object()) {
       return absl::InvalidArgumentError(
           absl::StrCat(config_path, ": it is not a JSON object, or is cut short"));
     }
-    SY_ASSIGN_OR_RETURN(source.jinja,
+    RW_ASSIGN_OR_RETURN(source.jinja,
                         TemplateText(JsonMember(config, "chat_template"), config_path));
     source.bos_token = TokenText(JsonMember(config, "bos_token"));
     source.origin = config_path;
   }
   if (files.Exists(jinja_path)) {
-    SY_ASSIGN_OR_RETURN(source.jinja, files.Read(jinja_path));
+    RW_ASSIGN_OR_RETURN(source.jinja, files.Read(jinja_path));
     source.origin = jinja_path;
   }
   source.writes_bos = BeginsWithBos(source.jinja);
   return source;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

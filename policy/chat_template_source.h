@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct ChatTemplateSource {
   std::string jinja;        // empty: the folder has none
@@ -19,4 +19,4 @@ struct ChatTemplateSource {
 // Fails: kInvalidArgument naming the file if it is malformed; or what the file system says.
 absl::StatusOr<ChatTemplateSource> ReadChatTemplateSource(const std::string& policy_folder);
 
-}  // namespace switchyard
+}  // namespace routewright

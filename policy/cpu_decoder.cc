@@ -16,7 +16,7 @@
 #include "policy/paged_kv_cache.h"
 #include "policy/parameter_layout.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // cos and sin of position × frequency, for as many positions as were asked for.
@@ -69,9 +69,9 @@ class CpuDecoder final : public Decoder {
   }
   absl::StatusOr<std::vector<std::vector<float>>> Decode(std::span<const DecodeRow> rows) override;
   absl::Status SetWeights(std::shared_ptr<const PolicyWeights> weights) override {
-    SY_RETURN_IF_ERROR(weights->CheckAgainst(ParameterLayout(config_, HeadKind::kLanguageModel)));
+    RW_RETURN_IF_ERROR(weights->CheckAgainst(ParameterLayout(config_, HeadKind::kLanguageModel)));
     weights_ = {};  // the old ones go first: two packed copies at once would be the worker's peak
-    SY_ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(config_, *weights));
+    RW_ASSIGN_OR_RETURN(weights_, PackedWeights::Pack(config_, *weights));
     return absl::OkStatus();
   }
 
@@ -117,8 +117,8 @@ class CpuDecoder final : public Decoder {
 absl::Status CpuDecoder::Check(std::span<const DecodeRow> rows) const {
   absl::flat_hash_set<const KvCache*> caches;
   for (const DecodeRow& row : rows) {
-    SY_CHECK(row.cache != nullptr && !row.token_ids.empty()) << "a row without cache or tokens";
-    SY_CHECK(caches.insert(row.cache).second) << "two rows of a call share a cache";
+    RW_CHECK(row.cache != nullptr && !row.token_ids.empty()) << "a row without cache or tokens";
+    RW_CHECK(caches.insert(row.cache).second) << "two rows of a call share a cache";
     const int64_t end = row.cache->num_tokens() + static_cast<int64_t>(row.token_ids.size());
     if (end > config_.max_positions) {
       return absl::OutOfRangeError(absl::StrCat("a sequence of ", end,
@@ -239,7 +239,7 @@ std::vector<std::vector<float>> CpuDecoder::SplitLogits(std::span<const DecodeRo
 
 absl::StatusOr<std::vector<std::vector<float>>> CpuDecoder::Decode(
     std::span<const DecodeRow> rows) {
-  SY_RETURN_IF_ERROR(Check(rows));
+  RW_RETURN_IF_ERROR(Check(rows));
   TakeTokens(rows);
   Embed();
   for (int64_t layer = 0; layer < config_.num_layers && !tokens_.empty(); ++layer) {
@@ -259,9 +259,9 @@ absl::StatusOr<std::vector<std::vector<float>>> CpuDecoder::Decode(
 absl::StatusOr<std::unique_ptr<Decoder>> NewCpuDecoder(const ModelConfig& config,
                                                        std::shared_ptr<const PolicyWeights> weights,
                                                        int num_threads) {
-  SY_CHECK(weights != nullptr && num_threads > 0) << "no weights or no threads";
-  SY_ASSIGN_OR_RETURN(PackedWeights packed, PackedWeights::Pack(config, *weights));
+  RW_CHECK(weights != nullptr && num_threads > 0) << "no weights or no threads";
+  RW_ASSIGN_OR_RETURN(PackedWeights packed, PackedWeights::Pack(config, *weights));
   return std::make_unique<CpuDecoder>(config, std::move(packed), num_threads);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "policy/model_config.h"
 
-namespace switchyard {
+namespace routewright {
 
 class PolicyWeights;  // policy/policy_weights.h: named f32 tensors on the CPU
 
@@ -58,4 +58,4 @@ absl::StatusOr<std::unique_ptr<Decoder>> NewCpuDecoder(const ModelConfig& config
                                                        std::shared_ptr<const PolicyWeights> weights,
                                                        int num_threads);
 
-}  // namespace switchyard
+}  // namespace routewright

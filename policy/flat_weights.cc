@@ -8,11 +8,11 @@
 #include "common/check.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 absl::StatusOr<std::vector<std::vector<float>>> FlattenWeights(const PolicyWeights& weights,
                                                                const ParameterLayout& layout) {
-  SY_RETURN_IF_ERROR(weights.CheckAgainst(layout));
+  RW_RETURN_IF_ERROR(weights.CheckAgainst(layout));
   std::vector<std::vector<float>> blocks;
   for (const BlockLayout& block : layout.blocks()) {
     std::vector<float> flat(block.num_elements);
@@ -27,11 +27,11 @@ absl::StatusOr<std::vector<std::vector<float>>> FlattenWeights(const PolicyWeigh
 
 std::shared_ptr<const PolicyWeights> UnflattenWeights(
     std::span<const std::span<const float>> blocks, const ParameterLayout& layout) {
-  SY_CHECK(blocks.size() == layout.blocks().size()) << blocks.size() << " buffers";
+  RW_CHECK(blocks.size() == layout.blocks().size()) << blocks.size() << " buffers";
   std::map<std::string, HostTensor> tensors;
   for (size_t b = 0; b < blocks.size(); ++b) {
     const BlockLayout& block = layout.blocks()[b];
-    SY_CHECK(static_cast<int64_t>(blocks[b].size()) == block.num_elements) << block.name;
+    RW_CHECK(static_cast<int64_t>(blocks[b].size()) == block.num_elements) << block.name;
     for (const TensorSlot& slot : block.tensors) {
       const std::span<const float> values = blocks[b].subspan(slot.offset, slot.num_elements);
       tensors[slot.name] = HostTensor{slot.shape, {values.begin(), values.end()}};
@@ -40,4 +40,4 @@ std::shared_ptr<const PolicyWeights> UnflattenWeights(
   return std::make_shared<const PolicyWeights>(std::move(tensors));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "policy/parameter_layout.h"
 #include "policy/policy_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One buffer [P] per block of the layout, in its order.
 // Fails: kFailedPrecondition naming the first tensor that is missing or of another shape.
@@ -22,4 +22,4 @@ absl::StatusOr<std::vector<std::vector<float>>> FlattenWeights(const PolicyWeigh
 std::shared_ptr<const PolicyWeights> UnflattenWeights(
     std::span<const std::span<const float>> blocks, const ParameterLayout& layout);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace switchyard {
+namespace routewright {
 
 inline float FloatFromBf16(uint16_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
@@ -29,4 +29,4 @@ inline float FloatFromF16(uint16_t bits) {
   return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/status_macros.h"
 #include "policy/gguf_types.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "weight files are read in place");
@@ -287,14 +287,14 @@ absl::Status Parse(std::string_view bytes, std::map<std::string, GgufFile::Value
   }
   if (!cursor.Take(&num_tensors) || !cursor.Take(&num_pairs))
     return absl::DataLossError("cut short");
-  SY_RETURN_IF_ERROR(TakeMetadata(&cursor, num_pairs, metadata));
+  RW_RETURN_IF_ERROR(TakeMetadata(&cursor, num_pairs, metadata));
   if (num_tensors > cursor.left() / 24) {  // a name's length, a rank, a type and an offset at least
     return absl::DataLossError(
         absl::StrCat("claims ", num_tensors, " tensors, more than its bytes can hold"));
   }
   std::vector<TensorInfo> infos;
   for (uint64_t i = 0; i < num_tensors; ++i) {
-    SY_ASSIGN_OR_RETURN(TensorInfo info, TakeTensorInfo(&cursor));
+    RW_ASSIGN_OR_RETURN(TensorInfo info, TakeTensorInfo(&cursor));
     infos.push_back(std::move(info));
   }
   uint64_t alignment = 32;
@@ -307,7 +307,7 @@ absl::Status Parse(std::string_view bytes, std::map<std::string, GgufFile::Value
   const size_t data_begin =
       std::min(bytes.size(), (cursor.position() + alignment - 1) / alignment * alignment);
   for (TensorInfo& info : infos) {
-    SY_RETURN_IF_ERROR(PlaceTensor(info, alignment, bytes.substr(data_begin), &info.tensor));
+    RW_RETURN_IF_ERROR(PlaceTensor(info, alignment, bytes.substr(data_begin), &info.tensor));
     tensors->push_back(std::move(info.tensor));
   }
   return CheckNoOverlaps(*tensors);
@@ -317,7 +317,7 @@ absl::Status Parse(std::string_view bytes, std::map<std::string, GgufFile::Value
 
 absl::StatusOr<std::unique_ptr<GgufFile>> GgufFile::Open(const std::string& path) {
   auto result = std::unique_ptr<GgufFile>(new GgufFile());
-  SY_ASSIGN_OR_RETURN(result->file_, MappedFile::Open(path));
+  RW_ASSIGN_OR_RETURN(result->file_, MappedFile::Open(path));
   const absl::Status status = Parse(result->file_->bytes(), &result->metadata_, &result->tensors_);
   if (!status.ok()) return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
   for (size_t i = 0; i < result->tensors_.size(); ++i) {
@@ -345,4 +345,4 @@ absl::StatusOr<HostTensor> GgufFile::Read(const GgufTensor& tensor) const {
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

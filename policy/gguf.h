@@ -16,7 +16,7 @@
 #include "policy/mapped_file.h"
 #include "policy/policy_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One tensor of an open file. Its bytes are the file's mapping: valid while the file is open.
 struct GgufTensor {
@@ -62,4 +62,4 @@ class GgufFile {
   std::map<std::string, size_t> index_;  // name → place in tensors_
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 template <typename T>
@@ -82,4 +82,4 @@ absl::StatusOr<std::map<std::string, std::string>> CompanionsFromGguf(const Gguf
       {"generation_config.json", GenerationConfigJson(tokenizer, config)}};
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "policy/gguf_tokenizer.h"
 #include "policy/model_config.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The metadata's tokenizer.* keys. What is missing, or of another type, stays empty. Pure.
 GgufTokenizer ReadGgufTokenizer(const GgufFile& file);
@@ -22,4 +22,4 @@ GgufTokenizer ReadGgufTokenizer(const GgufFile& file);
 absl::StatusOr<std::map<std::string, std::string>> CompanionsFromGguf(const GgufFile& file,
                                                                       const ModelConfig& config);
 
-}  // namespace switchyard
+}  // namespace routewright

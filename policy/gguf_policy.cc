@@ -17,7 +17,7 @@
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr const char* kRopeFactors = "rope_freqs.weight";
@@ -89,7 +89,7 @@ absl::StatusOr<nlohmann::json> ConfigJson(const GgufFile& file, const std::strin
 absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
   const GgufTensor* tensor = file.Find(kRopeFactors);
   if (tensor == nullptr) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(const HostTensor factors, file.Read(*tensor));
+  RW_ASSIGN_OR_RETURN(const HostTensor factors, file.Read(*tensor));
   const std::vector<double> plain = config->RopeFrequencies();
   const auto fail = [] {
     return absl::InvalidArgumentError(
@@ -125,7 +125,7 @@ absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file) {
   }
   const absl::StatusOr<nlohmann::json> json = ConfigJson(file, *architecture);
   if (!json.ok()) return InFile(file, json.status());
-  SY_ASSIGN_OR_RETURN(
+  RW_ASSIGN_OR_RETURN(
       ModelConfig config,
       ParseModelConfig(json->dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
                        file.path()));
@@ -163,7 +163,7 @@ absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
                                                           num_expected)));
   }
   return [file = std::move(file), config](const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
-    SY_ASSIGN_OR_RETURN(HostTensor values, file->Read(*file->Find(GgufName(slot.name))));
+    RW_ASSIGN_OR_RETURN(HostTensor values, file->Read(*file->Find(GgufName(slot.name))));
     if (config.architecture == Architecture::kLlama) {
       if (absl::StrContains(slot.name, "q_proj")) UndoRowOrder(config.num_heads, &values);
       if (absl::StrContains(slot.name, "k_proj")) UndoRowOrder(config.num_kv_heads, &values);
@@ -172,4 +172,4 @@ absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
   };
 }
 
-}  // namespace switchyard
+}  // namespace routewright

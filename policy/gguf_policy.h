@@ -9,7 +9,7 @@
 #include "policy/model_config.h"
 #include "policy/tensor_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Architectures llama and qwen2. Llama-3 scaling is recognised by its rope_freqs.weight.
 // Fails: kInvalidArgument naming the file and the key that is missing or not supported.
@@ -21,4 +21,4 @@ absl::StatusOr<ModelConfig> ModelConfigFromGguf(const GgufFile& file);
 absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
                                            const ModelConfig& config);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using json = nlohmann::ordered_json;
@@ -135,7 +135,7 @@ std::string AddedTokensJson(const GgufTokenizer& gguf) {
   return out + "\n  ]";
 }
 
-// Hugging Face puts the begin token before a text; Switchyard's own Encode adds none.
+// Hugging Face puts the begin token before a text; Routewright's own Encode adds none.
 json PostProcessor(const GgufTokenizer& gguf) {
   const json bytes = {{"type", "ByteLevel"},
                       {"add_prefix_space", true},
@@ -162,8 +162,8 @@ json PostProcessor(const GgufTokenizer& gguf) {
 }  // namespace
 
 absl::StatusOr<std::string> TokenizerJsonFromGguf(const GgufTokenizer& gguf) {
-  SY_RETURN_IF_ERROR(Check(gguf));
-  SY_ASSIGN_OR_RETURN(const Kind kind, KindOf(gguf));
+  RW_RETURN_IF_ERROR(Check(gguf));
+  RW_ASSIGN_OR_RETURN(const Kind kind, KindOf(gguf));
   return absl::StrCat(
       "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n",
       "  \"added_tokens\": ", AddedTokensJson(gguf), ",\n",
@@ -196,4 +196,4 @@ std::string TokenizerConfigJsonFromGguf(const GgufTokenizer& gguf) {
   return config.dump(2, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace) + "\n";
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The metadata as it stands in the file; the comments name the keys.
 struct GgufTokenizer {
@@ -39,4 +39,4 @@ absl::StatusOr<std::string> TokenizerJsonFromGguf(const GgufTokenizer& gguf);
 // Ids beyond the list of tokens are left out.
 std::string TokenizerConfigJsonFromGguf(const GgufTokenizer& gguf);
 
-}  // namespace switchyard
+}  // namespace routewright

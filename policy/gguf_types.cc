@@ -6,7 +6,7 @@
 #include "common/check.h"
 #include "policy/float_bits.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "weight files are read in place");
@@ -69,7 +69,7 @@ bool CanReadGgufType(uint32_t type) {
 }
 
 void FloatsFromGguf(uint32_t type, std::string_view bytes, std::span<float> out) {
-  SY_CHECK(CanReadGgufType(type)) << GgufTypeName(type);
+  RW_CHECK(CanReadGgufType(type)) << GgufTypeName(type);
   const GgufType& info = *FindGgufType(type);
   for (size_t i = 0; i < out.size(); i += static_cast<size_t>(info.block_elements)) {
     const char* block = bytes.data() + i / info.block_elements * info.block_bytes;
@@ -92,4 +92,4 @@ void FloatsFromGguf(uint32_t type, std::string_view bytes, std::span<float> out)
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

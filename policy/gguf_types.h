@@ -6,7 +6,7 @@
 #include <span>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // `block_elements` elements are stored in `block_bytes` bytes.
 struct GgufType {
@@ -25,4 +25,4 @@ bool CanReadGgufType(uint32_t type);
 // Every element as f32. `bytes` holds whole blocks, as many as `out` fills.
 void FloatsFromGguf(uint32_t type, std::string_view bytes, std::span<float> out);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 char Unescape(char c) {
@@ -70,4 +70,4 @@ std::vector<std::string> JinjaStrings(std::string_view jinja) {
   return strings;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,7 +3,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 
 const nlohmann::json& JsonMember(const nlohmann::json& object, const char* key) {
   static const nlohmann::json* const null = new nlohmann::json;
@@ -25,4 +25,4 @@ absl::StatusOr<std::string> JsonString(const nlohmann::json& object, const char*
   return absl::InvalidArgumentError(absl::StrCat("'", key, "' must be a string"));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

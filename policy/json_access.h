@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // object[key]; null if `object` is no object or has no such key.
 const nlohmann::json& JsonMember(const nlohmann::json& object, const char* key);
@@ -19,4 +19,4 @@ absl::StatusOr<bool> JsonBool(const nlohmann::json& object, const char* key, boo
 // object[key] as a string. Fails: kInvalidArgument naming the key if it is missing or no string.
 absl::StatusOr<std::string> JsonString(const nlohmann::json& object, const char* key);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status SystemError(const std::string& path, const char* operation) {
@@ -62,4 +62,4 @@ void MapPages([[maybe_unused]] std::string_view bytes) {
 #endif
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The mapping lives as long as this object. Immutable; any thread. The file must not be cut while
 // it is mapped.
@@ -33,4 +33,4 @@ class MappedFile {
 // instead of one fault after another.
 void MapPages(std::string_view bytes);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::json;
@@ -83,24 +83,24 @@ class KeyReader {
 };
 
 absl::Status ReadArchitecture(const KeyReader& reader, ModelConfig* config) {
-  SY_ASSIGN_OR_RETURN(const std::string type, reader.String("model_type", ""));
+  RW_ASSIGN_OR_RETURN(const std::string type, reader.String("model_type", ""));
   if (type == "llama") {
     config->architecture = Architecture::kLlama;
-    SY_ASSIGN_OR_RETURN(const bool is_biased, reader.Bool("attention_bias", false));
-    SY_ASSIGN_OR_RETURN(const bool is_mlp_biased, reader.Bool("mlp_bias", false));
+    RW_ASSIGN_OR_RETURN(const bool is_biased, reader.Bool("attention_bias", false));
+    RW_ASSIGN_OR_RETURN(const bool is_mlp_biased, reader.Bool("mlp_bias", false));
     if (is_biased || is_mlp_biased) {
       return reader.Fail("'attention_bias' and 'mlp_bias' are not supported for model_type llama");
     }
   } else if (type == "qwen2") {
     config->architecture = Architecture::kQwen2;
     config->is_qkv_biased = true;
-    SY_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
+    RW_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
     if (is_sliding) return reader.Fail("'use_sliding_window' is not supported");
   } else if (type == "qwen3") {
     config->architecture = Architecture::kQwen3;
     config->is_qk_normed = true;
-    SY_ASSIGN_OR_RETURN(const bool is_biased, reader.Bool("attention_bias", false));
-    SY_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
+    RW_ASSIGN_OR_RETURN(const bool is_biased, reader.Bool("attention_bias", false));
+    RW_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
     if (is_biased || is_sliding) {
       return reader.Fail(
           "'attention_bias' and 'use_sliding_window' are not supported for model_type qwen3");
@@ -109,7 +109,7 @@ absl::Status ReadArchitecture(const KeyReader& reader, ModelConfig* config) {
     return reader.Fail(
         absl::StrCat("model_type '", type, "' is not supported (llama, qwen2 and qwen3 are)"));
   }
-  SY_ASSIGN_OR_RETURN(const std::string activation, reader.String("hidden_act", "silu"));
+  RW_ASSIGN_OR_RETURN(const std::string activation, reader.String("hidden_act", "silu"));
   if (activation != "silu") {
     return reader.Fail(absl::StrCat("hidden_act '", activation, "' is not supported (silu is)"));
   }
@@ -120,18 +120,18 @@ absl::Status ReadShape(const KeyReader& reader, ModelConfig* config) {
   const auto size = [&](const char* key, std::optional<int64_t> fallback) {
     return reader.Integer(key, fallback, 1, kMaxDimension);
   };
-  SY_ASSIGN_OR_RETURN(config->vocabulary_size, size("vocab_size", std::nullopt));
-  SY_ASSIGN_OR_RETURN(config->width, size("hidden_size", std::nullopt));
-  SY_ASSIGN_OR_RETURN(config->intermediate_width, size("intermediate_size", std::nullopt));
-  SY_ASSIGN_OR_RETURN(config->num_layers,
+  RW_ASSIGN_OR_RETURN(config->vocabulary_size, size("vocab_size", std::nullopt));
+  RW_ASSIGN_OR_RETURN(config->width, size("hidden_size", std::nullopt));
+  RW_ASSIGN_OR_RETURN(config->intermediate_width, size("intermediate_size", std::nullopt));
+  RW_ASSIGN_OR_RETURN(config->num_layers,
                       reader.Integer("num_hidden_layers", std::nullopt, 1, kMaxLayers));
-  SY_ASSIGN_OR_RETURN(config->num_heads, size("num_attention_heads", std::nullopt));
-  SY_ASSIGN_OR_RETURN(config->num_kv_heads, size("num_key_value_heads", config->num_heads));
+  RW_ASSIGN_OR_RETURN(config->num_heads, size("num_attention_heads", std::nullopt));
+  RW_ASSIGN_OR_RETURN(config->num_kv_heads, size("num_key_value_heads", config->num_heads));
   const bool is_qwen3 = config->architecture == Architecture::kQwen3;
-  SY_ASSIGN_OR_RETURN(config->head_width,
+  RW_ASSIGN_OR_RETURN(config->head_width,
                       size("head_dim", is_qwen3 ? 128 : config->width / config->num_heads));
   const bool is_qwen = config->architecture != Architecture::kLlama;
-  SY_ASSIGN_OR_RETURN(config->max_positions,
+  RW_ASSIGN_OR_RETURN(config->max_positions,
                       size("max_position_embeddings", is_qwen ? 32768 : 2048));
   if (config->num_heads % config->num_kv_heads != 0) {
     return reader.Fail(absl::StrCat("'num_key_value_heads' (", config->num_kv_heads,
@@ -151,27 +151,27 @@ absl::Status ReadShape(const KeyReader& reader, ModelConfig* config) {
 // Older files: rope_theta and rope_scaling {"rope_type" or "type": …}. Newer: rope_parameters
 // {both}.
 absl::Status ReadRope(const KeyReader& reader, const std::string& origin, ModelConfig* config) {
-  SY_ASSIGN_OR_RETURN(config->rope_theta, reader.Positive("rope_theta", 10000.0));
+  RW_ASSIGN_OR_RETURN(config->rope_theta, reader.Positive("rope_theta", 10000.0));
   const char* key = reader.Has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!reader.Has(key)) return absl::OkStatus();
   if (!reader.At(key).is_object())
     return reader.Fail(absl::StrCat("'", key, "' must be an object"));
   const std::string inner_origin = absl::StrCat(origin, ": ", key);
   const KeyReader inner(reader.At(key), inner_origin);
-  SY_ASSIGN_OR_RETURN(config->rope_theta, inner.Positive("rope_theta", config->rope_theta));
-  SY_ASSIGN_OR_RETURN(const std::string old_type, inner.String("type", "default"));
-  SY_ASSIGN_OR_RETURN(const std::string type, inner.String("rope_type", old_type));
+  RW_ASSIGN_OR_RETURN(config->rope_theta, inner.Positive("rope_theta", config->rope_theta));
+  RW_ASSIGN_OR_RETURN(const std::string old_type, inner.String("type", "default"));
+  RW_ASSIGN_OR_RETURN(const std::string type, inner.String("rope_type", old_type));
   if (type == "default") return absl::OkStatus();
   if (type != "llama3") {
     return inner.Fail(absl::StrCat("'", type, "' is not supported (llama3 and default are)"));
   }
   RopeScaling& scaling = config->rope_scaling;
-  SY_ASSIGN_OR_RETURN(scaling.factor, inner.Positive("factor", std::nullopt));
-  SY_ASSIGN_OR_RETURN(scaling.low_frequency_factor,
+  RW_ASSIGN_OR_RETURN(scaling.factor, inner.Positive("factor", std::nullopt));
+  RW_ASSIGN_OR_RETURN(scaling.low_frequency_factor,
                       inner.Positive("low_freq_factor", std::nullopt));
-  SY_ASSIGN_OR_RETURN(scaling.high_frequency_factor,
+  RW_ASSIGN_OR_RETURN(scaling.high_frequency_factor,
                       inner.Positive("high_freq_factor", std::nullopt));
-  SY_ASSIGN_OR_RETURN(
+  RW_ASSIGN_OR_RETURN(
       scaling.original_max_positions,
       inner.Integer("original_max_position_embeddings", std::nullopt, 1, kMaxDimension));
   if (scaling.factor < 1 || scaling.high_frequency_factor <= scaling.low_frequency_factor) {
@@ -254,13 +254,13 @@ absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& config_json,
   }
   const KeyReader reader(json, origin);
   ModelConfig config;
-  SY_RETURN_IF_ERROR(ReadArchitecture(reader, &config));
-  SY_RETURN_IF_ERROR(ReadShape(reader, &config));
-  SY_RETURN_IF_ERROR(ReadRope(reader, origin, &config));
-  SY_ASSIGN_OR_RETURN(config.norm_epsilon, reader.Positive("rms_norm_eps", 1e-6));
-  SY_ASSIGN_OR_RETURN(config.initializer_range, reader.Positive("initializer_range", 0.02));
-  SY_ASSIGN_OR_RETURN(config.is_tied, reader.Bool("tie_word_embeddings", false));
-  SY_RETURN_IF_ERROR(ReadEndTokens(reader, &config));
+  RW_RETURN_IF_ERROR(ReadArchitecture(reader, &config));
+  RW_RETURN_IF_ERROR(ReadShape(reader, &config));
+  RW_RETURN_IF_ERROR(ReadRope(reader, origin, &config));
+  RW_ASSIGN_OR_RETURN(config.norm_epsilon, reader.Positive("rms_norm_eps", 1e-6));
+  RW_ASSIGN_OR_RETURN(config.initializer_range, reader.Positive("initializer_range", 0.02));
+  RW_ASSIGN_OR_RETURN(config.is_tied, reader.Bool("tie_word_embeddings", false));
+  RW_RETURN_IF_ERROR(ReadEndTokens(reader, &config));
   return config;
 }
 
@@ -309,4 +309,4 @@ std::string ModelConfigToJson(const ModelConfig& config, const std::string& torc
   return json.dump(2) + "\n";
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 enum class Architecture { kLlama, kQwen2, kQwen3 };
 
@@ -57,4 +57,4 @@ absl::Status AddEndTokens(const std::string& generation_config_json, const std::
 // config.json as Hugging Face reads it; `torch_dtype` is "float32" or "bfloat16".
 std::string ModelConfigToJson(const ModelConfig& config, const std::string& torch_dtype);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // What Unicode 10 to 16 gave a combining class, a decomposition or a part in one: whole blocks that
@@ -47,7 +47,7 @@ void Decompose(int32_t code_point, std::vector<int32_t>& out) {
   const utf8proc_ssize_t count =
       utf8proc_decompose_char(code_point, buffer, kMaxDecomposition,
                               static_cast<utf8proc_option_t>(UTF8PROC_DECOMPOSE), &boundary_class);
-  SY_CHECK(count >= 0 && count <= kMaxDecomposition) << "decomposition of " << code_point;
+  RW_CHECK(count >= 0 && count <= kMaxDecomposition) << "decomposition of " << code_point;
   out.insert(out.end(), buffer, buffer + count);
 }
 
@@ -77,7 +77,7 @@ void Flush(std::vector<int32_t>& code_points, std::string& out) {
   const utf8proc_ssize_t length = utf8proc_normalize_utf32(
       code_points.data(), static_cast<utf8proc_ssize_t>(code_points.size()),
       static_cast<utf8proc_option_t>(UTF8PROC_COMPOSE | UTF8PROC_STABLE));
-  SY_CHECK(length >= 0) << "composition failed: " << length;
+  RW_CHECK(length >= 0) << "composition failed: " << length;
   for (utf8proc_ssize_t i = 0; i < length; ++i) {
     utf8proc_uint8_t encoded[4];
     const utf8proc_ssize_t size = utf8proc_encode_char(code_points[i], encoded);
@@ -99,7 +99,7 @@ std::string NormalizeNfc(std::string_view text) {
     utf8proc_int32_t code_point = -1;
     const utf8proc_ssize_t size =
         utf8proc_iterate(bytes + at, static_cast<utf8proc_ssize_t>(text.size() - at), &code_point);
-    SY_CHECK(size > 0) << "not UTF-8 at byte " << at;
+    RW_CHECK(size > 0) << "not UTF-8 at byte " << at;
     if (IsNewerThanUnicode9(code_point)) {
       Flush(code_points, out);
       out.append(text.substr(at, static_cast<size_t>(size)));
@@ -112,4 +112,4 @@ std::string NormalizeNfc(std::string_view text) {
   return out;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // A sequence joins a batch if padding it to the batch's length wastes little.
@@ -42,7 +42,7 @@ at::Tensor BatchAttention(const at::Tensor& qkv, const AttentionPlan::Batch& bat
 }  // namespace
 
 AttentionPlan PlanAttention(const std::vector<int64_t>& offsets, const at::Device& device) {
-  SY_CHECK(offsets.size() >= 2 && offsets[0] == 0) << "a pack holds at least one sequence";
+  RW_CHECK(offsets.size() >= 2 && offsets[0] == 0) << "a pack holds at least one sequence";
   const size_t num_sequences = offsets.size() - 1;
   const auto length = [&](size_t b) { return offsets[b + 1] - offsets[b]; };
   std::vector<size_t> order(num_sequences);  // longest first
@@ -60,7 +60,7 @@ AttentionPlan PlanAttention(const std::vector<int64_t>& offsets, const at::Devic
     std::vector<int64_t> rows;
     for (; i < num_sequences && FitsBatch(length(order[i]), batch.length); ++i) {
       const size_t b = order[i];
-      SY_CHECK(length(b) > 0) << "sequence " << b << " is empty";
+      RW_CHECK(length(b) > 0) << "sequence " << b << " is empty";
       for (int64_t t = 0; t < batch.length; ++t)
         rows.push_back(std::min(offsets[b] + t, offsets[b + 1] - 1));
       for (int64_t t = 0; t < length(b); ++t) places[offsets[b] + t] = next_place + t;
@@ -94,4 +94,4 @@ at::Tensor PackedAttention(const at::Tensor& qkv, const AttentionPlan& plan, int
   return plan.places.defined() ? at::index_select(all, 0, plan.places) : all;  // [T, H · D]
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 // How a pack's sequences are batched. Made once a forward, used by every block.
 struct AttentionPlan {
@@ -32,4 +32,4 @@ AttentionPlan PlanAttention(const std::vector<int64_t>& offsets, const at::Devic
 at::Tensor PackedAttention(const at::Tensor& qkv, const AttentionPlan& plan, int64_t num_heads,
                            int64_t num_kv_heads);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "common/status_macros.h"
 #include "policy/parameter_layout.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Names = std::initializer_list<const char*>;
@@ -60,7 +60,7 @@ PackedLayer PackLayer(const ModelConfig& config, const PolicyWeights& weights, i
 
 absl::StatusOr<PackedWeights> PackedWeights::Pack(const ModelConfig& config,
                                                   const PolicyWeights& weights) {
-  SY_RETURN_IF_ERROR(weights.CheckAgainst(ParameterLayout(config, HeadKind::kLanguageModel)));
+  RW_RETURN_IF_ERROR(weights.CheckAgainst(ParameterLayout(config, HeadKind::kLanguageModel)));
   PackedWeights packed;
   if (!config.is_tied) packed.embedding = weights.Find("model.embed_tokens.weight")->values;
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
@@ -78,4 +78,4 @@ void PackedWeights::Embed(uint32_t token_id, float* row) const {
   std::copy_n(embedding.begin() + token_id * width, width, row);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

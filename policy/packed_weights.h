@@ -9,7 +9,7 @@
 #include "policy/model_config.h"
 #include "policy/policy_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct PackedLayer {
   std::vector<float> attention_norm;  // [C]
@@ -36,4 +36,4 @@ struct PackedWeights {
   void Embed(uint32_t token_id, float* row) const;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

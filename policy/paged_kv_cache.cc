@@ -4,14 +4,14 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 
 PagedKvCache::PagedKvCache(const AttentionShape& shape, int64_t num_layers)
     : shape_(shape), num_layers_(num_layers), layer_size_(KvPageLayerSize(shape)) {}
 
 PagedKvCache::PagedKvCache(const PagedKvCache& other, int64_t num_tokens)
     : PagedKvCache(other.shape_, other.num_layers_) {
-  SY_CHECK(num_tokens >= 0 && num_tokens <= other.num_tokens_)
+  RW_CHECK(num_tokens >= 0 && num_tokens <= other.num_tokens_)
       << num_tokens << " of " << other.num_tokens_;
   num_tokens_ = num_tokens;
   const int64_t num_full = num_tokens / kKvPageTokens;
@@ -37,4 +37,4 @@ void PagedKvCache::Store(int64_t layer, int64_t position, const float* keys, con
   StoreKeyValue(shape_, keys, values, position % kKvPageTokens, page + layer * layer_size_);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "kernels/decode_attention/decode_attention.h"
 #include "policy/decoder.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One thread at a time, forks included: the CPU decoder's own.
 class PagedKvCache final : public KvCache {
@@ -43,4 +43,4 @@ class PagedKvCache final : public KvCache {
   std::vector<const float*> page_data_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 void AddTensor(BlockLayout* block, std::string name, std::vector<int64_t> shape) {
@@ -98,4 +98,4 @@ const TensorSlot* ParameterLayout::Find(const std::string& name, int* block) con
   return nullptr;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

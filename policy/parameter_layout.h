@@ -10,7 +10,7 @@
 
 #include "policy/model_config.h"
 
-namespace switchyard {
+namespace routewright {
 
 enum class HeadKind {
   kLanguageModel,  // model.norm.weight [C], lm_head.weight [V, C] unless tied
@@ -48,4 +48,4 @@ class ParameterLayout {
   int64_t num_parameters_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

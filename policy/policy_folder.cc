@@ -19,7 +19,7 @@
 #include "policy/mapped_file.h"
 #include "policy/tensor_pieces.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr const char* kWeightsFile = "model.safetensors";
@@ -38,7 +38,7 @@ absl::StatusOr<std::string> ReadJsonFile(const std::string& folder, const char* 
         Exists(folder) ? path : folder, " is missing; a policy folder holds config.json, ",
         "tokenizer.json and model.safetensors (or shards with ", kIndexFile, ")"));
   }
-  SY_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  RW_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
   if (file->bytes().size() > kMaxJsonBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": larger than ", kMaxJsonBytes, " bytes"));
@@ -49,7 +49,7 @@ absl::StatusOr<std::string> ReadJsonFile(const std::string& folder, const char* 
 // Tensor name → file name, from the index of a sharded folder.
 absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/", kIndexFile);
-  SY_ASSIGN_OR_RETURN(const std::string text, ReadJsonFile(folder, kIndexFile));
+  RW_ASSIGN_OR_RETURN(const std::string text, ReadJsonFile(folder, kIndexFile));
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object() ||
       json["weight_map"].empty()) {
@@ -81,10 +81,10 @@ absl::StatusOr<std::vector<std::string>> WeightPaths(const std::string& folder) 
   if (Exists(absl::StrCat(folder, "/", kWeightsFile))) {
     names.insert(kWeightsFile);
   } else if (Exists(absl::StrCat(folder, "/", kIndexFile))) {
-    SY_ASSIGN_OR_RETURN(const auto shard_of, ReadIndex(folder));
+    RW_ASSIGN_OR_RETURN(const auto shard_of, ReadIndex(folder));
     for (const auto& [tensor, shard] : shard_of) names.insert(shard);
   } else {
-    SY_ASSIGN_OR_RETURN(const auto all, FileSystem::Posix().List(folder));
+    RW_ASSIGN_OR_RETURN(const auto all, FileSystem::Posix().List(folder));
     for (const std::string& name : all) {
       const int count = NumRankFiles(name);
       for (int i = 1; i <= count; ++i) {
@@ -106,9 +106,9 @@ absl::StatusOr<std::vector<std::string>> WeightPaths(const std::string& folder) 
 }
 
 absl::Status WriteFile(FileSystem& files, const std::string& path, std::string_view content) {
-  SY_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
-  SY_RETURN_IF_ERROR(file->Append(content));
-  SY_RETURN_IF_ERROR(file->Sync());
+  RW_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
+  RW_RETURN_IF_ERROR(file->Append(content));
+  RW_RETURN_IF_ERROR(file->Sync());
   return file->Close();
 }
 
@@ -126,12 +126,12 @@ absl::Status WriteWeights(FileSystem& files, const std::string& path, const Tens
   HostTensor current;
   const auto values_of = [&](size_t i) -> absl::StatusOr<std::span<const float>> {
     current = {};  // before the next one is made
-    SY_ASSIGN_OR_RETURN(current, tensors(*slots[i]));
+    RW_ASSIGN_OR_RETURN(current, tensors(*slots[i]));
     return current.values;
   };
-  SY_ASSIGN_OR_RETURN(const auto file, files.OpenForBulkWrite(path));
-  SY_RETURN_IF_ERROR(WriteSafetensors(*file, shapes, format, values_of));
-  SY_RETURN_IF_ERROR(file->Sync());
+  RW_ASSIGN_OR_RETURN(const auto file, files.OpenForBulkWrite(path));
+  RW_RETURN_IF_ERROR(WriteSafetensors(*file, shapes, format, values_of));
+  RW_RETURN_IF_ERROR(file->Sync());
   return file->Close();
 }
 
@@ -139,8 +139,8 @@ absl::Status CopyTokenizerFiles(FileSystem& files, const std::string& from, cons
   for (const std::string& name : CompanionFiles()) {
     const std::string source = absl::StrCat(from, "/", name);
     if (!files.Exists(source)) continue;
-    SY_ASSIGN_OR_RETURN(const std::string content, files.Read(source));
-    SY_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(to, "/", name), content));
+    RW_ASSIGN_OR_RETURN(const std::string content, files.Read(source));
+    RW_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(to, "/", name), content));
   }
   return absl::OkStatus();
 }
@@ -149,17 +149,17 @@ absl::Status FillFolder(FileSystem& files, const std::string& folder, const Mode
                         const TensorSource& tensors, WeightFormat format,
                         const std::string& tokenizer_folder,
                         const std::map<std::string, std::string>& texts) {
-  SY_RETURN_IF_ERROR(files.CreateFolders(folder));
+  RW_RETURN_IF_ERROR(files.CreateFolders(folder));
   if (!tokenizer_folder.empty()) {
-    SY_RETURN_IF_ERROR(CopyTokenizerFiles(files, tokenizer_folder, folder));
+    RW_RETURN_IF_ERROR(CopyTokenizerFiles(files, tokenizer_folder, folder));
   }
   for (const auto& [name, text] : texts) {
-    SY_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(folder, "/", name), text));
+    RW_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(folder, "/", name), text));
   }
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       WriteWeights(files, absl::StrCat(folder, "/", kWeightsFile), tensors, config, format));
   const char* dtype = format == WeightFormat::kF32 ? "float32" : "bfloat16";
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       WriteFile(files, absl::StrCat(folder, "/config.json"), ModelConfigToJson(config, dtype)));
   return files.SyncFolder(folder);
 }
@@ -178,32 +178,32 @@ std::vector<std::string> CompanionFiles() {
 }
 
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
-  SY_ASSIGN_OR_RETURN(const std::string text, ReadJsonFile(folder, "config.json"));
-  SY_ASSIGN_OR_RETURN(ModelConfig config,
+  RW_ASSIGN_OR_RETURN(const std::string text, ReadJsonFile(folder, "config.json"));
+  RW_ASSIGN_OR_RETURN(ModelConfig config,
                       ParseModelConfig(text, absl::StrCat(folder, "/config.json")));
   constexpr const char* kGenerationConfig = "generation_config.json";
   const std::string path = absl::StrCat(folder, "/", kGenerationConfig);
   if (Exists(path)) {
-    SY_ASSIGN_OR_RETURN(const std::string generation, ReadJsonFile(folder, kGenerationConfig));
-    SY_RETURN_IF_ERROR(AddEndTokens(generation, path, &config));
+    RW_ASSIGN_OR_RETURN(const std::string generation, ReadJsonFile(folder, kGenerationConfig));
+    RW_RETURN_IF_ERROR(AddEndTokens(generation, path, &config));
   }
   return config;
 }
 
 absl::StatusOr<TensorSource> OpenPolicyTensors(const std::string& folder,
                                                const ModelConfig& config) {
-  SY_ASSIGN_OR_RETURN(const std::vector<std::string> paths, WeightPaths(folder));
-  SY_ASSIGN_OR_RETURN(TensorPieces opened, TensorPieces::Open(paths));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> paths, WeightPaths(folder));
+  RW_ASSIGN_OR_RETURN(TensorPieces opened, TensorPieces::Open(paths));
   const ParameterLayout layout(config, HeadKind::kLanguageModel);
-  SY_RETURN_IF_ERROR(opened.Check(layout));
-  SY_RETURN_IF_ERROR(opened.CheckNoneUnknown(layout, config.is_tied));
+  RW_RETURN_IF_ERROR(opened.Check(layout));
+  RW_RETURN_IF_ERROR(opened.CheckNoneUnknown(layout, config.is_tied));
   const auto pieces = std::make_shared<const TensorPieces>(std::move(opened));
   return [pieces](const TensorSlot& slot) { return pieces->ReadWhole(slot); };
 }
 
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
                                                                        const ModelConfig& config) {
-  SY_ASSIGN_OR_RETURN(const TensorSource source, OpenPolicyTensors(folder, config));
+  RW_ASSIGN_OR_RETURN(const TensorSource source, OpenPolicyTensors(folder, config));
   return ReadAllTensors(source, ParameterLayout(config, HeadKind::kLanguageModel));
 }
 
@@ -220,7 +220,7 @@ absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& conf
   }
   const std::string aside = absl::StrCat(path.string(), ".partial-", getpid());
   const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
-  SY_RETURN_IF_ERROR(files.CreateFolders(parent));
+  RW_RETURN_IF_ERROR(files.CreateFolders(parent));
   absl::Status status = FillFolder(files, aside, config, tensors, format, tokenizer_folder, texts);
   if (status.ok()) status = files.Rename(aside, path);
   if (!status.ok()) {
@@ -230,4 +230,4 @@ absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& conf
   return files.SyncFolder(parent);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

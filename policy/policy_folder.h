@@ -15,7 +15,7 @@
 #include "policy/safetensors.h"
 #include "policy/tensor_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Fails: kNotFound naming the folder or the file that is missing, and what a policy folder must
 // hold.
@@ -38,4 +38,4 @@ absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& conf
                               const std::string& tokenizer_folder,
                               const std::map<std::string, std::string>& texts = {});
 
-}  // namespace switchyard
+}  // namespace routewright

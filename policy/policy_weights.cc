@@ -4,7 +4,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 const HostTensor* PolicyWeights::Find(const std::string& name) const {
   const auto it = tensors_.find(name);
@@ -27,9 +27,9 @@ absl::Status PolicyWeights::CheckTensor(const TensorSlot& slot) const {
 
 absl::Status PolicyWeights::CheckAgainst(const ParameterLayout& layout) const {
   for (const BlockLayout& block : layout.blocks()) {
-    for (const TensorSlot& slot : block.tensors) SY_RETURN_IF_ERROR(CheckTensor(slot));
+    for (const TensorSlot& slot : block.tensors) RW_RETURN_IF_ERROR(CheckTensor(slot));
   }
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

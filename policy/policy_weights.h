@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "policy/parameter_layout.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct HostTensor {
   std::vector<int64_t> shape;
@@ -38,4 +38,4 @@ class PolicyWeights {
   std::map<std::string, HostTensor> tensors_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // A stretch of a piece, and whether the pattern matched it.
@@ -119,4 +119,4 @@ std::vector<std::string_view> PreTokenizer::Cut(std::string_view text, std::stri
   return pieces;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

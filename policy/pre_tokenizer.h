@@ -9,7 +9,7 @@
 
 #include "policy/regex.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What becomes of a stretch that matches the pattern of a split.
 enum class SplitBehavior {
@@ -54,4 +54,4 @@ inline constexpr std::string_view kGpt2Pattern =
 inline constexpr std::string_view kDigitsPattern =
     R"([\p{N}\x{11DE0}-\x{11DE9}\x{16FF4}-\x{16FF6}])";
 
-}  // namespace switchyard
+}  // namespace routewright

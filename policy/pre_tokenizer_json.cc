@@ -7,7 +7,7 @@
 #include "policy/json_access.h"
 #include "policy/tokenizer_json.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -44,30 +44,30 @@ absl::StatusOr<RegexSplit> ParseSplit(const json& step) {
   if (!regex.is_string() && !string.is_string()) {
     return Invalid("the pattern of Split must be a Regex or a String");
   }
-  SY_ASSIGN_OR_RETURN(const std::string behavior, JsonString(step, "behavior"));
+  RW_ASSIGN_OR_RETURN(const std::string behavior, JsonString(step, "behavior"));
   RegexSplit split;
-  SY_ASSIGN_OR_RETURN(split.behavior, ParseBehavior(behavior));
-  SY_ASSIGN_OR_RETURN(split.is_inverted, JsonBool(step, "invert", false));
-  SY_ASSIGN_OR_RETURN(
+  RW_ASSIGN_OR_RETURN(split.behavior, ParseBehavior(behavior));
+  RW_ASSIGN_OR_RETURN(split.is_inverted, JsonBool(step, "invert", false));
+  RW_ASSIGN_OR_RETURN(
       split.regex, Regex::Compile(regex.is_string() ? regex.get<std::string>()
                                                     : EscapeForRegex(string.get<std::string>())));
   return split;
 }
 
 absl::StatusOr<RegexSplit> ParseDigits(const json& step) {
-  SY_ASSIGN_OR_RETURN(const bool is_individual, JsonBool(step, "individual_digits", false));
+  RW_ASSIGN_OR_RETURN(const bool is_individual, JsonBool(step, "individual_digits", false));
   RegexSplit split;
   split.behavior = is_individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous;
-  SY_ASSIGN_OR_RETURN(split.regex, Regex::Compile(kDigitsPattern));
+  RW_ASSIGN_OR_RETURN(split.regex, Regex::Compile(kDigitsPattern));
   return split;
 }
 
 absl::Status ParseByteLevel(const json& step, PreTokenizerSteps& steps) {
-  SY_ASSIGN_OR_RETURN(steps.adds_prefix_space, JsonBool(step, "add_prefix_space", true));
-  SY_ASSIGN_OR_RETURN(const bool uses_regex, JsonBool(step, "use_regex", true));
+  RW_ASSIGN_OR_RETURN(steps.adds_prefix_space, JsonBool(step, "add_prefix_space", true));
+  RW_ASSIGN_OR_RETURN(const bool uses_regex, JsonBool(step, "use_regex", true));
   if (uses_regex) {
     RegexSplit split;
-    SY_ASSIGN_OR_RETURN(split.regex, Regex::Compile(kGpt2Pattern));
+    RW_ASSIGN_OR_RETURN(split.regex, Regex::Compile(kGpt2Pattern));
     steps.byte_level_splits.push_back(std::move(split));
   }
   return absl::OkStatus();
@@ -83,7 +83,7 @@ absl::Status Flatten(const json& step, int depth, std::vector<const json*>& flat
   }
   const json& children = JsonMember(step, "pretokenizers");
   if (!children.is_array()) return Invalid("a Sequence must list its 'pretokenizers'");
-  for (const json& child : children) SY_RETURN_IF_ERROR(Flatten(child, depth + 1, flat));
+  for (const json& child : children) RW_RETURN_IF_ERROR(Flatten(child, depth + 1, flat));
   return absl::OkStatus();
 }
 
@@ -91,7 +91,7 @@ absl::Status Flatten(const json& step, int depth, std::vector<const json*>& flat
 
 absl::StatusOr<PreTokenizerSteps> ParsePreTokenizer(const nlohmann::json& pre_tokenizer) {
   std::vector<const json*> flat;
-  SY_RETURN_IF_ERROR(Flatten(pre_tokenizer, /*depth=*/0, flat));
+  RW_RETURN_IF_ERROR(Flatten(pre_tokenizer, /*depth=*/0, flat));
   PreTokenizerSteps steps;
   for (size_t i = 0; i < flat.size(); ++i) {
     const json& type = JsonMember(*flat[i], "type");
@@ -101,12 +101,12 @@ absl::StatusOr<PreTokenizerSteps> ParsePreTokenizer(const nlohmann::json& pre_to
           "its last step, and no other, must be ByteLevel: only byte-level BPE is supported");
     }
     if (type == "ByteLevel") {
-      SY_RETURN_IF_ERROR(ParseByteLevel(*flat[i], steps));
+      RW_RETURN_IF_ERROR(ParseByteLevel(*flat[i], steps));
     } else if (type == "Split") {
-      SY_ASSIGN_OR_RETURN(RegexSplit split, ParseSplit(*flat[i]));
+      RW_ASSIGN_OR_RETURN(RegexSplit split, ParseSplit(*flat[i]));
       steps.splits.push_back(std::move(split));
     } else if (type == "Digits") {
-      SY_ASSIGN_OR_RETURN(RegexSplit split, ParseDigits(*flat[i]));
+      RW_ASSIGN_OR_RETURN(RegexSplit split, ParseDigits(*flat[i]));
       steps.splits.push_back(std::move(split));
     } else {
       return Invalid(absl::StrCat("the step ", type.dump(),
@@ -117,4 +117,4 @@ absl::StatusOr<PreTokenizerSteps> ParsePreTokenizer(const nlohmann::json& pre_to
   return steps;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

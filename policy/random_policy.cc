@@ -8,7 +8,7 @@
 #include "common/random.h"
 #include "kernels/parallel_for.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The `index`-th standard normal of a stream: Box and Muller 1958.
@@ -38,4 +38,4 @@ TensorSource RandomTensors(const ModelConfig& config, uint64_t seed, int num_thr
   };
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "common/status_macros.h"
 #include "policy/regex_translation.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Work per match attempt: a megabyte of one letter needs about 1e6 of these.
@@ -46,7 +46,7 @@ class Matcher {
         text_(text),
         context_(pcre2_match_context_create(nullptr)),
         data_(pcre2_match_data_create(1, nullptr)) {
-    SY_CHECK(context_ != nullptr && data_ != nullptr) << "out of memory";
+    RW_CHECK(context_ != nullptr && data_ != nullptr) << "out of memory";
     pcre2_set_match_limit(context_.get(), kMatchLimit);
     pcre2_set_heap_limit(context_.get(), kHeapLimitKib);
   }
@@ -78,10 +78,10 @@ class Matcher {
 void Regex::CodeDeleter::operator()(pcre2_real_code_8* code) const { pcre2_code_free(code); }
 
 absl::StatusOr<Regex> Regex::Compile(std::string_view pattern) {
-  SY_ASSIGN_OR_RETURN(const std::string translated, TranslateOnigurumaPattern(pattern));
+  RW_ASSIGN_OR_RETURN(const std::string translated, TranslateOnigurumaPattern(pattern));
   std::unique_ptr<pcre2_compile_context, CompileContextDeleter> context(
       pcre2_compile_context_create(nullptr));
-  SY_CHECK(context != nullptr) << "out of memory";
+  RW_CHECK(context != nullptr) << "out of memory";
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE error_at = 0;
@@ -115,4 +115,4 @@ void Regex::FindAll(std::string_view text, std::vector<Span>& matches) const {
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

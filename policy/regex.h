@@ -12,7 +12,7 @@
 
 struct pcre2_real_code_8;
 
-namespace switchyard {
+namespace routewright {
 
 // A stretch of a text: bytes [begin, end).
 struct Span {
@@ -37,4 +37,4 @@ class Regex {
   std::unique_ptr<pcre2_real_code_8, CodeDeleter> code_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

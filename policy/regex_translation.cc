@@ -8,7 +8,7 @@
 #include "common/status_macros.h"
 #include "policy/unicode_additions.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // What \w matches in Oniguruma, as the inside of a class.
@@ -39,11 +39,11 @@ class Translator {
   absl::StatusOr<std::string> Run() {
     while (at_ < pattern_.size()) {
       if (pattern_[at_] == '\\') {
-        SY_RETURN_IF_ERROR(Escape());
+        RW_RETURN_IF_ERROR(Escape());
       } else if (is_in_class_) {
-        SY_RETURN_IF_ERROR(InsideClass());
+        RW_RETURN_IF_ERROR(InsideClass());
       } else {
-        SY_RETURN_IF_ERROR(OutsideClass());
+        RW_RETURN_IF_ERROR(OutsideClass());
       }
     }
     if (is_in_class_) return Refuse("a class that is not closed");
@@ -228,4 +228,4 @@ absl::StatusOr<std::string> TranslateOnigurumaPattern(std::string_view pattern) 
   return Translator(pattern).Run();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // \s and \S become the White_Space property (PCRE2's own \s also holds U+180E), \w and \W
 // Oniguruma's word characters, \v the one character U+000B, \uHHHH becomes \x{HHHH}; \p{L}, \p{N}
@@ -17,4 +17,4 @@ namespace switchyard {
 // flags other than i and x, nested or intersected classes, possessive or lazy {n,m}.
 absl::StatusOr<std::string> TranslateOnigurumaPattern(std::string_view pattern);
 
-}  // namespace switchyard
+}  // namespace routewright

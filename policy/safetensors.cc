@@ -15,7 +15,7 @@
 #include "common/status_macros.h"
 #include "policy/float_bits.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "weight files are read in place");
@@ -176,7 +176,7 @@ absl::Status AppendValues(WritableFile& out, std::span<const float> values, Weig
     const auto part = values.subspan(begin, std::min(kChunk, values.size() - begin));
     chunk.resize(part.size());
     std::transform(part.begin(), part.end(), chunk.begin(), Bf16FromFloat);
-    SY_RETURN_IF_ERROR(out.Append({reinterpret_cast<const char*>(chunk.data()), 2 * part.size()}));
+    RW_RETURN_IF_ERROR(out.Append({reinterpret_cast<const char*>(chunk.data()), 2 * part.size()}));
   }
   return absl::OkStatus();
 }
@@ -189,7 +189,7 @@ absl::Status InFile(const std::string& path, const absl::Status& status) {
 
 absl::StatusOr<std::unique_ptr<SafetensorsFile>> SafetensorsFile::Open(const std::string& path) {
   auto result = std::unique_ptr<SafetensorsFile>(new SafetensorsFile());
-  SY_ASSIGN_OR_RETURN(result->file_, MappedFile::Open(path));
+  RW_ASSIGN_OR_RETURN(result->file_, MappedFile::Open(path));
   const std::string_view file = result->file_->bytes();
   const absl::StatusOr<Json> header = ParseHeader(file);
   if (!header.ok()) return InFile(path, header.status());
@@ -224,14 +224,14 @@ const SafetensorsTensor* SafetensorsFile::Find(const std::string& name) const {
 
 absl::StatusOr<HostTensor> SafetensorsFile::Read(const SafetensorsTensor& tensor) const {
   HostTensor result{tensor.shape, std::vector<float>(tensor.num_elements)};
-  SY_RETURN_IF_ERROR(Read(tensor, /*begin=*/0, result.values));
+  RW_RETURN_IF_ERROR(Read(tensor, /*begin=*/0, result.values));
   return result;
 }
 
 absl::Status SafetensorsFile::Read(const SafetensorsTensor& tensor, int64_t begin,
                                    std::span<float> out) const {
   const auto size = static_cast<int64_t>(out.size());
-  SY_CHECK(begin >= 0 && begin + size <= tensor.num_elements) << tensor.name;
+  RW_CHECK(begin >= 0 && begin + size <= tensor.num_elements) << tensor.name;
   if (tensor.dtype == "F32") {
     if (size == 0) return absl::OkStatus();
     const std::string_view bytes = tensor.bytes.substr(4 * begin, out.size_bytes());
@@ -254,16 +254,16 @@ absl::Status WriteSafetensors(
     WritableFile& out, std::span<const SafetensorsShape> shapes, WeightFormat format,
     absl::FunctionRef<absl::StatusOr<std::span<const float>>(size_t)> values_of,
     const std::map<std::string, std::string>& metadata) {
-  SY_ASSIGN_OR_RETURN(const Json header, MakeHeader(shapes, format, metadata));
+  RW_ASSIGN_OR_RETURN(const Json header, MakeHeader(shapes, format, metadata));
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the tensors begin at a multiple of 8 bytes
   const uint64_t header_bytes = text.size();
-  SY_RETURN_IF_ERROR(out.Append({reinterpret_cast<const char*>(&header_bytes), 8}));
-  SY_RETURN_IF_ERROR(out.Append(text));
+  RW_RETURN_IF_ERROR(out.Append({reinterpret_cast<const char*>(&header_bytes), 8}));
+  RW_RETURN_IF_ERROR(out.Append(text));
   for (size_t i = 0; i < shapes.size(); ++i) {
-    SY_ASSIGN_OR_RETURN(const std::span<const float> values, values_of(i));
-    SY_CHECK(NumElements(shapes[i].shape) == static_cast<int64_t>(values.size())) << shapes[i].name;
-    SY_RETURN_IF_ERROR(AppendValues(out, values, format));
+    RW_ASSIGN_OR_RETURN(const std::span<const float> values, values_of(i));
+    RW_CHECK(NumElements(shapes[i].shape) == static_cast<int64_t>(values.size())) << shapes[i].name;
+    RW_RETURN_IF_ERROR(AppendValues(out, values, format));
   }
   return absl::OkStatus();
 }
@@ -279,4 +279,4 @@ absl::Status WriteSafetensors(WritableFile& out, std::span<const SafetensorsEntr
   return WriteSafetensors(out, shapes, format, values_of, metadata);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

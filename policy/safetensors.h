@@ -18,7 +18,7 @@
 #include "policy/mapped_file.h"
 #include "policy/policy_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 class WritableFile;
 
@@ -88,4 +88,4 @@ absl::Status WriteSafetensors(WritableFile& out, std::span<const SafetensorsEntr
                               const std::map<std::string, std::string>& metadata = {
                                   {"format", "pt"}});
 
-}  // namespace switchyard
+}  // namespace routewright

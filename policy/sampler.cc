@@ -8,7 +8,7 @@
 #include "common/check.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The inverse CDF first finds the block of ids that holds the draw, then the id in it, so that only
@@ -20,7 +20,7 @@ class Distribution {
  public:
   Distribution(std::span<const float> logits, double temperature)
       : logits_(logits), inverse_temperature_(1.0 / (temperature == 0 ? 1.0 : temperature)) {
-    SY_CHECK(!logits.empty() && temperature >= 0) << "temperature " << temperature;
+    RW_CHECK(!logits.empty() && temperature >= 0) << "temperature " << temperature;
     largest_ = std::max_element(logits.begin(), logits.end()) - logits.begin();
   }
 
@@ -107,9 +107,9 @@ SampledToken SampleToken(std::span<const float> logits, double temperature, uint
 }
 
 float TokenLogprob(std::span<const float> logits, double temperature, uint32_t token_id) {
-  SY_CHECK(token_id < logits.size()) << "token " << token_id << " of " << logits.size();
+  RW_CHECK(token_id < logits.size()) << "token " << token_id << " of " << logits.size();
   const Distribution distribution(logits, temperature);
   return static_cast<float>(distribution.Logprob(token_id, distribution.TotalWeight()));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-namespace switchyard {
+namespace routewright {
 
 struct SampledToken {
   uint32_t token_id = 0;
@@ -21,4 +21,4 @@ SampledToken SampleToken(std::span<const float> logits, double temperature, uint
 // log softmax(logits / temperature)[token_id], as SampleToken reports it.
 float TokenLogprob(std::span<const float> logits, double temperature, uint32_t token_id);
 
-}  // namespace switchyard
+}  // namespace routewright

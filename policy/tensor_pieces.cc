@@ -11,7 +11,7 @@
 #include "common/absl_view.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 struct Range {
@@ -49,9 +49,9 @@ std::string PieceName(std::string_view tensor, int64_t begin, int64_t end) {
 absl::StatusOr<TensorPieces> TensorPieces::Open(const std::vector<std::string>& paths) {
   TensorPieces result;
   for (const std::string& path : paths) {
-    SY_ASSIGN_OR_RETURN(auto file, SafetensorsFile::Open(path));
+    RW_ASSIGN_OR_RETURN(auto file, SafetensorsFile::Open(path));
     for (const SafetensorsTensor& tensor : file->tensors()) {
-      SY_RETURN_IF_ERROR(result.Add(*file, tensor));
+      RW_RETURN_IF_ERROR(result.Add(*file, tensor));
     }
     result.files_.push_back(std::move(file));
   }
@@ -113,7 +113,7 @@ absl::Status TensorPieces::CheckSlot(const TensorSlot& slot, std::string_view pr
 
 absl::Status TensorPieces::Check(const ParameterLayout& layout, std::string_view prefix) const {
   for (const BlockLayout& block : layout.blocks()) {
-    for (const TensorSlot& slot : block.tensors) SY_RETURN_IF_ERROR(CheckSlot(slot, prefix));
+    for (const TensorSlot& slot : block.tensors) RW_RETURN_IF_ERROR(CheckSlot(slot, prefix));
   }
   return absl::OkStatus();
 }
@@ -137,7 +137,7 @@ absl::Status TensorPieces::Read(const std::string& name, int64_t begin,
   for (const Piece& piece : pieces_.at(name)) {
     const int64_t first = std::max(begin, piece.begin), last = std::min(end, piece.end);
     if (first >= last) continue;
-    SY_RETURN_IF_ERROR(piece.file->Read(*piece.tensor, first - piece.begin,
+    RW_RETURN_IF_ERROR(piece.file->Read(*piece.tensor, first - piece.begin,
                                         out.subspan(first - begin, last - first)));
   }
   return absl::OkStatus();
@@ -145,8 +145,8 @@ absl::Status TensorPieces::Read(const std::string& name, int64_t begin,
 
 absl::StatusOr<HostTensor> TensorPieces::ReadWhole(const TensorSlot& slot) const {
   HostTensor tensor{slot.shape, std::vector<float>(slot.num_elements)};
-  SY_RETURN_IF_ERROR(Read(slot.name, /*begin=*/0, tensor.values));
+  RW_RETURN_IF_ERROR(Read(slot.name, /*begin=*/0, tensor.values));
   return tensor;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -20,7 +20,7 @@
 #include "policy/policy_weights.h"
 #include "policy/safetensors.h"
 
-namespace switchyard {
+namespace routewright {
 
 // NAME[BEGIN:END].
 std::string PieceName(std::string_view tensor, int64_t begin, int64_t end);
@@ -58,4 +58,4 @@ class TensorPieces {
   std::map<std::string, std::vector<Piece>, std::less<>> pieces_;  // by `begin`
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,11 +6,11 @@
 
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 TensorSource TensorsOf(std::shared_ptr<const PolicyWeights> weights) {
   return [weights = std::move(weights)](const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
-    SY_RETURN_IF_ERROR(weights->CheckTensor(slot));
+    RW_RETURN_IF_ERROR(weights->CheckTensor(slot));
     return *weights->Find(slot.name);
   };
 }
@@ -20,10 +20,10 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> ReadAllTensors(const Tensor
   std::map<std::string, HostTensor> tensors;
   for (const BlockLayout& block : layout.blocks()) {
     for (const TensorSlot& slot : block.tensors) {
-      SY_ASSIGN_OR_RETURN(tensors[slot.name], source(slot));
+      RW_ASSIGN_OR_RETURN(tensors[slot.name], source(slot));
     }
   }
   return std::make_shared<const PolicyWeights>(std::move(tensors));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "policy/parameter_layout.h"
 #include "policy/policy_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The tensor of this slot as f32, in its shape. Fails naming where it should have come from and the
 // tensor. One caller at a time.
@@ -23,4 +23,4 @@ TensorSource TensorsOf(std::shared_ptr<const PolicyWeights> weights);
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> ReadAllTensors(const TensorSource& source,
                                                                     const ParameterLayout& layout);
 
-}  // namespace switchyard
+}  // namespace routewright

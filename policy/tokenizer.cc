@@ -14,7 +14,7 @@
 #include "policy/nfc.h"
 #include "policy/tokenizer_json.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The tokens that are looked for in the text as it came, or in the normalized text.
@@ -167,8 +167,8 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& po
     return absl::NotFoundError(
         absl::StrCat(path, " is missing: a policy folder holds the tokenizer.json of its model"));
   }
-  SY_RETURN_IF_ERROR(text.status());
+  RW_RETURN_IF_ERROR(text.status());
   return Parse(*text, path);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 class Tokenizer {
  public:
@@ -45,4 +45,4 @@ class Tokenizer {
   virtual size_t vocabulary_size() const = 0;  // ids are below this
 };
 
-}  // namespace switchyard
+}  // namespace routewright

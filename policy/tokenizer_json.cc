@@ -9,7 +9,7 @@
 #include "common/status_macros.h"
 #include "policy/json_access.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -30,7 +30,7 @@ absl::StatusOr<bool> ParseNormalizer(const json& normalizer) {
       return absl::InvalidArgumentError(
           "normalizer: a Sequence inside a Sequence is not supported");
     }
-    SY_ASSIGN_OR_RETURN(const bool child_is_nfc, ParseNormalizer(child));
+    RW_ASSIGN_OR_RETURN(const bool child_is_nfc, ParseNormalizer(child));
     is_nfc = is_nfc || child_is_nfc;
   }
   return is_nfc;
@@ -44,18 +44,18 @@ absl::Status CheckDecoder(const json& decoder) {
 
 absl::StatusOr<AddedToken> ParseAddedToken(const json& entry) {
   AddedToken token;
-  SY_ASSIGN_OR_RETURN(token.content, JsonString(entry, "content"));
+  RW_ASSIGN_OR_RETURN(token.content, JsonString(entry, "content"));
   const json& id = JsonMember(entry, "id");
   if (!id.is_number_unsigned() || id.get<uint64_t>() >= UINT32_MAX) {
     return absl::InvalidArgumentError(
         absl::StrCat("the id of '", token.content, "' must be a number"));
   }
   token.id = id.get<uint32_t>();
-  SY_ASSIGN_OR_RETURN(token.is_special, JsonBool(entry, "special", false));
-  SY_ASSIGN_OR_RETURN(token.is_normalized, JsonBool(entry, "normalized", !token.is_special));
-  SY_ASSIGN_OR_RETURN(token.is_single_word, JsonBool(entry, "single_word", false));
-  SY_ASSIGN_OR_RETURN(token.takes_left_space, JsonBool(entry, "lstrip", false));
-  SY_ASSIGN_OR_RETURN(token.takes_right_space, JsonBool(entry, "rstrip", false));
+  RW_ASSIGN_OR_RETURN(token.is_special, JsonBool(entry, "special", false));
+  RW_ASSIGN_OR_RETURN(token.is_normalized, JsonBool(entry, "normalized", !token.is_special));
+  RW_ASSIGN_OR_RETURN(token.is_single_word, JsonBool(entry, "single_word", false));
+  RW_ASSIGN_OR_RETURN(token.takes_left_space, JsonBool(entry, "lstrip", false));
+  RW_ASSIGN_OR_RETURN(token.takes_right_space, JsonBool(entry, "rstrip", false));
   return token;
 }
 
@@ -110,14 +110,14 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
     return absl::InvalidArgumentError("it is not a JSON object, or is cut short");
   }
   TokenizerSpec spec;
-  SY_ASSIGN_OR_RETURN(spec.bpe, ParseBpeModel(JsonMember(document, "model")));
-  SY_ASSIGN_OR_RETURN(spec.normalizes_nfc, ParseNormalizer(JsonMember(document, "normalizer")));
-  SY_ASSIGN_OR_RETURN(spec.pre_tokenizer, ParsePreTokenizer(JsonMember(document, "pre_tokenizer")));
-  SY_RETURN_IF_ERROR(CheckDecoder(JsonMember(document, "decoder")));
-  SY_ASSIGN_OR_RETURN(spec.added_tokens, ParseAddedTokens(JsonMember(document, "added_tokens")));
-  SY_RETURN_IF_ERROR(
+  RW_ASSIGN_OR_RETURN(spec.bpe, ParseBpeModel(JsonMember(document, "model")));
+  RW_ASSIGN_OR_RETURN(spec.normalizes_nfc, ParseNormalizer(JsonMember(document, "normalizer")));
+  RW_ASSIGN_OR_RETURN(spec.pre_tokenizer, ParsePreTokenizer(JsonMember(document, "pre_tokenizer")));
+  RW_RETURN_IF_ERROR(CheckDecoder(JsonMember(document, "decoder")));
+  RW_ASSIGN_OR_RETURN(spec.added_tokens, ParseAddedTokens(JsonMember(document, "added_tokens")));
+  RW_RETURN_IF_ERROR(
       CheckAddedIds(spec.added_tokens, document["model"]["vocab"], spec.bpe.num_tokens));
   return spec;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

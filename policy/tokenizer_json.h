@@ -1,5 +1,5 @@
 // Reads tokenizer.json of Hugging Face `tokenizers` into plain values, refusing by name whatever
-// Switchyard would not treat in the same way. Pure; any thread.
+// Routewright would not treat in the same way. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@
 #include "policy/bpe.h"
 #include "policy/pre_tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The BPE model. `bytes` by id, V entries: what the token decodes to; empty for an unused id.
 // `spelled` by id: the same, but empty where no text can lead there (not of the byte alphabet).
@@ -39,4 +39,4 @@ absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text);
 absl::StatusOr<BpeSpec> ParseBpeModel(const nlohmann::json& model);
 absl::StatusOr<PreTokenizerSteps> ParsePreTokenizer(const nlohmann::json& pre_tokenizer);
 
-}  // namespace switchyard
+}  // namespace routewright

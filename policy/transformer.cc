@@ -16,7 +16,7 @@
 #include "kernels/token_logprob/token_logprob.h"
 #include "policy/transformer_block.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // A block's weights, held for as long as they are used.
@@ -94,7 +94,7 @@ struct Transformer::Impl {
 void Transformer::Impl::GrowRotationTables(const at::Tensor& positions) {
   if (positions.size(0) == 0) return;
   const int64_t needed = positions.max().item<int64_t>() + 1;
-  SY_CHECK(needed <= config.max_positions)
+  RW_CHECK(needed <= config.max_positions)
       << "position " << needed - 1 << " of at most " << config.max_positions;
   if (cosines.defined() && cosines.size(0) >= needed && cosines.device() == positions.device())
     return;
@@ -243,7 +243,7 @@ at::Tensor ForwardPassImpl::NormedRows(const at::Tensor& rows, const at::Tensor&
 TokenScores ForwardPassImpl::ScoreTokens(const at::Tensor& rows, const at::Tensor& target_ids,
                                          double temperature) {
   const c10::AutoGradMode grad_mode(with_gradient_);
-  SY_CHECK(!head_weights_) << "a pass with gradient scores once";
+  RW_CHECK(!head_weights_) << "a pass with gradient scores once";
   head_weights_.emplace(weights_, head_block(), output_block());
   if (with_gradient_) weights_->PrefetchWeights(head_block() - 1);
   BlockGraph graph;
@@ -265,7 +265,7 @@ TokenScores ForwardPassImpl::ScoreTokens(const at::Tensor& rows, const at::Tenso
 }
 
 at::Tensor ForwardPassImpl::Hidden(const at::Tensor& rows) {
-  SY_CHECK(!with_gradient_) << "a pass with gradient has its hidden states from ScoreTokens";
+  RW_CHECK(!with_gradient_) << "a pass with gradient has its hidden states from ScoreTokens";
   const c10::NoGradGuard no_grad;
   const HeadWeights weights(weights_, head_block(), output_block());  // both were prefetched
   BlockGraph graph;
@@ -274,7 +274,7 @@ at::Tensor ForwardPassImpl::Hidden(const at::Tensor& rows) {
 
 at::Tensor ForwardPassImpl::Values(const at::Tensor& rows) {
   const c10::AutoGradMode grad_mode(with_gradient_);
-  SY_CHECK(!head_weights_) << "a pass with gradient gives values once";
+  RW_CHECK(!head_weights_) << "a pass with gradient gives values once";
   head_weights_.emplace(weights_, head_block(), output_block());
   if (with_gradient_) weights_->PrefetchWeights(head_block() - 1);
   const at::Tensor flat = head_weights_->head.flat();
@@ -309,7 +309,7 @@ at::Tensor ForwardPassImpl::BackwardHead(const std::vector<at::Tensor>& gradient
 
 void ForwardPassImpl::BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies,
                                      const at::Tensor& d_hidden) {
-  SY_CHECK(with_gradient_ && scores_.logprobs.defined())
+  RW_CHECK(with_gradient_ && scores_.logprobs.defined())
       << "BackwardScores follows one ScoreTokens with gradient";
   at::Tensor d_normed =
       TokenLogprobBackward(head_.output.detach(), OutputWeight(head_weights_->output.flat()),
@@ -322,7 +322,7 @@ void ForwardPassImpl::BackwardScores(const at::Tensor& d_logprobs, const at::Ten
 }
 
 void ForwardPassImpl::BackwardValues(const at::Tensor& d_values) {
-  SY_CHECK(with_gradient_ && head_.output.defined())
+  RW_CHECK(with_gradient_ && head_.output.defined())
       << "BackwardValues follows one Values with gradient";
   const at::Tensor flat = weights_->GradientBuffer(head_block());
   BackwardBlocks(
@@ -340,7 +340,7 @@ at::Tensor ForwardPassImpl::BackwardBlock(int block, const at::Tensor& flat,
     const c10::AutoGradMode grad_mode(true);
     graph = RunBlock(graph.input, flat);
   }
-  SY_CHECK(graph.weights[0].is_alias_of(flat)) << "block " << block << " came back in other memory";
+  RW_CHECK(graph.weights[0].is_alias_of(flat)) << "block " << block << " came back in other memory";
   return BackwardGraph(std::move(graph), SplitBlock(weights_->GradientBuffer(block), config_),
                        d_output);
 }
@@ -372,7 +372,7 @@ Transformer::~Transformer() = default;
 const ParameterLayout& Transformer::layout() const { return impl_->layout; }
 
 std::unique_ptr<ForwardPass> Transformer::Forward(const PackedTokens& tokens, bool with_gradient) {
-  SY_CHECK(tokens.token_ids.dim() == 1 && tokens.token_ids.sizes() == tokens.positions.sizes() &&
+  RW_CHECK(tokens.token_ids.dim() == 1 && tokens.token_ids.sizes() == tokens.positions.sizes() &&
            !tokens.offsets.empty() && tokens.offsets.back() == tokens.token_ids.size(0))
       << "token_ids and positions [T], offsets to T";
   impl_->GrowRotationTables(tokens.positions);
@@ -388,4 +388,4 @@ std::unique_ptr<ForwardPass> Transformer::Forward(const PackedTokens& tokens, bo
   return pass;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "policy/parameter_layout.h"
 #include "policy/weight_provider.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Packed sequences: no padding. Sequence b is tokens [offsets[b], offsets[b+1]); it attends to
 // itself only. T = 0 (offsets {0}) is a pass that computes nothing but asks its weight provider for
@@ -81,4 +81,4 @@ class Transformer {
   std::unique_ptr<Impl> impl_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

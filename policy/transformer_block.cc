@@ -10,7 +10,7 @@
 #include "common/check.h"
 #include "kernels/matmul/matmul.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // RMSNorm of each query and key head over its own elements; values pass through. Source: Qwen3.
@@ -68,7 +68,7 @@ std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& co
   take({width});
   take({2 * config.intermediate_width, width});
   take({width, config.intermediate_width});
-  SY_CHECK(offset == flat.size(0))
+  RW_CHECK(offset == flat.size(0))
       << "a block of " << flat.size(0) << " elements, the layout has " << offset;
   return result;
 }
@@ -93,11 +93,11 @@ at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weig
   const at::Tensor attended = PackedAttention(Rotate(std::move(qkv), context), context.attention,
                                               config.num_heads, config.num_kv_heads);
   const at::Tensor y = x + Linear(attended, output_weight);  // [T, C]
-  const at::Tensor gate_up = Linear(
-      at::rms_norm(y, {config.width}, post_norm, config.norm_epsilon), gate_up_weight);  // [T, 2I]
+  const at::Tensor gate_up = Linear(at::rms_norm(y, {config.width}, post_norm, config.norm_epsilon),
+                                    gate_up_weight);  // [T, 2I]
   const int64_t inner = config.intermediate_width;
   return y + Linear(at::silu(gate_up.narrow(1, 0, inner)) * gate_up.narrow(1, inner, inner),
-                        down_weight);
+                    down_weight);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

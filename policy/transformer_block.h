@@ -9,7 +9,7 @@
 #include "policy/model_config.h"
 #include "policy/packed_attention.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What is the same for every block of one forward.
 struct BlockContext {
@@ -30,4 +30,4 @@ std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& co
 at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weights,
                         const BlockContext& context);
 
-}  // namespace switchyard
+}  // namespace routewright

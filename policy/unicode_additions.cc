@@ -1,7 +1,7 @@
 // Made by tests/policy/make_unicode_additions.py; do not edit.
 #include "policy/unicode_additions.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr CodePointRange kL[] = {
@@ -123,4 +123,4 @@ std::span<const CodePointRange> UnicodeAdditions(std::string_view name) {
   return {};
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include <span>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // Code points first to last, both included.
 struct CodePointRange {
@@ -19,4 +19,4 @@ struct CodePointRange {
 // "Katakana"), or in \w ("Word"); empty for any other name.
 std::span<const CodePointRange> UnicodeAdditions(std::string_view name);
 
-}  // namespace switchyard
+}  // namespace routewright

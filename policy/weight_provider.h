@@ -5,7 +5,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace switchyard {
+namespace routewright {
 
 class WeightProvider {
  public:
@@ -29,4 +29,4 @@ class WeightProvider {
   virtual void GradientReady(int block) = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

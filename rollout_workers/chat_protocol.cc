@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::json;
@@ -222,4 +222,4 @@ ChatReply ChatReplyReader::Finish() {
 
 std::string ErrorMessageOf(std::string_view body) { return ErrorSentence(Parse(body)); }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // The body of one request: a single user message, streamed, with usage asked for. Bytes of the
 // prompt that are not UTF-8 become U+FFFD.
@@ -58,4 +58,4 @@ class ChatReplyReader {
 // characters removed; empty if there is none.
 std::string ErrorMessageOf(std::string_view body);
 
-}  // namespace switchyard
+}  // namespace routewright

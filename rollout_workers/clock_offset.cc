@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kExchanges = 16;
@@ -25,4 +25,4 @@ absl::Duration ClockOffset::offset() const {
   return fastest == exchanges_.end() ? absl::ZeroDuration() : fastest->offset;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

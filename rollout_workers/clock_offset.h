@@ -6,7 +6,7 @@
 
 #include "absl/time/time.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ClockOffset {
  public:
@@ -25,4 +25,4 @@ class ClockOffset {
   std::deque<Exchange> exchanges_;  // the last kExchanges
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -16,7 +16,7 @@
 #include "policy/tokenizer.h"
 #include "rollout_workers/stop_detector.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
@@ -117,14 +117,14 @@ absl::StatusOr<int64_t> CpuGenerator::NewTokenLimit(const RoundRequest& request,
 }
 
 absl::Status CpuGenerator::StartRound(RoundRequest request) {
-  SY_CHECK(request.max_new_tokens > 0 && request.temperature >= 0) << request.episode_id;
-  SY_CHECK(request.stop_strings.empty() || tokenizer_ != nullptr)
+  RW_CHECK(request.max_new_tokens > 0 && request.temperature >= 0) << request.episode_id;
+  RW_CHECK(request.stop_strings.empty() || tokenizer_ != nullptr)
       << "stop strings without a tokenizer";
   const auto known = episodes_.find(request.episode_id);
-  SY_CHECK(known == episodes_.end() || !known->second.round)
+  RW_CHECK(known == episodes_.end() || !known->second.round)
       << request.episode_id << " already runs a round";
   const int64_t num_known = known == episodes_.end() ? 0 : known->second.num_tokens();
-  SY_ASSIGN_OR_RETURN(const int64_t max_new_tokens, NewTokenLimit(request, num_known));
+  RW_ASSIGN_OR_RETURN(const int64_t max_new_tokens, NewTokenLimit(request, num_known));
   Episode& episode = episodes_[request.episode_id];
   if (episode.cache == nullptr) {
     episode.id = request.episode_id;
@@ -192,7 +192,7 @@ absl::Status CpuGenerator::Decode(std::vector<Work>& batch) {
         std::span(work.episode->tokens).subspan(work.episode->cache->num_tokens(), work.num_tokens);
     rows.push_back({work.episode->cache.get(), pending, false, work.samples});
   }
-  SY_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> logits, decoder_->Decode(rows));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> logits, decoder_->Decode(rows));
   const bool is_large = batch.size() * decoder_->config().vocabulary_size >= kMinParallelLogits;
   ParallelFor(static_cast<int64_t>(batch.size()), is_large ? num_threads_ : 1, [&](int64_t i) {
     if (!batch[i].samples) return;
@@ -239,7 +239,7 @@ absl::StatusOr<std::vector<RoundResult>> CpuGenerator::Step() {
   std::vector<RoundResult> stopped;
   std::vector<Work> batch = Schedule();
   if (batch.empty()) return stopped;
-  SY_RETURN_IF_ERROR(Decode(batch));
+  RW_RETURN_IF_ERROR(Decode(batch));
   for (const Work& work : batch) {
     if (!work.samples || !Record(*work.episode, work.sampled)) continue;
     stopped.push_back(std::move(work.episode->round->result));
@@ -258,7 +258,7 @@ void CpuGenerator::EndEpisode(const std::string& episode_id) {
 
 absl::Status CpuGenerator::SetWeights(std::shared_ptr<const PolicyWeights> weights,
                                       int64_t policy_version) {
-  SY_RETURN_IF_ERROR(decoder_->SetWeights(std::move(weights)));
+  RW_RETURN_IF_ERROR(decoder_->SetWeights(std::move(weights)));
   policy_version_ = policy_version;
   for (auto& [id, episode] : episodes_) episode.cache = decoder_->NewCache();
   return absl::OkStatus();
@@ -269,10 +269,10 @@ absl::Status CpuGenerator::SetWeights(std::shared_ptr<const PolicyWeights> weigh
 absl::StatusOr<std::unique_ptr<Generator>> NewCpuGenerator(
     const ModelConfig& config, std::shared_ptr<const PolicyWeights> weights,
     const Tokenizer* tokenizer, const WorkerConfig& worker_config, int64_t policy_version) {
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder,
+  RW_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder,
                       NewCpuDecoder(config, std::move(weights), worker_config.threads()));
   return std::make_unique<CpuGenerator>(std::move(decoder), tokenizer, worker_config,
                                         policy_version);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

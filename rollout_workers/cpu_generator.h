@@ -16,7 +16,7 @@
 #include "proto/config.pb.h"
 #include "rollout_workers/generator.h"
 
-namespace switchyard {
+namespace routewright {
 
 class Tokenizer;
 
@@ -27,4 +27,4 @@ absl::StatusOr<std::unique_ptr<Generator>> NewCpuGenerator(
     const ModelConfig& config, std::shared_ptr<const PolicyWeights> weights,
     const Tokenizer* tokenizer, const WorkerConfig& worker_config, int64_t policy_version = 0);
 
-}  // namespace switchyard
+}  // namespace routewright

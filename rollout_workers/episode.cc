@@ -10,7 +10,7 @@
 #include "rollout_workers/observation.h"
 #include "rollout_workers/router_protocol.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kNoVersion = -1;
@@ -26,7 +26,7 @@ std::string WrittenText(const Tokenizer& tokenizer, const RoundResult& result) {
 
 Episode::Episode(const EpisodeContext* context, EpisodeSpec spec, int attempt)
     : context_(context), spec_(std::move(spec)) {
-  SY_CHECK(spec_.forced_model().empty() || context_->models->Find(spec_.forced_model()) != nullptr)
+  RW_CHECK(spec_.forced_model().empty() || context_->models->Find(spec_.forced_model()) != nullptr)
       << "episode " << spec_.episode_id() << ": forced_model '" << spec_.forced_model()
       << "' is not listed";
   trajectory_.set_episode_id(spec_.episode_id());
@@ -38,7 +38,7 @@ Episode::Episode(const EpisodeContext* context, EpisodeSpec spec, int attempt)
 }
 
 EpisodeCommand Episode::Begin() {
-  SY_CHECK(waiting_ == Waiting::kBegin) << spec_.episode_id();
+  RW_CHECK(waiting_ == Waiting::kBegin) << spec_.episode_id();
   std::vector<uint32_t> tokens = context_->prompt->Tokens(spec_.question().question());
   const int num_tokens = static_cast<int>(tokens.size());
   if (num_tokens > context_->limits.max_prompt_tokens() || num_tokens >= room()) {
@@ -49,7 +49,7 @@ EpisodeCommand Episode::Begin() {
 }
 
 EpisodeCommand Episode::RoundFinished(const RoundResult& result) {
-  SY_CHECK(waiting_ == Waiting::kRound && result.round == round_)
+  RW_CHECK(waiting_ == Waiting::kRound && result.round == round_)
       << spec_.episode_id() << " round " << result.round;
   trajectory_.set_generate_ms(trajectory_.generate_ms() + result.generate_ms);
   RecordSampled(result);
@@ -65,7 +65,7 @@ EpisodeCommand Episode::RoundFinished(const RoundResult& result) {
 }
 
 EpisodeCommand Episode::PoolCallFinished(PoolCall call) {
-  SY_CHECK(waiting_ == Waiting::kPoolCall) << spec_.episode_id() << " call " << call.call_id();
+  RW_CHECK(waiting_ == Waiting::kPoolCall) << spec_.episode_id() << " call " << call.call_id();
   const CallOutcome outcome = call.outcome();
   std::string body = outcome == CALL_OUTCOME_REFUSED ? RefusedBody() : call.reply();
   if (outcome == CALL_OUTCOME_TRUNCATED) absl::StrAppend(&body, kTruncatedMark);
@@ -79,7 +79,7 @@ EpisodeCommand Episode::PoolCallFinished(PoolCall call) {
 }
 
 Trajectory Episode::End(EpisodeStatus status) {
-  SY_CHECK(waiting_ != Waiting::kNothing) << spec_.episode_id() << " has ended before";
+  RW_CHECK(waiting_ != Waiting::kNothing) << spec_.episode_id() << " has ended before";
   waiting_ = Waiting::kNothing;
   trajectory_.set_status(status);
   const RewardComponents components = StrictComponents(trajectory_);
@@ -91,7 +91,7 @@ Trajectory Episode::End(EpisodeStatus status) {
 EpisodeCommand Episode::StartRound(std::vector<uint32_t> new_tokens) {
   waiting_ = Waiting::kRound;
   granted_tokens_ = std::min(context_->limits.max_round_tokens(), room());
-  SY_CHECK(granted_tokens_ > 0) << spec_.episode_id();
+  RW_CHECK(granted_tokens_ > 0) << spec_.episode_id();
   RoundRequest request;
   request.episode_id = spec_.episode_id();
   request.round = round_;
@@ -146,7 +146,7 @@ void Episode::RecordGiven(const std::vector<uint32_t>& tokens, Provenance proven
 
 void Episode::RecordSampled(const RoundResult& result) {
   const size_t num_tokens = result.token_ids.size();
-  SY_CHECK(num_tokens == result.logprobs.size() && num_tokens == result.policy_versions.size() &&
+  RW_CHECK(num_tokens == result.logprobs.size() && num_tokens == result.policy_versions.size() &&
            num_tokens <= static_cast<size_t>(granted_tokens_))
       << spec_.episode_id() << " round " << round_ << ": " << num_tokens << " tokens";
   for (size_t i = 0; i < num_tokens; ++i) {
@@ -169,4 +169,4 @@ const Action& Episode::RecordAction(const RoundResult& result) {
   return action;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -20,7 +20,7 @@
 #include "rollout_workers/pool_client.h"
 #include "rollout_workers/prompt.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What all episodes of a worker share. Constant; everything must outlive the episodes.
 struct EpisodeContext {
@@ -84,4 +84,4 @@ class Episode {
   Trajectory trajectory_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // How long the loop waits when nothing moves. News and pool calls end the wait: it bounds only what
@@ -25,17 +25,17 @@ EpisodeLoop::EpisodeLoop(const EpisodeContext* context, GeneratorFactory make_ge
       exchange_(exchange) {}
 
 absl::Status EpisodeLoop::Run() {
-  while (!exchange_->is_over()) SY_RETURN_IF_ERROR(Turn());
+  while (!exchange_->is_over()) RW_RETURN_IF_ERROR(Turn());
   return absl::OkStatus();
 }
 
 absl::Status EpisodeLoop::Turn() {
   const bool has_work = has_running() || next_weights_ != nullptr;
   Apply(has_work ? exchange_->TakeNews() : exchange_->WaitForNews(kLongestWait));
-  SY_RETURN_IF_ERROR(InstallWeights());
-  SY_RETURN_IF_ERROR(BeginLeases());
+  RW_RETURN_IF_ERROR(InstallWeights());
+  RW_RETURN_IF_ERROR(BeginLeases());
   if (!has_running()) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(std::vector<Trajectory> finished, runner_->Step(kLongestWait));
+  RW_ASSIGN_OR_RETURN(std::vector<Trajectory> finished, runner_->Step(kLongestWait));
   for (Trajectory& trajectory : finished) exchange_->Finish(Stamped(std::move(trajectory)));
   return absl::OkStatus();
 }
@@ -76,10 +76,10 @@ void EpisodeLoop::CancelEpisode(const std::string& episode_id) {
 absl::Status EpisodeLoop::InstallWeights() {
   if (next_weights_ == nullptr || has_running()) return absl::OkStatus();
   if (generator_ == nullptr) {
-    SY_ASSIGN_OR_RETURN(generator_, make_generator_(std::move(next_weights_), next_version_));
+    RW_ASSIGN_OR_RETURN(generator_, make_generator_(std::move(next_weights_), next_version_));
     runner_ = std::make_unique<EpisodeRunner>(context_, generator_.get(), pool_);
   } else {
-    SY_RETURN_IF_ERROR(generator_->SetWeights(std::move(next_weights_), next_version_));
+    RW_RETURN_IF_ERROR(generator_->SetWeights(std::move(next_weights_), next_version_));
   }
   next_weights_.reset();
   ReleaseFreeMemory();  // the fetched tensors'
@@ -134,4 +134,4 @@ Trajectory EpisodeLoop::Stamped(Trajectory trajectory) {
   return trajectory;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -17,7 +17,7 @@
 #include "rollout_workers/episode_runner.h"
 #include "rollout_workers/worker_exchange.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Builds a generator that samples from `weights`.
 using GeneratorFactory = std::function<absl::StatusOr<std::unique_ptr<Generator>>(
@@ -67,4 +67,4 @@ class EpisodeLoop {
   uint64_t last_sequence_number_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 EpisodeRunner::EpisodeRunner(const EpisodeContext* context, Generator* generator, PoolClient* pool)
     : context_(context), generator_(generator), pool_(pool) {}
@@ -44,8 +44,8 @@ std::optional<Trajectory> EpisodeRunner::Cancel(const std::string& episode_id) {
 
 absl::StatusOr<std::vector<Trajectory>> EpisodeRunner::Step(absl::Duration wait) {
   const bool may_wait = generator_->is_idle() && finished_.empty();
-  SY_RETURN_IF_ERROR(TakePoolCalls(may_wait ? wait : absl::ZeroDuration()));
-  SY_RETURN_IF_ERROR(AdvanceRounds());
+  RW_RETURN_IF_ERROR(TakePoolCalls(may_wait ? wait : absl::ZeroDuration()));
+  RW_RETURN_IF_ERROR(AdvanceRounds());
   return std::exchange(finished_, {});
 }
 
@@ -60,7 +60,7 @@ absl::Status EpisodeRunner::TakePoolCalls(absl::Duration wait) {
     const std::string call_id = call.call_id();
     if (cancelled_calls_.erase(call_id) > 0) {
       if (auto delayed = delayed_calls_.extract(call_id); !delayed.empty()) {
-        SY_RETURN_IF_ERROR(pool_->Start(std::move(delayed.mapped())));
+        RW_RETURN_IF_ERROR(pool_->Start(std::move(delayed.mapped())));
       }
       continue;
     }
@@ -70,19 +70,19 @@ absl::Status EpisodeRunner::TakePoolCalls(absl::Duration wait) {
     Running& running = episodes_.at(episode_id);
     running.call_id.clear();
     running.tracer.CallEnds(call);
-    SY_RETURN_IF_ERROR(Execute(episode_id, running.episode.PoolCallFinished(std::move(call))));
+    RW_RETURN_IF_ERROR(Execute(episode_id, running.episode.PoolCallFinished(std::move(call))));
   }
   return pool_->status();
 }
 
 absl::Status EpisodeRunner::AdvanceRounds() {
   if (generator_->is_idle()) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(const std::vector<RoundResult> results, generator_->Step());
+  RW_ASSIGN_OR_RETURN(const std::vector<RoundResult> results, generator_->Step());
   for (const RoundResult& result : results) {
     const auto found = episodes_.find(result.episode_id);
     if (found == episodes_.end()) continue;
     found->second.tracer.RoundEnds(result);
-    SY_RETURN_IF_ERROR(Execute(result.episode_id, found->second.episode.RoundFinished(result)));
+    RW_RETURN_IF_ERROR(Execute(result.episode_id, found->second.episode.RoundFinished(result)));
   }
   return absl::OkStatus();
 }
@@ -122,4 +122,4 @@ absl::Status EpisodeRunner::Do(const std::string& episode_id, Trajectory traject
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

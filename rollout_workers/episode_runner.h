@@ -18,7 +18,7 @@
 #include "rollout_workers/generator.h"
 #include "rollout_workers/pool_client.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One thread, except Wake. What an episode samples does not depend on the others, nor on when they
 // come and go.
@@ -74,4 +74,4 @@ class EpisodeRunner {
   std::vector<Trajectory> finished_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "rollout_workers/cpu_generator.h"
 #include "rollout_workers/http_pool_client.h"
 
-namespace switchyard {
+namespace routewright {
 
 EpisodeSetup::EpisodeSetup(const RunConfig& config, std::string policy_folder,
                            ModelConfig model_config, ModelList models)
@@ -23,7 +23,7 @@ EpisodeSetup::EpisodeSetup(const RunConfig& config, std::string policy_folder,
 
 absl::StatusOr<std::unique_ptr<EpisodeSetup>> EpisodeSetup::Load(const RunConfig& config,
                                                                  const std::string& policy_folder) {
-  SY_ASSIGN_OR_RETURN(ModelConfig model_config, LoadModelConfig(policy_folder));
+  RW_ASSIGN_OR_RETURN(ModelConfig model_config, LoadModelConfig(policy_folder));
   const int64_t max_tokens = config.episode().max_sequence_tokens();
   if (max_tokens > model_config.max_positions) {
     return absl::InvalidArgumentError(absl::StrCat("episode.max_sequence_tokens: ", max_tokens,
@@ -31,15 +31,15 @@ absl::StatusOr<std::unique_ptr<EpisodeSetup>> EpisodeSetup::Load(const RunConfig
                                                    " positions of the policy ", policy_folder,
                                                    " (max_position_embeddings): lower it"));
   }
-  SY_ASSIGN_OR_RETURN(ModelList models, ModelList::Build(config.pool()));
-  SY_ASSIGN_OR_RETURN(const ChatTemplate chat,
+  RW_ASSIGN_OR_RETURN(ModelList models, ModelList::Build(config.pool()));
+  RW_ASSIGN_OR_RETURN(const ChatTemplate chat,
                       ChatTemplate::Load(config.policy().chat_template(), policy_folder));
-  SY_ASSIGN_OR_RETURN(const PromptTemplates templates, LoadPromptTemplates(config.prompt()));
+  RW_ASSIGN_OR_RETURN(const PromptTemplates templates, LoadPromptTemplates(config.prompt()));
 
   std::unique_ptr<EpisodeSetup> setup(
       new EpisodeSetup(config, policy_folder, std::move(model_config), std::move(models)));
-  SY_ASSIGN_OR_RETURN(setup->tokenizer_, Tokenizer::Load(policy_folder));
-  SY_ASSIGN_OR_RETURN(setup->prompt_,
+  RW_ASSIGN_OR_RETURN(setup->tokenizer_, Tokenizer::Load(policy_folder));
+  RW_ASSIGN_OR_RETURN(setup->prompt_,
                       Prompt::Build(
                           templates, config.episode().max_rounds(), config.pool(),
                           [&chat](std::string_view message) { return chat.Apply(message); },
@@ -58,7 +58,7 @@ absl::StatusOr<std::unique_ptr<Generator>> EpisodeSetup::MakeGenerator(
 }
 
 absl::StatusOr<std::unique_ptr<Generator>> EpisodeSetup::MakeGeneratorOfFolder() const {
-  SY_ASSIGN_OR_RETURN(auto weights, LoadPolicyWeights(policy_folder_, model_config_));
+  RW_ASSIGN_OR_RETURN(auto weights, LoadPolicyWeights(policy_folder_, model_config_));
   return MakeGenerator(std::move(weights), /*policy_version=*/0);
 }
 
@@ -75,4 +75,4 @@ absl::StatusOr<std::unique_ptr<PoolClient>> OpenPool(const RunConfig& config,
   return MakeHttpPoolClient(config.pool(), std::move(options));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -17,7 +17,7 @@
 #include "rollout_workers/generator.h"
 #include "rollout_workers/pool_client.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Immutable after Load; any thread.
 class EpisodeSetup {
@@ -59,4 +59,4 @@ class EpisodeSetup {
 absl::StatusOr<std::unique_ptr<PoolClient>> OpenPool(const RunConfig& config,
                                                      const Tokenizer* tokenizer, bool keeps_budget);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/money.h"
 #include "common/unicode.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // "EPISODE_STATUS_NO_ANSWER" → "no answer".
@@ -111,4 +111,4 @@ std::string CommittedEpisodeToText(const Trajectory& trajectory, const Tokenizer
   return text;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "policy/tokenizer.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What a model wrote is shown with its control characters escaped.
 std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokenizer);
@@ -15,4 +15,4 @@ std::string EpisodeToText(const Trajectory& trajectory, const Tokenizer& tokeniz
 // The same between its question and golden answers and what it scored: of a committed trajectory.
 std::string CommittedEpisodeToText(const Trajectory& trajectory, const Tokenizer& tokenizer);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/time/clock.h"
 #include "common/trace.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 const char* StopName(StopReason reason) {
@@ -70,4 +70,4 @@ void EpisodeTracer::Finish(Trajectory& trajectory) {
   trace_.reset();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

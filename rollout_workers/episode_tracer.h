@@ -8,7 +8,7 @@
 #include "proto/episode.pb.h"
 #include "rollout_workers/generator.h"
 
-namespace switchyard {
+namespace routewright {
 
 class EpisodeTracer {
  public:
@@ -29,4 +29,4 @@ class EpisodeTracer {
   absl::Time since_;  // the last WaitBegins
 };
 
-}  // namespace switchyard
+}  // namespace routewright

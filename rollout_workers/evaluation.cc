@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kLongestWait = absl::Milliseconds(200);
@@ -29,10 +29,10 @@ class ArmRun {
       if (options_.should_go_on && !options_.should_go_on())
         return absl::CancelledError("the evaluation was stopped");
       while (next_question_ < questions_.size() && runner_.num_running() < options_.max_episodes) {
-        SY_RETURN_IF_ERROR(Start(next_question_++, /*attempt=*/1));
+        RW_RETURN_IF_ERROR(Start(next_question_++, /*attempt=*/1));
       }
-      SY_ASSIGN_OR_RETURN(const std::vector<Trajectory> finished, runner_.Step(kLongestWait));
-      for (const Trajectory& trajectory : finished) SY_RETURN_IF_ERROR(Take(trajectory));
+      RW_ASSIGN_OR_RETURN(const std::vector<Trajectory> finished, runner_.Step(kLongestWait));
+      for (const Trajectory& trajectory : finished) RW_RETURN_IF_ERROR(Take(trajectory));
       if (!finished.empty() && options_.report) options_.report(progress_);
     }
     return std::move(scores_);
@@ -91,4 +91,4 @@ absl::StatusOr<ArmScores> RunArm(const EvaluationArm& arm, std::span<const Quest
   return ArmRun(arm, questions, options, runner).Run();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "rollout_workers/episode_runner.h"
 #include "rollout_workers/evaluation_report.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Which episodes an arm runs. At most one of forced_model and is_random.
 struct EvaluationArm {
@@ -44,4 +44,4 @@ struct EvaluationOptions {
 absl::StatusOr<ArmScores> RunArm(const EvaluationArm& arm, std::span<const Question> questions,
                                  const EvaluationOptions& options, EpisodeRunner& runner);
 
-}  // namespace switchyard
+}  // namespace routewright

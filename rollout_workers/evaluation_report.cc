@@ -7,7 +7,7 @@
 #include "common/money.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kQuestionsPerPrice = 1000;
@@ -117,7 +117,7 @@ EpisodeScore ScoreOf(const Trajectory& trajectory, std::span<const std::string> 
   score.calls.assign(models.size(), 0);
   for (const PoolCall& call : trajectory.pool_calls()) {
     const auto model = std::find(models.begin(), models.end(), call.model());
-    SY_CHECK(model != models.end()) << "call " << call.call_id() << " of model " << call.model();
+    RW_CHECK(model != models.end()) << "call " << call.call_id() << " of model " << call.model();
     ++score.calls[static_cast<size_t>(model - models.begin())];
   }
   return score;
@@ -143,7 +143,7 @@ ArmScores OracleOf(std::span<const ArmScores> forced) {
 
 ArmReport Summarise(const ArmScores& arm, std::span<const Question> questions,
                     std::span<const std::string> models, int bootstrap_resamples) {
-  SY_CHECK(arm.episodes.size() == questions.size())
+  RW_CHECK(arm.episodes.size() == questions.size())
       << arm.name << ": " << arm.episodes.size() << " episodes";
   std::vector<size_t> all;
   std::map<std::string, std::vector<size_t>> by_source;
@@ -160,4 +160,4 @@ ArmReport Summarise(const ArmScores& arm, std::span<const Question> questions,
   return report;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

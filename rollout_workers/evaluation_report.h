@@ -12,7 +12,7 @@
 
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What one episode of one arm came to.
 struct EpisodeScore {
@@ -72,4 +72,4 @@ std::string ReportToJson(const EvaluationReport& report);
 // out.
 std::string ReportToTable(const EvaluationReport& report);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "rollout_workers/evaluation_report.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::ordered_json;
@@ -149,4 +149,4 @@ std::string ReportToTable(const EvaluationReport& report) {
   return absl::StrCat(text, FormatSources(report, width), FormatGap(report), FormatLeftOut(report));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

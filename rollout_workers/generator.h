@@ -12,7 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 class PolicyWeights;
 
@@ -64,4 +64,4 @@ class Generator {
   virtual int64_t policy_version() const = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

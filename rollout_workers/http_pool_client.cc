@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "rollout_workers/pool_call_driver.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Callers leave requests and cancellations in the inbox and take calls from the outbox; the thread
@@ -37,7 +37,7 @@ class HttpPoolClient final : public PoolClient {
     }
     {
       absl::MutexLock lock(&mutex_);
-      SY_RETURN_IF_ERROR(status_);
+      RW_RETURN_IF_ERROR(status_);
       if (!under_way_.insert(request.call_id).second) {
         return absl::AlreadyExistsError(
             absl::StrCat("pool call ", request.call_id, " is under way"));
@@ -123,7 +123,7 @@ class HttpPoolClient final : public PoolClient {
 absl::StatusOr<std::unique_ptr<PoolClient>> MakeHttpPoolClient(const PoolConfig& config,
                                                                HttpPoolClientOptions options) {
   static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
-  SY_CHECK(initialized == CURLE_OK) << curl_easy_strerror(initialized);
+  RW_CHECK(initialized == CURLE_OK) << curl_easy_strerror(initialized);
   if (!options.count_tokens) options.count_tokens = CountFourByteTokens;
   std::vector<PoolEndpoint> endpoints;
   std::set<std::string> names;
@@ -132,13 +132,13 @@ absl::StatusOr<std::unique_ptr<PoolClient>> MakeHttpPoolClient(const PoolConfig&
       return absl::InvalidArgumentError(
           absl::StrCat("pool.models: \"", model.name(), "\" is there twice"));
     }
-    SY_ASSIGN_OR_RETURN(PoolEndpoint endpoint, ResolveEndpoint(model));
+    RW_ASSIGN_OR_RETURN(PoolEndpoint endpoint, ResolveEndpoint(model));
     endpoints.push_back(std::move(endpoint));
   }
-  SY_ASSIGN_OR_RETURN(PoolLedger ledger, PoolLedger::Open(*options.files, options.ledger_folder));
+  RW_ASSIGN_OR_RETURN(PoolLedger ledger, PoolLedger::Open(*options.files, options.ledger_folder));
   auto driver = std::make_unique<PoolCallDriver>(config, std::move(endpoints), std::move(ledger),
                                                  std::move(options));
   return std::make_unique<HttpPoolClient>(std::move(names), std::move(driver));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

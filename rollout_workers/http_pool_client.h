@@ -15,7 +15,7 @@
 #include "proto/config.pb.h"
 #include "rollout_workers/pool_client.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct HttpPoolClientOptions {
   std::string ledger_folder;                 // made if need be; as PoolLedger
@@ -33,4 +33,4 @@ struct HttpPoolClientOptions {
 absl::StatusOr<std::unique_ptr<PoolClient>> MakeHttpPoolClient(const PoolConfig& config,
                                                                HttpPoolClientOptions options);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "common/file_system.h"
 #include "common/network_address.h"
 
-namespace switchyard {
+namespace routewright {
 
 LearnerAddress FixedLearnerAddress(const std::string& address) {
   return [address]() -> absl::StatusOr<std::string> { return address; };
@@ -28,4 +28,4 @@ LearnerAddress LearnerAddressInFile(const std::string& path) {
   };
 }
 
-}  // namespace switchyard
+}  // namespace routewright

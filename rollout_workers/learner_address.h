@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // "host:port" as it is now. Any thread. Fails: kUnavailable as long as no learner has written one.
 using LearnerAddress = std::function<absl::StatusOr<std::string>()>;
@@ -16,4 +16,4 @@ LearnerAddress FixedLearnerAddress(const std::string& address);
 // Read anew at each call (config_loader.h names the file: LearnerAddressFile).
 LearnerAddress LearnerAddressInFile(const std::string& path);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "proto/learner_service.grpc.pb.h"
 #include "rollout_workers/learner_retry.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kMaxMessageBytes = 64 << 20;
@@ -59,7 +59,7 @@ class GrpcLearnerClient final : public LearnerClient {
         watch_([this](std::stop_token stop) { WatchAddress(stop); }) {}
 
   absl::StatusOr<RegisterResponse> Register(const RegisterRequest& request) override {
-    SY_RETURN_IF_ERROR(Connect().status());
+    RW_RETURN_IF_ERROR(Connect().status());
     return Call<RegisterResponse>(
         rpc_timeout_, [&](auto& stub, grpc::ClientContext* context, RegisterResponse* response) {
           return stub.Register(context, request, response);
@@ -107,7 +107,7 @@ class GrpcLearnerClient final : public LearnerClient {
     if (connection_ != nullptr) CancelCalls(*connection_);
   }
   absl::Status SubmitOnLeaving(const SubmitRequest& request, absl::Duration timeout) override {
-    SY_ASSIGN_OR_RETURN(const std::shared_ptr<Connection> connection, CurrentConnection());
+    RW_ASSIGN_OR_RETURN(const std::shared_ptr<Connection> connection, CurrentConnection());
     grpc::ClientContext context;
     Prepare(timeout, context);
     SubmitResponse response;
@@ -161,13 +161,13 @@ class GrpcLearnerClient final : public LearnerClient {
   // Runs one call under a deadline, where Shutdown and WatchAddress find it.
   template <typename Response, typename Start>
   absl::StatusOr<Response> Call(absl::Duration timeout, const Start& start) {
-    SY_ASSIGN_OR_RETURN(const std::shared_ptr<Connection> connection, CurrentConnection());
+    RW_ASSIGN_OR_RETURN(const std::shared_ptr<Connection> connection, CurrentConnection());
     grpc::ClientContext context;
     Prepare(timeout, context);
-    SY_RETURN_IF_ERROR(Enter(*connection, &context));
+    RW_RETURN_IF_ERROR(Enter(*connection, &context));
     Response response;
     const grpc::Status status = start(*connection->stub, &context, &response);
-    SY_RETURN_IF_ERROR(Leave(*connection, &context, status));
+    RW_RETURN_IF_ERROR(Leave(*connection, &context, status));
     return response;
   }
   void Prepare(absl::Duration timeout, grpc::ClientContext& context) const {
@@ -215,4 +215,4 @@ std::unique_ptr<LearnerClient> ConnectToLearner(LearnerAddress address, const Se
   return std::make_unique<GrpcLearnerClient>(std::move(address), token, rpc_timeout);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

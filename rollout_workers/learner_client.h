@@ -14,7 +14,7 @@
 #include "proto/learner_service.pb.h"
 #include "rollout_workers/learner_address.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Every call blocks at most the RPC timeout (LeaseEpisodes: its wait_ms longer) and is idempotent.
 // Transport failures are kUnavailable or kDeadlineExceeded: try again (learner_retry.h).
@@ -48,4 +48,4 @@ class LearnerClient {
 std::unique_ptr<LearnerClient> ConnectToLearner(LearnerAddress address, const Secret& token,
                                                 absl::Duration rpc_timeout);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <mutex>
 #include <random>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kFirstPause = absl::Milliseconds(100);
@@ -42,4 +42,4 @@ void PauseUnlessStopped(absl::Duration duration, std::stop_token stop) {
   changed.wait_for(lock, stop, absl::ToChronoNanoseconds(duration), [] { return false; });
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Whether trying again can help: kUnavailable, kDeadlineExceeded.
 bool IsTransportFailure(const absl::Status& status);
@@ -23,4 +23,4 @@ absl::Status RetryTransportFailures(const std::function<absl::Status()>& attempt
 // Waits for `duration` or until `stop` is requested.
 void PauseUnlessStopped(absl::Duration duration, std::stop_token stop);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "common/status_macros.h"
 #include "common/text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status CheckName(const std::string& name) {
@@ -29,7 +29,7 @@ absl::StatusOr<ModelList> ModelList::Build(const PoolConfig& config) {
     std::vector<std::string> spellings(model.aliases().begin(), model.aliases().end());
     spellings.push_back(model.name());
     for (const std::string& spelling : spellings) {
-      SY_RETURN_IF_ERROR(CheckName(spelling));
+      RW_RETURN_IF_ERROR(CheckName(spelling));
       const auto [place, is_new] = list.places_.emplace(LowerCase(spelling), list.names_.size());
       if (!is_new && place->second != list.names_.size()) {
         return absl::InvalidArgumentError(absl::StrCat("pool.models: '", spelling, "' names both ",
@@ -51,4 +51,4 @@ const std::string* ModelList::Find(std::string_view written) const {
   return found == places_.end() ? nullptr : &names_[found->second];
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ModelList {
  public:
@@ -30,4 +30,4 @@ class ModelList {
   std::map<std::string, size_t> places_;  // lower-case name or alias → index into names_
 };
 
-}  // namespace switchyard
+}  // namespace routewright

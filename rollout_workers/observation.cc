@@ -3,7 +3,7 @@
 #include "common/check.h"
 #include "common/text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kOpen[] = "\n\n<information>";
@@ -57,7 +57,7 @@ std::string NeutraliseTags(std::string_view reply) {
 
 std::vector<uint32_t> ObservationTokens(const Tokenizer& tokenizer, std::string_view body,
                                         int max_body_tokens) {
-  SY_CHECK(max_body_tokens > 0) << "max_body_tokens=" << max_body_tokens;
+  RW_CHECK(max_body_tokens > 0) << "max_body_tokens=" << max_body_tokens;
   const size_t limit = static_cast<size_t>(max_body_tokens);
   const bool is_endless = body.size() / kMaxBytesPerToken > limit;  // not worth tokenizing whole
   if (is_endless) body = body.substr(0, limit * kMaxBytesPerToken);
@@ -87,11 +87,11 @@ std::string InvalidActionBody(InvalidReason reason) {
     case INVALID_REASON_NO_TAGS:
       return "Invalid round: it must end with a search or an answer.";
     default:
-      SY_CHECK(false) << "no observation follows invalid reason " << reason;
+      RW_CHECK(false) << "no observation follows invalid reason " << reason;
       return "";
   }
 }
 
 std::string RefusedBody() { return "The model refused to reply."; }
 
-}  // namespace switchyard
+}  // namespace routewright

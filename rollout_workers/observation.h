@@ -11,7 +11,7 @@
 #include "policy/tokenizer.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Ends a text that is not whole.
 inline constexpr char kTruncatedMark[] = " [truncated]";
@@ -36,4 +36,4 @@ std::string InvalidActionBody(InvalidReason reason);
 // The body in place of a reply that the model's provider refused to give.
 std::string RefusedBody();
 
-}  // namespace switchyard
+}  // namespace routewright

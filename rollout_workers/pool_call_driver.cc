@@ -9,7 +9,7 @@
 #include "common/random.h"
 #include "common/trace.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kMaxReplyBytes = 1 << 20;
@@ -23,7 +23,7 @@ size_t MaxResponseBytes(const PoolConfig& config) {
                   static_cast<size_t>(config.max_reply_tokens()) * kMaxBytesPerStreamedToken);
 }
 
-void CheckMulti(CURLMcode code) { SY_CHECK(code == CURLM_OK) << curl_multi_strerror(code); }
+void CheckMulti(CURLMcode code) { RW_CHECK(code == CURLM_OK) << curl_multi_strerror(code); }
 
 bool IsReply(CallOutcome outcome) {
   return outcome == CALL_OUTCOME_OK || outcome == CALL_OUTCOME_TRUNCATED ||
@@ -38,7 +38,7 @@ PoolCallDriver::PoolCallDriver(const PoolConfig& config, std::vector<PoolEndpoin
       options_(std::move(options)),
       ledger_(std::move(ledger)),
       multi_(curl_multi_init()) {
-  SY_CHECK(multi_ != nullptr) << "libcurl is out of memory";
+  RW_CHECK(multi_ != nullptr) << "libcurl is out of memory";
   for (PoolEndpoint& endpoint : endpoints) {
     const std::string name = endpoint.model.name();
     models_[name].endpoint = std::move(endpoint);
@@ -49,7 +49,7 @@ PoolCallDriver::~PoolCallDriver() { CancelAll(); }
 
 void PoolCallDriver::Begin(PoolRequest request) {
   const auto model = models_.find(request.model);
-  SY_CHECK(model != models_.end()) << "no pool model " << request.model;
+  RW_CHECK(model != models_.end()) << "no pool model " << request.model;
   auto call = std::make_unique<Call>();
   call->model = &model->second;
   call->record.set_call_id(request.call_id);
@@ -60,7 +60,7 @@ void PoolCallDriver::Begin(PoolRequest request) {
   model->second.queued.push_back(call->request.call_id);
   const std::string call_id = call->request.call_id;
   const bool is_new = calls_.emplace(call_id, std::move(call)).second;
-  SY_CHECK(is_new) << "pool call " << call_id << " is under way already";
+  RW_CHECK(is_new) << "pool call " << call_id << " is under way already";
 }
 
 void PoolCallDriver::Cancel(const std::string& call_id) {
@@ -250,4 +250,4 @@ int PoolCallDriver::WaitMilliseconds() const {
       std::max<int64_t>(0, std::chrono::ceil<std::chrono::milliseconds>(wait).count()));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

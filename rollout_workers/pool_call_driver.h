@@ -23,7 +23,7 @@
 #include "rollout_workers/pool_metering.h"
 #include "rollout_workers/pool_transfer.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct MultiDeleter {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
@@ -101,4 +101,4 @@ class PoolCallDriver {
   std::vector<PoolCall> finished_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

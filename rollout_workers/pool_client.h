@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One call that an episode's policy asked for.
 struct PoolRequest {
@@ -61,4 +61,4 @@ inline bool IsPoolFailure(CallOutcome outcome) {
          outcome == CALL_OUTCOME_MALFORMED;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kMinSecretBytes =
@@ -47,8 +47,8 @@ absl::StatusOr<std::string> ExpandEnvironment(const std::string& text) {
     if (value == nullptr || *value == '\0') {
       return absl::InvalidArgumentError(absl::StrCat(
           "the environment variable ", name, " is not set: export it",
-          name == "SWITCHYARD_POOL_URL" ? ", or let launch/with_pool.sh start the pool emulator"
-                                        : ""));
+          name == "ROUTEWRIGHT_POOL_URL" ? ", or let launch/with_pool.sh start the pool emulator"
+                                         : ""));
     }
     absl::StrAppend(&expanded, text.substr(start, open - start), value);
     start = close + 1;
@@ -63,7 +63,7 @@ bool IsLoopback(const std::string& host) {
 // Checks the address and fills in what depends on it. No error shows it: what was refused may hold
 // a password.
 absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint) {
-  SY_ASSIGN_OR_RETURN(std::string address, ExpandEnvironment(model.base_url()));
+  RW_ASSIGN_OR_RETURN(std::string address, ExpandEnvironment(model.base_url()));
   while (absl::EndsWith(address, "/")) address.pop_back();
   const UrlHandle url(curl_url());
   if (curl_url_set(url.get(), CURLUPART_URL, address.c_str(), CURLU_NON_SUPPORT_SCHEME) !=
@@ -96,7 +96,7 @@ absl::StatusOr<PoolEndpoint> ResolveEndpoint(const PoolModelConfig& model) {
   PoolEndpoint endpoint;
   endpoint.model = model;
   endpoint.served_model = model.served_model().empty() ? model.name() : model.served_model();
-  SY_ASSIGN_OR_RETURN(endpoint.api_key, LoadSecret(model.api_key_env(), model.api_key_file()));
+  RW_ASSIGN_OR_RETURN(endpoint.api_key, LoadSecret(model.api_key_env(), model.api_key_file()));
   const std::string& key = endpoint.api_key.Reveal();
   if (std::any_of(key.begin(), key.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); })) {
     return absl::InvalidArgumentError(
@@ -115,4 +115,4 @@ std::string Redacted(std::string_view text, const Secret& secret) {
   return absl::StrReplaceAll(AbslView(text), {{secret.Reveal(), "***"}});
 }
 
-}  // namespace switchyard
+}  // namespace routewright

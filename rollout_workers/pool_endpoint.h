@@ -9,7 +9,7 @@
 #include "common/secret.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct PoolEndpoint {
   PoolModelConfig model;
@@ -30,4 +30,4 @@ absl::StatusOr<PoolEndpoint> ResolveEndpoint(const PoolModelConfig& model);
 // ("EMPTY" for a server that wants none) are left: they are no secrets.
 std::string Redacted(std::string_view text, const Secret& secret);
 
-}  // namespace switchyard
+}  // namespace routewright

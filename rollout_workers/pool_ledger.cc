@@ -8,7 +8,7 @@
 #include "common/network_address.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 absl::StatusOr<std::string> LedgerLine(PoolCall call, absl::Time time) {
   call.set_time(absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", time, absl::UTCTimeZone()));
@@ -33,8 +33,8 @@ absl::StatusOr<PoolLedger> PoolLedger::Open(FileSystem& files, const std::string
   std::random_device device;  // 32 bits a draw
   std::string prefix =
       absl::StrCat(absl::Hex(device(), absl::kZeroPad8), absl::Hex(device(), absl::kZeroPad8));
-  SY_RETURN_IF_ERROR(files.CreateFolders(folder));
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file,
+  RW_RETURN_IF_ERROR(files.CreateFolders(folder));
+  RW_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file,
                       files.OpenForAppend(absl::StrCat(
                           folder, "/", absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone()),
                           "-", HostName(), "-", prefix, ".jsonl")));
@@ -43,8 +43,8 @@ absl::StatusOr<PoolLedger> PoolLedger::Open(FileSystem& files, const std::string
 
 absl::Status PoolLedger::Write(PoolCall& call, absl::Time time) {
   call.set_charge_id(absl::StrCat(prefix_, "-", ++num_charges_));
-  SY_ASSIGN_OR_RETURN(const std::string line, LedgerLine(call, time));
+  RW_ASSIGN_OR_RETURN(const std::string line, LedgerLine(call, time));
   return file_->Append(line);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "common/file_system.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The call as its ledger line, newline included: field names as in episode.proto, zeros written
 // out, 64-bit numbers as JSON strings (proto3's JSON mapping).
@@ -40,4 +40,4 @@ class PoolLedger {
   int64_t num_charges_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

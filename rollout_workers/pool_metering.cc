@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kUnseenTokens =
@@ -66,4 +66,4 @@ void AddToCall(const PoolModelConfig& model, const MeteredTokens& attempt, PoolC
   call.set_is_estimated(call.is_estimated() || attempt.is_estimated);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

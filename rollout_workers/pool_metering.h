@@ -9,7 +9,7 @@
 #include "proto/episode.pb.h"
 #include "rollout_workers/chat_protocol.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Counts the tokens of a text.
 using TokenCounter = std::function<int64_t(std::string_view)>;
@@ -41,4 +41,4 @@ int64_t CostPicousd(const PoolModelConfig& model, const TokenUsage& usage);
 // Adds an attempt's tokens and cost to its call. Saturates too.
 void AddToCall(const PoolModelConfig& model, const MeteredTokens& attempt, PoolCall& call);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "common/absl_view.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 AttemptVerdict Failure(CallOutcome outcome, bool may_retry, std::string error) {
@@ -124,4 +124,4 @@ std::optional<absl::Duration> PauseBeforeRetry(const PoolConfig& config,
   return pause;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "proto/episode.pb.h"
 #include "rollout_workers/chat_protocol.h"
 
-namespace switchyard {
+namespace routewright {
 
 // How the exchange itself ended, whatever was said in it.
 enum class TransportEnd {
@@ -65,4 +65,4 @@ std::optional<absl::Duration> PauseBeforeRetry(const PoolConfig& config,
                                                const AttemptVerdict& verdict, int attempts,
                                                absl::Duration jittered, absl::Duration left);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,14 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Sets one option. Fails only where libcurl was built without it, or out of memory.
 template <typename Value>
 void Set(CURL* easy, CURLoption option, Value value) {
   const CURLcode code = curl_easy_setopt(easy, option, value);
-  SY_CHECK(code == CURLE_OK) << "libcurl option " << option << ": " << curl_easy_strerror(code);
+  RW_CHECK(code == CURLE_OK) << "libcurl option " << option << ": " << curl_easy_strerror(code);
 }
 
 long Milliseconds(absl::Duration duration) {
@@ -53,7 +53,7 @@ PoolTransfer::PoolTransfer(const PoolEndpoint& endpoint, std::string body,
       body_(std::move(body)),
       max_response_bytes_(max_response_bytes),
       easy_(curl_easy_init()) {
-  SY_CHECK(easy_ != nullptr) << "libcurl is out of memory";
+  RW_CHECK(easy_ != nullptr) << "libcurl is out of memory";
   SetUp(connect_timeout, timeout);
 }
 
@@ -72,7 +72,7 @@ void PoolTransfer::SetUp(absl::Duration connect_timeout, absl::Duration timeout)
   Set(easy, CURLOPT_FOLLOWLOCATION, 0L);
   if (endpoint_.is_loopback) Set(easy, CURLOPT_PROXY, "");
   Set(easy, CURLOPT_HTTPHEADER, headers_.get());
-  Set(easy, CURLOPT_USERAGENT, "switchyard/0.1");
+  Set(easy, CURLOPT_USERAGENT, "routewright/0.1");
   Set(easy, CURLOPT_POSTFIELDS, body_.c_str());
   Set(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body_.size()));
   Set(easy, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -135,4 +135,4 @@ AttemptResult PoolTransfer::Finish(CURLcode code) {
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "rollout_workers/pool_endpoint.h"
 #include "rollout_workers/pool_retry.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One thread. Must not move or die while its handle is in a multi handle.
 class PoolTransfer {
@@ -54,4 +54,4 @@ class PoolTransfer {
   std::unique_ptr<CURL, EasyDeleter> easy_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

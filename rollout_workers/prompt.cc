@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "common/text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Stands in a template's text where {question} or {query} was, until the text is split there.
@@ -69,7 +69,7 @@ absl::StatusOr<std::pair<std::string, std::string>> SplitAtMarker(const std::str
 absl::StatusOr<std::string> ModelLines(const std::string& model_line, const PoolConfig& pool) {
   std::string lines;
   for (const PoolModelConfig& model : pool.models()) {
-    SY_ASSIGN_OR_RETURN(const std::string line, Fill(model_line,
+    RW_ASSIGN_OR_RETURN(const std::string line, Fill(model_line,
                                                      {{"name", model.name()},
                                                       {"description", model.description()},
                                                       {"price", FormatPrice(model.output_price())}},
@@ -84,10 +84,10 @@ absl::StatusOr<std::string> ModelLines(const std::string& model_line, const Pool
 absl::StatusOr<PromptTemplates> LoadPromptTemplates(const PromptConfig& config) {
   PromptTemplates templates;
   templates.model_line = config.model_line();
-  SY_ASSIGN_OR_RETURN(templates.prompt, FileSystem::Posix().Read(config.template_path()));
+  RW_ASSIGN_OR_RETURN(templates.prompt, FileSystem::Posix().Read(config.template_path()));
   templates.pool = absl::StrCat("{", kQuery, "}");
   if (!config.pool_template_path().empty()) {
-    SY_ASSIGN_OR_RETURN(templates.pool, FileSystem::Posix().Read(config.pool_template_path()));
+    RW_ASSIGN_OR_RETURN(templates.pool, FileSystem::Posix().Read(config.pool_template_path()));
   }
   return templates;
 }
@@ -95,23 +95,23 @@ absl::StatusOr<PromptTemplates> LoadPromptTemplates(const PromptConfig& config) 
 absl::StatusOr<Prompt> Prompt::Build(const PromptTemplates& templates, int max_rounds,
                                      const PoolConfig& pool, const ChatForm& chat_form,
                                      const Tokenizer* tokenizer) {
-  SY_CHECK(tokenizer != nullptr);
+  RW_CHECK(tokenizer != nullptr);
   Prompt prompt;
   prompt.tokenizer_ = tokenizer;
   const std::string what = "the prompt template (prompt.template_path)";
-  SY_ASSIGN_OR_RETURN(const std::string models, ModelLines(templates.model_line, pool));
-  SY_ASSIGN_OR_RETURN(
+  RW_ASSIGN_OR_RETURN(const std::string models, ModelLines(templates.model_line, pool));
+  RW_ASSIGN_OR_RETURN(
       const std::string message,
       Fill(templates.prompt,
            {{kQuestion, kMarker}, {"models", models}, {"max_rounds", absl::StrCat(max_rounds)}},
            what));
-  SY_ASSIGN_OR_RETURN(auto parts, SplitAtMarker(chat_form(message), what, kQuestion));
+  RW_ASSIGN_OR_RETURN(auto parts, SplitAtMarker(chat_form(message), what, kQuestion));
   std::tie(prompt.before_question_, prompt.after_question_) = std::move(parts);
 
   const std::string pool_what = "the pool's template (prompt.pool_template_path)";
-  SY_ASSIGN_OR_RETURN(const std::string pool_message,
+  RW_ASSIGN_OR_RETURN(const std::string pool_message,
                       Fill(templates.pool, {{kQuery, kMarker}}, pool_what));
-  SY_ASSIGN_OR_RETURN(auto pool_parts, SplitAtMarker(pool_message, pool_what, kQuery));
+  RW_ASSIGN_OR_RETURN(auto pool_parts, SplitAtMarker(pool_message, pool_what, kQuery));
   std::tie(prompt.before_query_, prompt.after_query_) = std::move(pool_parts);
   return prompt;
 }
@@ -146,4 +146,4 @@ std::string FormatPrice(int64_t microusd) {
   return text;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

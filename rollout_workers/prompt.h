@@ -13,7 +13,7 @@
 #include "policy/tokenizer.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The texts of a PromptConfig, its files read.
 struct PromptTemplates {
@@ -56,4 +56,4 @@ class Prompt {
 // needs.
 std::string FormatPrice(int64_t microusd);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 
 #include "common/text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kOpenSearch[] = "<search>";
@@ -159,4 +159,4 @@ Action ParseRound(std::string_view text, const ModelList& models, bool is_last_r
   return action;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "proto/episode.pb.h"
 #include "rollout_workers/model_list.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr char kCloseSearch[] = "</search>";
 inline constexpr char kCloseAnswer[] = "</answer>";
@@ -44,4 +44,4 @@ std::vector<std::string> RoundStopStrings();
 // are the caller's.
 Action ParseRound(std::string_view text, const ModelList& models, bool is_last_round);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-namespace switchyard {
+namespace routewright {
 
 StopDetector::StopDetector(std::vector<std::string> stop_strings)
     : stop_strings_(std::move(stop_strings)) {
@@ -21,4 +21,4 @@ bool StopDetector::Append(std::string_view token_bytes) {
   return false;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 class StopDetector {
  public:
@@ -21,4 +21,4 @@ class StopDetector {
   std::string tail_;  // the last bytes of the round, one fewer than the longest stop string
 };
 
-}  // namespace switchyard
+}  // namespace routewright

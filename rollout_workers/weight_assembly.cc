@@ -11,7 +11,7 @@
 #include "common/crc32c.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
@@ -61,7 +61,7 @@ absl::StatusOr<WeightAssembly> WeightAssembly::Begin(const WeightManifest& manif
   WeightAssembly assembly;
   uint64_t offset = 0;
   for (const WeightTensor& tensor : manifest.tensors()) {
-    SY_RETURN_IF_ERROR(CheckTensor(tensor, offset, layout));
+    RW_RETURN_IF_ERROR(CheckTensor(tensor, offset, layout));
     HostTensor host{{tensor.shape().begin(), tensor.shape().end()},
                     std::vector<float>(tensor.num_bytes() / sizeof(float))};
     if (!assembly.tensors_.emplace(tensor.name(), std::move(host)).second) {
@@ -69,7 +69,7 @@ absl::StatusOr<WeightAssembly> WeightAssembly::Begin(const WeightManifest& manif
     }
     offset += tensor.num_bytes();
   }
-  SY_RETURN_IF_ERROR(CheckComplete(assembly.tensors_, layout));
+  RW_RETURN_IF_ERROR(CheckComplete(assembly.tensors_, layout));
   if (offset != manifest.total_bytes()) {
     return absl::DataLossError(absl::StrCat("weight manifest: ", manifest.total_bytes(),
                                             " bytes in all, its tensors have ", offset));
@@ -106,7 +106,7 @@ absl::Status WeightAssembly::Add(const WeightChunk& chunk) {
 }
 
 absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightAssembly::Finish() {
-  SY_CHECK(is_complete()) << next_offset_ << " of " << manifest_.total_bytes() << " bytes";
+  RW_CHECK(is_complete()) << next_offset_ << " of " << manifest_.total_bytes() << " bytes";
   for (const WeightTensor& tensor : manifest_.tensors()) {
     const std::vector<float>& values = tensors_.at(tensor.name()).values;
     if (Crc32c({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)}) !=
@@ -118,4 +118,4 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> WeightAssembly::Finish() {
   return std::make_shared<const PolicyWeights>(std::move(tensors_));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "policy/policy_weights.h"
 #include "proto/learner_service.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One thread.
 class WeightAssembly {
@@ -42,4 +42,4 @@ class WeightAssembly {
   int next_tensor_ = 0;  // of the manifest, into which next_offset_ falls
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "rollout_workers/learner_retry.h"
 #include "rollout_workers/weight_assembly.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kHeartbeat = absl::Seconds(1);
@@ -84,7 +84,7 @@ absl::Status Worker::Join(std::stop_token stop) {
                      " s (worker.reconnect_timeout_s): start it, or name its address with "
                      "--learner"));
   }
-  SY_RETURN_IF_ERROR(status);
+  RW_RETURN_IF_ERROR(status);
   LogInfo("registered run=", response->run_name(), " policy_version=", response->policy_version(),
           " learner_epoch=", response->learner_epoch());
   if (learner_epoch_ != 0 && learner_epoch_ != response->learner_epoch()) {
@@ -155,8 +155,8 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> Worker::FetchWeights(int64_
                                                                           std::stop_token stop) {
   absl::StatusOr<std::shared_ptr<const PolicyWeights>> weights;
   const auto fetch_once = [&]() -> absl::Status {
-    SY_ASSIGN_OR_RETURN(const WeightManifest manifest, learner_->GetWeightManifest(policy_version));
-    SY_ASSIGN_OR_RETURN(WeightAssembly assembly, WeightAssembly::Begin(manifest, *layout_));
+    RW_ASSIGN_OR_RETURN(const WeightManifest manifest, learner_->GetWeightManifest(policy_version));
+    RW_ASSIGN_OR_RETURN(WeightAssembly assembly, WeightAssembly::Begin(manifest, *layout_));
     while (!assembly.is_complete()) {
       const uint64_t before = assembly.next_offset();
       FetchWeightsRequest request;
@@ -232,4 +232,4 @@ void Worker::Leave() {
           status.ok() ? "" : ", which will be leased again when their leases expire");
 }
 
-}  // namespace switchyard
+}  // namespace routewright

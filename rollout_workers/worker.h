@@ -21,7 +21,7 @@
 #include "rollout_workers/worker_exchange.h"
 #include "rollout_workers/worker_figures.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct WorkerOptions {
   WorkerIdentity identity;
@@ -67,4 +67,4 @@ class Worker {
   uint64_t learner_epoch_ = 0;  // Run's thread, then the lease thread
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,11 +6,11 @@
 #include "absl/time/clock.h"
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 
 WorkerExchange::WorkerExchange(int max_episodes, std::function<void()> wake)
     : max_episodes_(max_episodes), wake_(std::move(wake)), idle_since_(absl::Now()) {
-  SY_CHECK(max_episodes > 0) << max_episodes;
+  RW_CHECK(max_episodes > 0) << max_episodes;
 }
 
 WorkerExchange::LeaseNeeds WorkerExchange::WaitForSlots(absl::Duration wait) {
@@ -209,4 +209,4 @@ void WorkerExchange::Cancel(const std::string& episode_id) {
   news_.cancelled_ids.push_back(episode_id);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

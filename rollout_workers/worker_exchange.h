@@ -20,7 +20,7 @@
 #include "policy/policy_weights.h"
 #include "proto/learner_service.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Thread-safe. `wake` is called, without a lock held, when there is news for the episode loop.
 class WorkerExchange {
@@ -118,4 +118,4 @@ class WorkerExchange {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace switchyard
+}  // namespace routewright

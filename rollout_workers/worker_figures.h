@@ -9,7 +9,7 @@
 #include "common/prometheus_exporter.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class WorkerFigures {
  public:
@@ -28,4 +28,4 @@ class WorkerFigures {
   absl::Duration waited_for_lease_;  // the lease thread's
 };
 
-}  // namespace switchyard
+}  // namespace routewright

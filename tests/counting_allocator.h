@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <cstring>
 
-namespace switchyard {
+namespace routewright {
 
 class CountingAllocator final : public c10::Allocator {
  public:
@@ -59,4 +59,4 @@ class CountingAllocator final : public c10::Allocator {
   static inline std::atomic<int64_t> peak_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

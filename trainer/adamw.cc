@@ -7,7 +7,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The numbers of one step, rounded to f32 once.
@@ -106,7 +106,7 @@ void UpdateAdamW(const AdamWSettings& settings, bool is_decayed, const at::Tenso
                  const at::Tensor& parameters, const at::Tensor& first_moments,
                  const at::Tensor& second_moments) {
   const int64_t count = gradients.numel();
-  SY_CHECK(parameters.numel() == count && first_moments.numel() == count &&
+  RW_CHECK(parameters.numel() == count && first_moments.numel() == count &&
            second_moments.numel() == count)
       << count << " gradients, " << parameters.numel() << " parameters, " << first_moments.numel()
       << " and " << second_moments.numel() << " moments";
@@ -130,4 +130,4 @@ double SquaredNorm(const at::Tensor& gradients) {
   return norm * norm;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "policy/parameter_layout.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What one optimizer step uses, the same for every block.
 struct AdamWSettings {
@@ -45,4 +45,4 @@ void UpdateAdamW(const AdamWSettings& settings, bool is_decayed, const at::Tenso
 // Σ g² in f64; the order of its additions does not depend on the number of threads.
 double SquaredNorm(const at::Tensor& gradients);
 
-}  // namespace switchyard
+}  // namespace routewright

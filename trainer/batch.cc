@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status Refuse(const Trajectory& trajectory, const std::string& what) {
@@ -47,7 +47,7 @@ absl::Status CheckSampledToken(const Trajectory& trajectory, int t, const Trajec
 }
 
 absl::Status CheckLearnable(const Trajectory& trajectory, const TrajectoryRules& rules) {
-  SY_RETURN_IF_ERROR(CheckLengths(trajectory, rules.is_recorded));
+  RW_RETURN_IF_ERROR(CheckLengths(trajectory, rules.is_recorded));
   int num_sampled = 0;
   for (int t = 0; t < trajectory.token_ids_size(); ++t) {
     if (trajectory.token_ids(t) >= rules.vocabulary_size) {
@@ -55,7 +55,7 @@ absl::Status CheckLearnable(const Trajectory& trajectory, const TrajectoryRules&
                                              "; the vocabulary has ", rules.vocabulary_size));
     }
     if (trajectory.provenance(t) != PROVENANCE_POLICY) continue;
-    SY_RETURN_IF_ERROR(CheckSampledToken(trajectory, t, rules));
+    RW_RETURN_IF_ERROR(CheckSampledToken(trajectory, t, rules));
     ++num_sampled;
   }
   return num_sampled > 0 ? absl::OkStatus() : Refuse(trajectory, "no token is the policy's");
@@ -86,7 +86,7 @@ bool TakeArray(std::string_view& bytes, std::vector<T>& values) {
 
 absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules,
                               int64_t group, Batch& batch) {
-  SY_RETURN_IF_ERROR(CheckLearnable(trajectory, rules));
+  RW_RETURN_IF_ERROR(CheckLearnable(trajectory, rules));
   const bool has_logprobs = trajectory.logprobs_size() > 0;
   for (int t = 0; t < trajectory.token_ids_size(); ++t) {
     batch.token_ids.push_back(trajectory.token_ids(t));
@@ -144,4 +144,4 @@ MicroBatch BuildMicroBatch(const Batch& batch, std::span<const int> trajectories
   return micro;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "absl/status/statusor.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // B trajectories with T tokens, of which N were sampled by the policy and are scored.
 struct Batch {
@@ -63,4 +63,4 @@ struct MicroBatch {
 };
 MicroBatch BuildMicroBatch(const Batch& batch, std::span<const int> trajectories);
 
-}  // namespace switchyard
+}  // namespace routewright

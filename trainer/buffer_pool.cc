@@ -7,7 +7,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 c10::StorageImpl* StorageOf(const at::Tensor& tensor) {
@@ -26,7 +26,7 @@ bool BufferPool::HasBytes(const at::Tensor& tensor) { return StorageOf(tensor)->
 
 void BufferPool::Fill(const at::Tensor& tensor) {
   c10::StorageImpl* storage = StorageOf(tensor);
-  SY_CHECK(storage->data() == nullptr) << "the buffer has bytes already";
+  RW_CHECK(storage->data() == nullptr) << "the buffer has bytes already";
   const size_t num_bytes = storage->nbytes();
   const auto spare = std::find_if(spares_.begin(), spares_.end(), [&](const Spare& candidate) {
     return candidate.num_bytes == num_bytes && candidate.data.device() == tensor.device();
@@ -47,4 +47,4 @@ void BufferPool::Drop(const at::Tensor& tensor) {
   spares_.push_back({static_cast<size_t>(num_bytes), std::move(data)});
 }
 
-}  // namespace switchyard
+}  // namespace routewright

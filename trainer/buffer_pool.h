@@ -9,7 +9,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 class BufferPool {
  public:
@@ -38,4 +38,4 @@ class BufferPool {
   std::vector<Spare> spares_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

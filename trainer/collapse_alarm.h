@@ -1,7 +1,7 @@
 // Says once that routing has collapsed onto one model, and again only after it had recovered. Pure.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 class CollapseAlarm {
  public:
@@ -19,4 +19,4 @@ class CollapseAlarm {
   bool is_collapsed_ = false;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

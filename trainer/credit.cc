@@ -9,7 +9,7 @@
 #include "trainer/advantages/whiten.h"
 #include "trainer/losses/kl.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // [N] what each policy token is paid: −β·KL, and the trajectory's reward at its last one.
@@ -46,7 +46,7 @@ Credit GroupCredit(const Batch& batch, std::span<const double> token_rewards) {
 
 Credit GaeCredit(const CriticConfig& config, const Batch& batch,
                  std::span<const double> token_rewards, std::span<const double> values) {
-  SY_CHECK(static_cast<int64_t>(values.size()) == batch.num_scored())
+  RW_CHECK(static_cast<int64_t>(values.size()) == batch.num_scored())
       << values.size() << " values for " << batch.num_scored() << " policy tokens";
   Credit credit;
   for (int64_t b = 0; b < batch.num_trajectories(); ++b) {
@@ -85,4 +85,4 @@ std::vector<float> TokenAdvantages(size_t place, std::span<const size_t> places,
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

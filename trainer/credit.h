@@ -10,7 +10,7 @@
 #include "proto/config.pb.h"
 #include "trainer/batch.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct CreditInput {
   std::span<const double> old_logprobs;        // [N] of the policy that the batch was sampled from
@@ -34,4 +34,4 @@ Credit AssignCredit(const TrainerConfig& config, const Batch& batch, const Credi
 std::vector<float> TokenAdvantages(size_t place, std::span<const size_t> places, const Batch& batch,
                                    std::span<const double> advantages);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/status_macros.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status AppendFile(const std::string& path, int64_t vocabulary_size, Batch& batch) {
@@ -58,7 +58,7 @@ absl::StatusOr<std::unique_ptr<Demonstrations>> Demonstrations::Load(
     std::span<const std::string> paths, int64_t vocabulary_size, uint64_t seed) {
   Batch all;
   for (const std::string& path : paths) {
-    SY_RETURN_IF_ERROR(AppendFile(path, vocabulary_size, all));
+    RW_RETURN_IF_ERROR(AppendFile(path, vocabulary_size, all));
   }
   if (all.num_trajectories() == 0) {
     return absl::InvalidArgumentError("the files of data.demonstrations hold no trajectory");
@@ -88,4 +88,4 @@ absl::Status Demonstrations::Restore(uint64_t cursor, uint64_t digest) {
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

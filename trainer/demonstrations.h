@@ -12,7 +12,7 @@
 #include "trainer/batch.h"
 #include "trainer/shuffled_order.h"
 
-namespace switchyard {
+namespace routewright {
 
 class Demonstrations {
  public:
@@ -40,4 +40,4 @@ class Demonstrations {
   uint64_t cursor_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

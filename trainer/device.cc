@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <thread>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 int NumGpus() {
@@ -45,4 +45,4 @@ void SetThreads(const RunConfig& config, int local_size) {
   at::set_num_threads(threads);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

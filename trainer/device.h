@@ -6,7 +6,7 @@
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Whether the trainer will compute on a GPU: policy.device, where AUTO means "if this machine has
 // one and the run is not deterministic". Fails: kFailedPrecondition if CUDA is asked for and there
@@ -20,4 +20,4 @@ at::Device ChooseDevice(bool is_on_gpu, int local_rank);
 // among its ranks.
 void SetThreads(const RunConfig& config, int local_size);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 
 #include "common/log.h"
 
-namespace switchyard {
+namespace routewright {
 
 DeviceSpan::~DeviceSpan() {
   if (!span_.is_recorded() || device_.is_cpu()) return;
@@ -18,4 +18,4 @@ DeviceSpan::~DeviceSpan() {
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "common/trace.h"
 
-namespace switchyard {
+namespace routewright {
 
 class DeviceSpan {
  public:
@@ -33,4 +33,4 @@ auto InDeviceSpan(const char* name, at::Device device, const Work& work) {
   return work();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

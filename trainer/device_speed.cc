@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kTera = 1e12, kGiga = 1e9;
@@ -41,4 +41,4 @@ DeviceSpeed FindDeviceSpeed(std::string_view name, bool is_bf16, double ceiling_
   return speed;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

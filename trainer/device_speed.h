@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // Assumed, not measured: what training reaches of a GPU's dense peak, and collectives of a link.
 inline constexpr double kAssumedShareOfPeak = 0.40;
@@ -36,4 +36,4 @@ struct DeviceSpeed {
 //   it
 DeviceSpeed FindDeviceSpeed(std::string_view name, bool is_bf16, double ceiling_flop_per_s);
 
-}  // namespace switchyard
+}  // namespace routewright

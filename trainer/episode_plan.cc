@@ -6,7 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 EpisodeSpec MakeSpec(const RunConfig& config, const StepPlan& plan, const Question& question) {
@@ -84,10 +84,10 @@ absl::StatusOr<LearnableBatch> SelectBatch(const TrainerConfig& config,
       continue;
     }
     const int64_t group = groups.try_emplace(name, groups.size()).first->second;
-    SY_RETURN_IF_ERROR(AppendTrajectory(trajectory, rules, group, result.batch));
+    RW_RETURN_IF_ERROR(AppendTrajectory(trajectory, rules, group, result.batch));
     result.places.push_back(place);
   }
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "trainer/batch.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Each training question episodes_per_question times ("train/000012/0003/05": step, question's
 // place, member of its group), at the training temperature; then each evaluation question once,
@@ -35,4 +35,4 @@ absl::StatusOr<LearnableBatch> SelectBatch(const TrainerConfig& config,
                                            std::span<const Trajectory> trajectories,
                                            int64_t vocabulary_size, int64_t policy_version);
 
-}  // namespace switchyard
+}  // namespace routewright

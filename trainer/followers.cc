@@ -2,7 +2,7 @@
 
 #include <string>
 
-namespace switchyard {
+namespace routewright {
 
 absl::Status Followers::Tell(const StepMessage& message) {
   last_message_ = absl::Now();
@@ -11,4 +11,4 @@ absl::Status Followers::Tell(const StepMessage& message) {
   return BroadcastString(communicator_, "step_message", bytes, /*root=*/0);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/step_message.h"
 
-namespace switchyard {
+namespace routewright {
 
 class Followers {
  public:
@@ -25,4 +25,4 @@ class Followers {
   absl::Time last_message_ = absl::Now();
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "common/trace.h"
 #include "trainer/adamw.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Whole gradients of blocks that the backward has left and that are not reduced yet.
@@ -21,7 +21,7 @@ constexpr size_t kMaxInFlight = 1;
 GradientReducer::GradientReducer(GradientOptions options, std::vector<BlockShard> shards,
                                  const RankGroups* groups, BufferPool* pool)
     : options_(std::move(options)), shards_(std::move(shards)), groups_(groups), pool_(pool) {
-  SY_CHECK(options_.is_sharded || !options_.is_on_host) << "whole gradients stay on the device";
+  RW_CHECK(options_.is_sharded || !options_.is_on_host) << "whole gradients stay on the device";
   const at::TensorOptions on_device = at::device(options_.device).dtype(at::kFloat);
   for (const BlockShard& shard : shards_) {
     if (!options_.is_sharded) {
@@ -69,13 +69,13 @@ void GradientReducer::Zero() {
 }
 
 void GradientReducer::ReduceFromNowOn() {
-  SY_CHECK(!is_last_) << options_.name << ": the last reduction was not finished";
+  RW_CHECK(!is_last_) << options_.name << ": the last reduction was not finished";
   while (!reduce_scatters_.empty()) FinishOldest();
   is_last_ = true;
 }
 
 absl::Status GradientReducer::Finish() {
-  SY_CHECK(is_last_) << options_.name << ": no reduction was begun";
+  RW_CHECK(is_last_) << options_.name << ": no reduction was begun";
   const ScopedSpan span("wait for gradients");
   while (!reduce_scatters_.empty()) FinishOldest();
   for (const Reduction& reduction : all_reduces_) status_.Update(reduction.collective->Wait());
@@ -143,4 +143,4 @@ double GradientReducer::SquaredNormOfPiece() const {
   return sum;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

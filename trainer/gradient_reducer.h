@@ -25,7 +25,7 @@
 #include "trainer/rank_groups.h"
 #include "trainer/shards.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct GradientOptions {
   std::string name;  // of the model, in the names of collectives
@@ -84,4 +84,4 @@ class GradientReducer {
   absl::Status status_;  // the first failure since Zero
 };
 
-}  // namespace switchyard
+}  // namespace routewright

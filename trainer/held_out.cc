@@ -15,7 +15,7 @@
 #include "common/status_macros.h"
 #include "trainer/question_source.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr std::string_view kPrefix = "evaluation/";
@@ -26,11 +26,11 @@ absl::StatusOr<HeldOut> HeldOut::Load(const RunConfig& config) {
   HeldOut held_out;
   held_out.every_ = config.trainer().evaluate_every();
   if (held_out.every_ == 0) return held_out;
-  SY_ASSIGN_OR_RETURN(std::vector<Question> all, LoadDatasets(config.data().held_out()));
+  RW_ASSIGN_OR_RETURN(std::vector<Question> all, LoadDatasets(config.data().held_out()));
   const size_t count = std::min<size_t>(config.trainer().evaluate_questions(), all.size());
   held_out.questions_ =
       QuestionSource(std::move(all), config.run().seed()).Draw(static_cast<int>(count));
-  SY_ASSIGN_OR_RETURN(const uint64_t worker_digest, WorkerConfigDigest(config));
+  RW_ASSIGN_OR_RETURN(const uint64_t worker_digest, WorkerConfigDigest(config));
   std::string settings = absl::StrCat(worker_digest, "\n", ConfigToYaml(config.reward()));
   for (const Question& question : held_out.questions_) {
     absl::StrAppend(&settings, "\n", question.SerializeAsString());
@@ -76,4 +76,4 @@ Metrics HeldOut::FiguresOf(int64_t step) const {
   return metrics;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

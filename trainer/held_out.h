@@ -11,7 +11,7 @@
 #include "proto/episode.pb.h"
 #include "trainer/metrics.h"
 
-namespace switchyard {
+namespace routewright {
 
 class HeldOut {
  public:
@@ -47,4 +47,4 @@ class HeldOut {
   google::protobuf::RepeatedPtrField<EvaluationResult> results_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kLargeBytes = size_t{32} << 20;  // from where on glibc's malloc maps too
@@ -22,7 +22,7 @@ void Free(void* data) {
   Header* header = static_cast<Header*>(data) - 1;
   if (header->mapped_bytes == 0) return c10::free_cpu(header);
   const size_t mapped_bytes = header->mapped_bytes;
-  SY_CHECK(munmap(static_cast<char*>(data) - kPageBytes, mapped_bytes) == 0) << mapped_bytes;
+  RW_CHECK(munmap(static_cast<char*>(data) - kPageBytes, mapped_bytes) == 0) << mapped_bytes;
 }
 
 Header* Map(size_t mapped_bytes) {
@@ -54,4 +54,4 @@ class HostAllocator final : public c10::Allocator {
 
 void UseHostAllocator() { c10::SetCPUAllocator(new HostAllocator, /*priority=*/1); }
 
-}  // namespace switchyard
+}  // namespace routewright

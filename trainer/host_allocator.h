@@ -4,9 +4,9 @@
 // as much as they take.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 // From now on every host tensor of this process comes from it. Before the first tensor; once.
 void UseHostAllocator();
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,10 +4,10 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 
 std::span<const float> HostCopy::Take(const at::Tensor& tensor) {
-  SY_CHECK(tensor.scalar_type() == at::kFloat && tensor.is_contiguous()) << "f32, contiguous";
+  RW_CHECK(tensor.scalar_type() == at::kFloat && tensor.is_contiguous()) << "f32, contiguous";
   const auto values = [](const at::Tensor& on_host) {
     return std::span(on_host.const_data_ptr<float>(), static_cast<size_t>(on_host.numel()));
   };
@@ -17,9 +17,9 @@ std::span<const float> HostCopy::Take(const at::Tensor& tensor) {
         tensor.sizes(), at::TensorOptions().dtype(at::kFloat).pinned_memory(tensor.is_cuda())));
   }
   at::Tensor& copy = copies_[next_++];
-  SY_CHECK(copy.sizes() == tensor.sizes()) << "the tensors of a save come in one order";
+  RW_CHECK(copy.sizes() == tensor.sizes()) << "the tensors of a save come in one order";
   copy.copy_(tensor);
   return values(copy);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 class HostCopy {
  public:
@@ -29,4 +29,4 @@ class HostCopy {
   size_t next_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

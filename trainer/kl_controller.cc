@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 
 KlController::KlController(const LossConfig& config)
     : coefficient_(config.kl_coefficient()),
@@ -15,4 +15,4 @@ void KlController::Update(double kl, int num_episodes) {
   coefficient_ *= 1.0 + error * num_episodes / horizon_;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

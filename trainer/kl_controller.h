@@ -4,7 +4,7 @@
 
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class KlController {
  public:
@@ -22,4 +22,4 @@ class KlController {
   double horizon_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -17,7 +17,7 @@
 #include "trainer/trainer_figures.h"
 #include "trainer/update_metrics.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kOwnerCheckEvery = absl::Seconds(1);
@@ -50,14 +50,14 @@ bool Leader::is_supervised() const {
 
 absl::Status Leader::Start(const CheckpointManifest* manifest) {
   if (manifest != nullptr) step_ = manifest->step();  // for the record, should this fail
-  SY_RETURN_IF_ERROR(folder_.Prepare(ConfigToYaml(config_), parts_.environment));
-  SY_RETURN_IF_ERROR(LoadData());
-  if (manifest != nullptr) SY_RETURN_IF_ERROR(RestoreState(*manifest));
+  RW_RETURN_IF_ERROR(folder_.Prepare(ConfigToYaml(config_), parts_.environment));
+  RW_RETURN_IF_ERROR(LoadData());
+  if (manifest != nullptr) RW_RETURN_IF_ERROR(RestoreState(*manifest));
   state_ = CaptureState();
-  SY_ASSIGN_OR_RETURN(
+  RW_ASSIGN_OR_RETURN(
       watch_, RunWatch::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode,
                              parts_.exporter, parts_.live_state));
-  SY_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
+  RW_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
   if (parts_.progress_out != nullptr) {
     progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
   }
@@ -67,7 +67,7 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
     return last.values().empty() ? absl::OkStatus() : RecordEvaluation(last, /*trajectories=*/{});
   }
   if (is_supervised()) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(source_, parts_.open_source(model_.vocabulary_size));
+  RW_ASSIGN_OR_RETURN(source_, parts_.open_source(model_.vocabulary_size));
   if (parts_.live_state != nullptr) {
     parts_.live_state->WatchWorkers([this] { return source_->ViewWorkers(); });
   }
@@ -79,12 +79,12 @@ absl::Status Leader::LoadData() {
   if (is_supervised()) {
     const std::vector<std::string> paths(config_.data().demonstrations().begin(),
                                          config_.data().demonstrations().end());
-    SY_ASSIGN_OR_RETURN(demonstrations_, Demonstrations::Load(paths, model_.vocabulary_size, seed));
+    RW_ASSIGN_OR_RETURN(demonstrations_, Demonstrations::Load(paths, model_.vocabulary_size, seed));
     return absl::OkStatus();
   }
-  SY_ASSIGN_OR_RETURN(std::vector<Question> train, LoadDatasets(config_.data().train()));
+  RW_ASSIGN_OR_RETURN(std::vector<Question> train, LoadDatasets(config_.data().train()));
   questions_.emplace(std::move(train), seed);
-  SY_ASSIGN_OR_RETURN(held_out_, HeldOut::Load(config_));
+  RW_ASSIGN_OR_RETURN(held_out_, HeldOut::Load(config_));
   return absl::OkStatus();
 }
 
@@ -130,14 +130,14 @@ absl::StatusOr<RunOutcome> Leader::Run() {
   const CheckpointConfig& checkpoint = config_.trainer().checkpoint();
   while (step_ < config_.trainer().steps()) {
     if (parts_.is_stop_requested()) return Stop(/*is_preempted=*/true);
-    SY_ASSIGN_OR_RETURN(const bool is_made, MakeStep());
+    RW_ASSIGN_OR_RETURN(const bool is_made, MakeStep());
     if (!is_made) return Stop(/*is_preempted=*/true);
     if (step_ == config_.trainer().steps()) {
       if (const absl::Status status = EvaluateLast(); !status.ok()) return FailSaved(status);
     }
     const bool is_due = checkpoint.every_steps() > 0 && step_ % checkpoint.every_steps() == 0;
-    if (is_due) SY_RETURN_IF_ERROR(SaveCheckpoint());
-    SY_RETURN_IF_ERROR(FinishTrace());
+    if (is_due) RW_RETURN_IF_ERROR(SaveCheckpoint());
+    RW_RETURN_IF_ERROR(FinishTrace());
   }
   return Stop(/*is_preempted=*/false);
 }
@@ -145,8 +145,8 @@ absl::StatusOr<RunOutcome> Leader::Run() {
 absl::StatusOr<bool> Leader::MakeStep() {
   const absl::Time start = absl::Now();
   tracer_.Begin(step_);
-  SY_RETURN_IF_ERROR(checkpoints_.Check(step_));
-  SY_RETURN_IF_ERROR(ForgetJournal());
+  RW_RETURN_IF_ERROR(checkpoints_.Check(step_));
+  RW_RETURN_IF_ERROR(ForgetJournal());
   auto collected = is_supervised() ? CollectDemonstrations() : CollectEpisodes();
   if (absl::IsCancelled(collected.status()) && parts_.is_stop_requested()) return false;
   if (!collected.ok()) return FailSaved(collected.status());
@@ -159,8 +159,8 @@ absl::StatusOr<bool> Leader::MakeStep() {
                       .kl_coefficient = kl_.coefficient(),
                       .is_traced = tracer_.is_on(),
                       .batch = std::move(collected->batch)};
-  SY_RETURN_IF_ERROR(followers_.Tell(message));
-  SY_ASSIGN_OR_RETURN(const UpdateMetrics update,
+  RW_RETURN_IF_ERROR(followers_.Tell(message));
+  RW_ASSIGN_OR_RETURN(const UpdateMetrics update,
                       update_->Run(message.batch, message.step, message.kl_coefficient));
   const double update_s = SecondsSince(update_start);
   Metrics metrics = std::move(collected->metrics);
@@ -174,7 +174,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   parts_.communicator->BeginStep(step_);
   const absl::Time publish_start = absl::Now();
   if (step_ < config_.trainer().steps() || held_out_.IsDueAfterLast()) {
-    SY_RETURN_IF_ERROR(Publish());
+    RW_RETURN_IF_ERROR(Publish());
   }
   state_ = CaptureState();
   const double num_tokens = static_cast<double>(message.batch.num_tokens());
@@ -186,7 +186,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   metrics.Set("step/time_s", SecondsSince(start));
   metrics.Set("step/tokens_per_s", num_tokens / SecondsSince(start));
   checkpoints_.Report(metrics);
-  SY_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories, [&](size_t place) {
+  RW_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories, [&](size_t place) {
     return TokenAdvantages(place, collected->places, message.batch, update.advantages);
   }));
   return true;
@@ -194,7 +194,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
 
 absl::Status Leader::FinishTrace() {
   if (!tracer_.is_on()) return absl::OkStatus();
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       followers_.Tell({.kind = StepMessage::Kind::kTrace, .step = step_, .batch = {}}));
   return tracer_.Finish(*parts_.communicator);
 }
@@ -203,11 +203,11 @@ absl::Status Leader::FinishTrace() {
 absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories,
                                 const AdvantagesOf& advantages_of) {
   const ScopedSpan span("record");
-  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
-  SY_RETURN_IF_ERROR(folder_.RecordTrajectories("step", step_ - 1, trajectories,
+  RW_RETURN_IF_ERROR(folder_.CheckIsOurs());
+  RW_RETURN_IF_ERROR(folder_.RecordTrajectories("step", step_ - 1, trajectories,
                                                 config_.trainer().record_trajectories(),
                                                 config_.run().seed()));
-  SY_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories, advantages_of));
+  RW_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories, advantages_of));
   if (progress_) progress_->ShowStep(step_ - 1, metrics);
   return absl::OkStatus();
 }
@@ -220,25 +220,25 @@ absl::StatusOr<Leader::Collected> Leader::CollectDemonstrations() {
 }
 
 absl::StatusOr<Leader::Collected> Leader::CollectEpisodes() {
-  SY_RETURN_IF_ERROR(budget_.Check(ledger_total_picousd_));
+  RW_RETURN_IF_ERROR(budget_.Check(ledger_total_picousd_));
   const std::vector<Question> train = questions_->Draw(config_.trainer().questions_per_step());
   const bool evaluates = held_out_.IsDueIn(step_);
   StepPlan plan = PlanStep(config_, step_, policy_version(), train,
                            evaluates ? held_out_.questions() : std::vector<Question>());
   for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(tracer_.is_on());
   absl::StatusOr<CollectedStep> step = CollectPlanned(plan);
-  SY_RETURN_IF_ERROR(collect_status_);
-  SY_RETURN_IF_ERROR(step.status());
+  RW_RETURN_IF_ERROR(collect_status_);
+  RW_RETURN_IF_ERROR(step.status());
   CommitTrajectories(step->trajectories);
   tracer_.Keep(step->trajectories);
-  SY_ASSIGN_OR_RETURN(
+  RW_ASSIGN_OR_RETURN(
       LearnableBatch selected,
       SelectBatch(config_.trainer(), step->trajectories, model_.vocabulary_size, policy_version()));
   Collected collected;
   collected.batch = std::move(selected.batch);
   collected.places = std::move(selected.places);
   collected.trajectories = std::move(step->trajectories);
-  SY_RETURN_IF_ERROR(CheckNotEmpty(collected));
+  RW_RETURN_IF_ERROR(CheckNotEmpty(collected));
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
   if (evaluates) {
     held_out_.Record(step_, collected.metrics);
@@ -268,7 +268,7 @@ absl::Status Leader::EvaluateLast() {
   if (!held_out_.IsDueAfterLast()) return absl::OkStatus();
   const auto collect = [&]() -> absl::StatusOr<CollectedStep> {
     collect_status_ = budget_.Check(ledger_total_picousd_);
-    SY_RETURN_IF_ERROR(collect_status_);
+    RW_RETURN_IF_ERROR(collect_status_);
     return CollectPlanned(
         PlanStep(config_, step_, policy_version(), /*train_questions=*/{}, held_out_.questions()));
   };
@@ -277,11 +277,11 @@ absl::Status Leader::EvaluateLast() {
   if (is_spent || (absl::IsCancelled(step.status()) && parts_.is_stop_requested())) {
     LogWarning("step=", step_, " | the last weights are not evaluated: ",
                is_spent ? collect_status_.message() : "a stop signal came",
-               "; `switchyard eval` on the last checkpoint does it");
+               "; `routewright eval` on the last checkpoint does it");
     return absl::OkStatus();
   }
-  SY_RETURN_IF_ERROR(collect_status_);
-  SY_RETURN_IF_ERROR(step.status());
+  RW_RETURN_IF_ERROR(collect_status_);
+  RW_RETURN_IF_ERROR(step.status());
   CommitTrajectories(step->trajectories);
   held_out_.Record(step_, TrajectoryMetrics(config_.pool(), step->trajectories));
   state_ = CaptureState();
@@ -290,7 +290,7 @@ absl::Status Leader::EvaluateLast() {
     LogWarning("step=", step_, " | the last weights are not evaluated, no episode got through: ",
                FirstPoolError(step->trajectories));
   }
-  SY_RETURN_IF_ERROR(folder_.RecordTrajectories("evaluation", step_, step->trajectories,
+  RW_RETURN_IF_ERROR(folder_.RecordTrajectories("evaluation", step_, step->trajectories,
                                                 config_.trainer().record_trajectories(),
                                                 config_.run().seed()));
   return RecordEvaluation(metrics, step->trajectories);
@@ -298,15 +298,15 @@ absl::Status Leader::EvaluateLast() {
 
 absl::Status Leader::RecordEvaluation(Metrics metrics, std::span<const Trajectory> trajectories) {
   metrics.Set("run/cost_usd", PicousdToUsd(ledger_total_picousd_));
-  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
-  SY_RETURN_IF_ERROR(watch_->RecordEvaluation(step_, metrics, trajectories));
+  RW_RETURN_IF_ERROR(folder_.CheckIsOurs());
+  RW_RETURN_IF_ERROR(watch_->RecordEvaluation(step_, metrics, trajectories));
   if (progress_) progress_->ShowEvaluation(metrics);
   return absl::OkStatus();
 }
 
 absl::Status Leader::FailSaved(const absl::Status& why) {
-  if (!checkpoints_.IsSaved(step_)) SY_RETURN_IF_ERROR(SaveCheckpoint());
-  SY_RETURN_IF_ERROR(checkpoints_.Finish(step_));
+  if (!checkpoints_.IsSaved(step_)) RW_RETURN_IF_ERROR(SaveCheckpoint());
+  RW_RETURN_IF_ERROR(checkpoints_.Finish(step_));
   return why;
 }
 
@@ -365,14 +365,14 @@ absl::Status Leader::Publish() {
   if (is_supervised()) return absl::OkStatus();
   const ScopedSpan span("publish weights");
   source_->RetireWeights();
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       followers_.Tell({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
-  SY_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
+  RW_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
   return source_->PublishWeights(policy_version(), std::move(policy));
 }
 
 absl::Status Leader::SaveCheckpoint() {
-  SY_RETURN_IF_ERROR(folder_.CheckIsOurs());
+  RW_RETURN_IF_ERROR(folder_.CheckIsOurs());
   return checkpoints_.Save(step_, policy_version(), state_);
 }
 
@@ -385,16 +385,16 @@ absl::Status Leader::ForgetJournal() {
 absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
   progress_.reset();
   if (source_ != nullptr) source_->RetireWeights();
-  if (!checkpoints_.IsSaved(step_)) SY_RETURN_IF_ERROR(SaveCheckpoint());
-  SY_RETURN_IF_ERROR(checkpoints_.Finish(step_));
-  SY_RETURN_IF_ERROR(followers_.Tell({.kind = StepMessage::Kind::kStop,
+  if (!checkpoints_.IsSaved(step_)) RW_RETURN_IF_ERROR(SaveCheckpoint());
+  RW_RETURN_IF_ERROR(checkpoints_.Finish(step_));
+  RW_RETURN_IF_ERROR(followers_.Tell({.kind = StepMessage::Kind::kStop,
                                       .step = step_,
                                       .is_preempted = is_preempted,
                                       .batch = {}}));
-  if (source_ != nullptr) SY_RETURN_IF_ERROR(source_->Finish());
+  if (source_ != nullptr) RW_RETURN_IF_ERROR(source_->Finish());
   tracer_.DropRequests();
-  SY_RETURN_IF_ERROR(folder_.WriteState(is_preempted ? "preempted" : "finished", step_, ""));
+  RW_RETURN_IF_ERROR(folder_.WriteState(is_preempted ? "preempted" : "finished", step_, ""));
   return is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

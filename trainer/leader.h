@@ -30,7 +30,7 @@
 #include "trainer/step_message.h"
 #include "trainer/trace/step_tracer.h"
 
-namespace switchyard {
+namespace routewright {
 
 class Leader {
  public:
@@ -118,4 +118,4 @@ class Leader {
   absl::Status collect_status_;  // of what is looked after while episodes come in
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -31,7 +31,7 @@
 #include "trainer/trace/trace_gathering.h"
 #include "trainer/trainer_figures.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Rank 0 reads the policy's shape; the others get it from there.
@@ -44,8 +44,8 @@ absl::StatusOr<ModelConfig> ShareModelConfig(const LearnerParts& parts) {
     status = loaded.status();
     if (loaded.ok()) json = ModelConfigToJson(config = *std::move(loaded), "float32");
   }
-  SY_RETURN_IF_ERROR(AgreeOnStatus(*parts.communicator, "model_config_status", status));
-  SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "model_config", json, /*root=*/0));
+  RW_RETURN_IF_ERROR(AgreeOnStatus(*parts.communicator, "model_config_status", status));
+  RW_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "model_config", json, /*root=*/0));
   if (parts.communicator->rank() == 0) return config;
   return ParseModelConfig(json, "rank 0's config.json");
 }
@@ -94,14 +94,14 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> LoadModels(const LearnerParts&
       status = tensors.status();
       if (tensors.ok()) initial = *std::move(tensors);
     }
-    SY_RETURN_IF_ERROR(AgreeOnStatus(*parts.communicator, "initial_policy", status));
-    SY_RETURN_IF_ERROR(update.Initialize(initial ? &initial : nullptr));
+    RW_RETURN_IF_ERROR(AgreeOnStatus(*parts.communicator, "initial_policy", status));
+    RW_RETURN_IF_ERROR(update.Initialize(initial ? &initial : nullptr));
   }
-  SY_ASSIGN_OR_RETURN(auto checkpoint,
+  RW_ASSIGN_OR_RETURN(auto checkpoint,
                       OpenCheckpoint(*parts.files, *parts.communicator, *parts.config,
                                      {parts.resume, parts.submission}));
   if (checkpoint == nullptr) return checkpoint;
-  SY_RETURN_IF_ERROR(update.Restore(*checkpoint));
+  RW_RETURN_IF_ERROR(update.Restore(*checkpoint));
   if (parts.communicator->rank() == 0) {
     LogInfo("step=", checkpoint->manifest().step(), " checkpoint=", checkpoint->folder(),
             " | resumed");
@@ -113,7 +113,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> LoadModels(const LearnerParts&
 absl::Status MakeUpdate(const LearnerParts& parts, PolicyUpdate& update,
                         const StepMessage& message) {
   const absl::Time start = absl::Now();
-  SY_RETURN_IF_ERROR(update.Run(message.batch, message.step, message.kl_coefficient).status());
+  RW_RETURN_IF_ERROR(update.Run(message.batch, message.step, message.kl_coefficient).status());
   if (parts.exporter != nullptr) {
     ShowUpdate(message.step + 1, absl::ToDoubleSeconds(absl::Now() - start), *parts.exporter);
   }
@@ -125,27 +125,27 @@ absl::StatusOr<RunOutcome> FollowLeader(const LearnerParts& parts, PolicyUpdate&
                                         StateSaver& saver) {
   while (true) {
     std::string bytes;
-    SY_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "step_message", bytes, /*root=*/0));
-    SY_ASSIGN_OR_RETURN(const StepMessage message, ParseStepMessage(bytes));
+    RW_RETURN_IF_ERROR(BroadcastString(*parts.communicator, "step_message", bytes, /*root=*/0));
+    RW_ASSIGN_OR_RETURN(const StepMessage message, ParseStepMessage(bytes));
     switch (message.kind) {
       case StepMessage::Kind::kWait:
         break;
       case StepMessage::Kind::kUpdate:
         if (message.is_traced) BeginTrace();
-        SY_RETURN_IF_ERROR(MakeUpdate(parts, update, message));
+        RW_RETURN_IF_ERROR(MakeUpdate(parts, update, message));
         parts.communicator->BeginStep(message.step + 1);
         break;
       case StepMessage::Kind::kExport:
-        SY_RETURN_IF_ERROR(update.ExportPolicy().status());
+        RW_RETURN_IF_ERROR(update.ExportPolicy().status());
         break;
       case StepMessage::Kind::kSave:
-        SY_RETURN_IF_ERROR(saver.Start(message.step, std::nullopt));
+        RW_RETURN_IF_ERROR(saver.Start(message.step, std::nullopt));
         break;
       case StepMessage::Kind::kCheckSave:
-        SY_RETURN_IF_ERROR(saver.Check());
+        RW_RETURN_IF_ERROR(saver.Check());
         break;
       case StepMessage::Kind::kTrace:
-        SY_RETURN_IF_ERROR(GatherTraces(*parts.communicator).status());
+        RW_RETURN_IF_ERROR(GatherTraces(*parts.communicator).status());
         break;
       case StepMessage::Kind::kStop:
         return message.is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;
@@ -170,10 +170,10 @@ absl::StatusOr<RunOutcome> LeadOrFollow(const LearnerParts& parts, const ModelCo
   std::optional<Leader> leader;
   if (parts.communicator->rank() == 0) leader.emplace(parts, model, &update, &saver);
   const auto run = [&]() -> absl::StatusOr<RunOutcome> {
-    SY_ASSIGN_OR_RETURN(auto checkpoint, LoadModels(parts, model, update));
+    RW_ASSIGN_OR_RETURN(auto checkpoint, LoadModels(parts, model, update));
     parts.communicator->BeginStep(checkpoint != nullptr ? checkpoint->manifest().step() : 0);
     if (leader.has_value()) {
-      SY_RETURN_IF_ERROR(leader->Start(checkpoint != nullptr ? &checkpoint->manifest() : nullptr));
+      RW_RETURN_IF_ERROR(leader->Start(checkpoint != nullptr ? &checkpoint->manifest() : nullptr));
     }
     checkpoint.reset();
     ReleaseFreeMemory();  // what reading took
@@ -201,9 +201,9 @@ absl::Status CheckOffload(const LearnerParts& parts) {
 // What every rank has before there is a leader. Fails on all ranks if it does on one.
 absl::Status PrepareRank(const LearnerParts& parts, ModelConfig& model,
                          std::unique_ptr<RankGroups>& groups) {
-  SY_RETURN_IF_ERROR(CheckOffload(parts));
-  SY_ASSIGN_OR_RETURN(model, ShareModelConfig(parts));
-  SY_ASSIGN_OR_RETURN(groups,
+  RW_RETURN_IF_ERROR(CheckOffload(parts));
+  RW_ASSIGN_OR_RETURN(model, ShareModelConfig(parts));
+  RW_ASSIGN_OR_RETURN(groups,
                       RankGroups::Make(parts.communicator, parts.config->trainer().sharding()));
   return absl::OkStatus();
 }
@@ -212,11 +212,11 @@ absl::StatusOr<RunOutcome> RunRank(const LearnerParts& parts) {
   SetThreads(*parts.config, parts.communicator->local_size());
   ModelConfig model;
   std::unique_ptr<RankGroups> groups;
-  SY_RETURN_IF_ERROR(PutFailedStartOnRecord(parts, PrepareRank(parts, model, groups)));
+  RW_RETURN_IF_ERROR(PutFailedStartOnRecord(parts, PrepareRank(parts, model, groups)));
   PolicyUpdate update(MakeUpdateOptions(parts, model, *groups));
-  SY_ASSIGN_OR_RETURN(const RunOutcome outcome, LeadOrFollow(parts, model, update));
+  RW_ASSIGN_OR_RETURN(const RunOutcome outcome, LeadOrFollow(parts, model, update));
   // Nobody leaves before everything is durable: the first exit ends the job.
-  SY_RETURN_IF_ERROR(parts.communicator->Barrier("end_of_run")->Wait());
+  RW_RETURN_IF_ERROR(parts.communicator->Barrier("end_of_run")->Wait());
   return outcome;
 }
 
@@ -237,4 +237,4 @@ absl::StatusOr<RunOutcome> RunLearner(const LearnerParts& parts) {
   return WithoutExceptions(parts, [&] { return RunRank(parts); });
 }
 
-}  // namespace switchyard
+}  // namespace routewright

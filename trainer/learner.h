@@ -31,7 +31,7 @@
 #include "trainer/live_page/live_state.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 // All pointers must outlive the run.
 struct LearnerParts {
@@ -71,4 +71,4 @@ absl::StatusOr<RunOutcome> RunLearner(const LearnerParts& parts);
 // where launchers look, before any rank ends. Returns `ready`. Collective unless that is OK.
 absl::Status PutFailedStartOnRecord(const LearnerParts& parts, const absl::Status& ready);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "kernels/matmul/matmul.h"
 #include "trainer/device.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kWindow = absl::Seconds(1);
@@ -49,4 +49,4 @@ double MeasureMatmulCeiling(const ModelConfig& model, const RunConfig& config, b
   return flops / absl::ToDoubleSeconds(fastest) / ranks_per_host;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

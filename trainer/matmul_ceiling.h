@@ -5,7 +5,7 @@
 #include "policy/model_config.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // FLOP/s that each of `ranks_per_host` ranks gets of this machine if all compute at once, with the
 // config's threads: in the largest product of the model's blocks (gate and up) over a micro-batch,
@@ -13,4 +13,4 @@ namespace switchyard {
 double MeasureMatmulCeiling(const ModelConfig& model, const RunConfig& config, bool is_bf16,
                             int ranks_per_host);
 
-}  // namespace switchyard
+}  // namespace routewright

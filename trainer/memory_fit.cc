@@ -6,7 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kGiB = int64_t{1} << 30;
@@ -156,4 +156,4 @@ std::optional<MemoryAdvice> CheapestFit(const PlanInput& input, int64_t usable_b
   return std::nullopt;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

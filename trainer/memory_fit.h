@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "trainer/memory_plan.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct DeviceMemory {
   std::string name;            // "H100"
@@ -38,4 +38,4 @@ struct MemoryAdvice {
 std::optional<MemoryAdvice> CheapestFit(const PlanInput& input, int64_t usable_bytes,
                                         int64_t min_tokens);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "trainer/planned_shards.h"
 #include "trainer/update_passes.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kF32 = 4;
@@ -145,4 +145,4 @@ int64_t LargestMicroBatch(PlanInput input, int64_t capacity_bytes) {
   return most;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "policy/model_config.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct PlanInput {
   ModelConfig model;
@@ -44,4 +44,4 @@ MemoryPlan PlanMemory(const PlanInput& input);
 // even one fits.
 int64_t LargestMicroBatch(PlanInput input, int64_t capacity_bytes);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The shortest decimal that reads back to the same double.
@@ -76,21 +76,21 @@ std::optional<MetricsRow> ParseMetricsRow(const std::string& line) {
 absl::StatusOr<MetricsLog> MetricsLog::Open(FileSystem& files, const std::string& path,
                                             int64_t first_step) {
   if (!files.Exists(path)) return MetricsLog(files, path);
-  SY_ASSIGN_OR_RETURN(const std::string text, files.Read(path));
+  RW_ASSIGN_OR_RETURN(const std::string text, files.Read(path));
   std::string kept;
   for (const std::string& line :
        std::vector<std::string>(absl::StrSplit(text, '\n', absl::SkipEmpty()))) {
     const int64_t step = StepOf(line);
     if (step >= 0 && step < first_step) absl::StrAppend(&kept, line, "\n");
   }
-  if (kept != text) SY_RETURN_IF_ERROR(WriteFileAtomically(files, path, kept));
+  if (kept != text) RW_RETURN_IF_ERROR(WriteFileAtomically(files, path, kept));
   return MetricsLog(files, path);
 }
 
 absl::Status MetricsLog::Write(int64_t step, const Metrics& metrics) {
-  SY_ASSIGN_OR_RETURN(const auto file, files_->OpenForAppend(path_));
-  SY_RETURN_IF_ERROR(file->Append(MetricsToJson(step, metrics) + "\n"));
+  RW_ASSIGN_OR_RETURN(const auto file, files_->OpenForAppend(path_));
+  RW_RETURN_IF_ERROR(file->Append(MetricsToJson(step, metrics) + "\n"));
   return file->Close();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

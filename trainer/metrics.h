@@ -14,7 +14,7 @@
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Figures by name, in the order that they are written.
 class Metrics {
@@ -59,4 +59,4 @@ class MetricsLog {
   std::string path_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "common/check.h"
 #include "policy/parameter_layout.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Places in order of falling length; equal lengths in order of place.
@@ -77,11 +77,11 @@ PackingPlan DealBins(std::vector<Bin> bins, int num_ranks) {
 absl::StatusOr<PackingPlan> PackTrajectories(std::span<const int64_t> lengths, int num_ranks,
                                              int64_t max_micro_batch_tokens,
                                              const PackingWork& work) {
-  SY_CHECK(num_ranks > 0 && max_micro_batch_tokens > 0)
+  RW_CHECK(num_ranks > 0 && max_micro_batch_tokens > 0)
       << num_ranks << " ranks, " << max_micro_batch_tokens << " tokens";
   int64_t total = 0;
   for (size_t b = 0; b < lengths.size(); ++b) {
-    SY_CHECK(lengths[b] > 0) << "trajectory " << b << " has " << lengths[b] << " tokens";
+    RW_CHECK(lengths[b] > 0) << "trajectory " << b << " has " << lengths[b] << " tokens";
     if (lengths[b] > max_micro_batch_tokens) {
       return absl::InvalidArgumentError(
           absl::StrCat("trajectory ", b, " of the batch has ", lengths[b],
@@ -128,4 +128,4 @@ double WorkImbalance(const PackingPlan& plan, std::span<const int64_t> lengths,
   return sum_of_means > 0.0 ? sum_of_largest / sum_of_means - 1.0 : 0.0;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

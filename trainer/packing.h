@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "policy/model_config.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One rank's micro-batches: the places of their trajectories in `lengths`, ascending.
 using MicroBatches = std::vector<std::vector<int>>;
@@ -45,4 +45,4 @@ absl::StatusOr<PackingPlan> PackTrajectories(std::span<const int64_t> lengths, i
 double WorkImbalance(const PackingPlan& plan, std::span<const int64_t> lengths,
                      const PackingWork& work);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 
 PlannedShards PlanShards(const PlanInput& input, HeadKind head) {
   const ShardingConfig& sharding = input.config.sharding();
@@ -31,4 +31,4 @@ ShardingConfig::Offload PlannedOffload(const PlanInput& input) {
   return input.has_gpu ? input.config.sharding().offload() : ShardingConfig::OFFLOAD_NONE;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

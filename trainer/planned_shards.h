@@ -8,7 +8,7 @@
 #include "policy/parameter_layout.h"
 #include "trainer/memory_plan.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct PlannedShards {
   int64_t shards = 1;                   // ranks that hold one share each of every block
@@ -23,4 +23,4 @@ PlannedShards PlanShards(const PlanInput& input, HeadKind head);
 // Where the config's offload is in force: on a GPU.
 ShardingConfig::Offload PlannedOffload(const PlanInput& input);
 
-}  // namespace switchyard
+}  // namespace routewright

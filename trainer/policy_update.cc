@@ -12,7 +12,7 @@
 #include "trainer/scoring.h"
 #include "trainer/update_passes.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The policy's body under a value head of zeros.
@@ -75,8 +75,8 @@ PolicyUpdate::PolicyUpdate(UpdateOptions options)
 }
 
 absl::Status PolicyUpdate::Initialize(const TensorSource* initial) {
-  SY_RETURN_IF_ERROR(policy_weights_->Load(initial));
-  if (reference_weights_ != nullptr) SY_RETURN_IF_ERROR(reference_weights_->Load(initial));
+  RW_RETURN_IF_ERROR(policy_weights_->Load(initial));
+  if (reference_weights_ != nullptr) RW_RETURN_IF_ERROR(reference_weights_->Load(initial));
   if (value_head_ != nullptr) return value_head_->Initialize();
   if (critic_ == nullptr) return absl::OkStatus();
   if (initial == nullptr) return critic_weights_->Load(nullptr);
@@ -102,7 +102,7 @@ absl::StatusOr<PolicyUpdate::PackedShare> PolicyUpdate::PackMine(const Batch& ba
   std::vector<int64_t> lengths;
   for (int64_t b = first; b < end; ++b) lengths.push_back(batch.length(b));
   const PackingWork work = WorkOf(options_.model);
-  SY_ASSIGN_OR_RETURN(PackingPlan plan,
+  RW_ASSIGN_OR_RETURN(PackingPlan plan,
                       PackTrajectories(lengths, options_.groups->world().size(),
                                        options_.config.max_micro_batch_tokens(), work));
   PackedShare share;
@@ -117,7 +117,7 @@ absl::StatusOr<PolicyUpdate::PackedShare> PolicyUpdate::PackMine(const Batch& ba
 absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch,
                                                               double kl_coefficient) {
   const TrainerConfig& config = options_.config;
-  SY_ASSIGN_OR_RETURN(const PackedShare share, PackMine(batch, 0, batch.num_trajectories()));
+  RW_ASSIGN_OR_RETURN(const PackedShare share, PackMine(batch, 0, batch.num_trajectories()));
   const MicroBatches& mine = share.mine;
   const auto score = [&](Transformer& model, const char* name) {
     const DeviceSpan span(name, options_.device);
@@ -127,11 +127,11 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
   BatchScores scores;
   scores.sampler_logprobs.assign(batch.sampler_logprobs.begin(), batch.sampler_logprobs.end());
   if (reference_ != nullptr) {
-    SY_ASSIGN_OR_RETURN(scores.reference_logprobs, score(*reference_, "reference_logprobs"));
+    RW_ASSIGN_OR_RETURN(scores.reference_logprobs, score(*reference_, "reference_logprobs"));
     reference_weights_->FreeSpares();
   }
   if (ScoresOldPolicy(config)) {
-    SY_ASSIGN_OR_RETURN(scores.old_logprobs, score(*policy_, "old_logprobs"));
+    RW_ASSIGN_OR_RETURN(scores.old_logprobs, score(*policy_, "old_logprobs"));
   }
   if (critic_ != nullptr || value_head_ != nullptr) {
     const DeviceSpan span("values", options_.device);
@@ -141,7 +141,7 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
       return critic_ != nullptr ? forward->Values(micro.rows)
                                 : value_head_->Values(forward->Hidden(micro.rows));
     };
-    SY_ASSIGN_OR_RETURN(scores.values, ScoreValues(values_of, batch, mine, options_.device,
+    RW_ASSIGN_OR_RETURN(scores.values, ScoreValues(values_of, batch, mine, options_.device,
                                                    options_.groups->world()));
   }
   const ScopedSpan span("advantages");
@@ -162,7 +162,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   const int64_t num_trajectories = batch.num_trajectories();
   if (num_trajectories == 0) return metrics;
   const double waited_s = GatherWaitSeconds();
-  SY_ASSIGN_OR_RETURN(BatchScores scores, Score(batch, kl_coefficient));
+  RW_ASSIGN_OR_RETURN(BatchScores scores, Score(batch, kl_coefficient));
 
   const int64_t mini_batches = std::min<int64_t>(config.mini_batches(), num_trajectories);
   ValueSums value_sums;
@@ -175,22 +175,22 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
     const bool by_tokens = config.loss().normalization() == LossConfig::NORMALIZATION_TOKENS;
     mini.normalizer = static_cast<double>(
         by_tokens ? batch.scored_offsets[end] - batch.scored_offsets[first] : end - first);
-    SY_ASSIGN_OR_RETURN(PackedShare share, PackMine(batch, first, end));
+    RW_ASSIGN_OR_RETURN(PackedShare share, PackMine(batch, first, end));
     mini.mine = std::move(share.mine);
     metrics.work_imbalance += share.imbalance / static_cast<double>(mini_batches);
     metrics.micro_batches_per_rank += static_cast<double>(mini.mine.size());
     if (critic_ != nullptr) {
-      SY_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
+      RW_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
                           UpdateCritic(batch, scores, mini, value_sums));
     }
     const bool is_warming_up =
         config.algorithm() == TrainerConfig::ALGORITHM_PPO && step < config.critic().warmup_steps();
     if (!is_warming_up) {
-      SY_ASSIGN_OR_RETURN(metrics.gradient_norm,
+      RW_ASSIGN_OR_RETURN(metrics.gradient_norm,
                           UpdatePolicy(batch, scores, mini, metrics.policy, value_sums));
     }
     if (value_head_ != nullptr) {
-      SY_ASSIGN_OR_RETURN(
+      RW_ASSIGN_OR_RETURN(
           metrics.critic_gradient_norm,
           is_warming_up ? WarmUpValueHead(batch, scores, mini, value_sums) : StepValueHead(mini));
     }
@@ -200,7 +200,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   metrics.value_clipped_tokens = value_sums.clipped_tokens;
   metrics.gather_wait_s =
       (GatherWaitSeconds() - waited_s) / static_cast<double>(options_.groups->world().size());
-  SY_RETURN_IF_ERROR(SumMetrics(metrics));
+  RW_RETURN_IF_ERROR(SumMetrics(metrics));
   metrics.advantages = std::move(scores.credit.advantages);
   return metrics;
 }
@@ -241,7 +241,7 @@ absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const Batc
     forward->BackwardScores(ToDevice(objective.d_logprobs, options_.device),
                             ToDevice(objective.d_entropies, options_.device), d_hidden);
   }
-  SY_RETURN_IF_ERROR(gradients.Finish());
+  RW_RETURN_IF_ERROR(gradients.Finish());
   const OptimizerConfig& optimizer = options_.config.optimizer();
   return policy_weights_->OptimizerStep(
       optimizer, ScheduledLearningRate(optimizer, optimizer.learning_rate(), mini.step,
@@ -287,7 +287,7 @@ absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const Batc
     const DeviceSpan backward("backward", options_.device);
     forward->BackwardValues(ValueGradient(micro, scores, mini, values, sums));
   }
-  SY_RETURN_IF_ERROR(gradients.Finish());
+  RW_RETURN_IF_ERROR(gradients.Finish());
   return critic_weights_->OptimizerStep(options_.config.optimizer(), CriticLearningRate(mini.step));
 }
 
@@ -307,7 +307,7 @@ absl::StatusOr<double> PolicyUpdate::WarmUpValueHead(const Batch& batch, const B
 }
 
 absl::StatusOr<double> PolicyUpdate::StepValueHead(const MiniBatch& mini) {
-  SY_RETURN_IF_ERROR(value_head_->gradients().Finish());
+  RW_RETURN_IF_ERROR(value_head_->gradients().Finish());
   return value_head_->weights().OptimizerStep(options_.config.optimizer(),
                                               CriticLearningRate(mini.step));
 }
@@ -348,7 +348,7 @@ absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
                           &metrics.gather_wait_s};
   std::vector<double> values;
   for (const double* sum : sums) values.push_back(*sum);
-  SY_RETURN_IF_ERROR(SumOverRanks(options_.groups->world(), "update_metrics", values));
+  RW_RETURN_IF_ERROR(SumOverRanks(options_.groups->world(), "update_metrics", values));
   for (size_t i = 0; i < values.size(); ++i) *sums[i] = values[i];
   return absl::OkStatus();
 }
@@ -391,9 +391,9 @@ absl::Status PolicyUpdate::Restore(const CheckpointReader& checkpoint) {
                        ": it was written with another trainer.algorithm or "
                        "trainer.critic.shares_trunk; set them as in its config.resolved.yaml"));
     }
-    SY_RETURN_IF_ERROR(weights->Restore(checkpoint, name));
+    RW_RETURN_IF_ERROR(weights->Restore(checkpoint, name));
   }
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -32,7 +32,7 @@
 #include "trainer/trainable_weights.h"
 #include "trainer/value_head.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct UpdateOptions {
   TrainerConfig config;
@@ -143,4 +143,4 @@ class PolicyUpdate {
   std::unique_ptr<Transformer> reference_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

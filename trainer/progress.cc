@@ -14,7 +14,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kTimesKept = 10;
@@ -97,7 +97,7 @@ std::string StepSummary(int64_t step, int64_t num_steps, const Metrics& metrics,
 }
 
 ProgressStyle ChooseProgressStyle() {
-  if (const char* wish = std::getenv("SWITCHYARD_PROGRESS")) {
+  if (const char* wish = std::getenv("ROUTEWRIGHT_PROGRESS")) {
     return std::string_view(wish) == "bar" ? ProgressStyle::kBar : ProgressStyle::kLines;
   }
   const bool is_under_mpirun = std::getenv("PMIX_RANK") != nullptr;
@@ -181,4 +181,4 @@ void Progress::Redraw(const std::string& line) {
   std::fflush(out_);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

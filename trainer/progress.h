@@ -11,12 +11,12 @@
 #include "common/clock.h"
 #include "trainer/metrics.h"
 
-namespace switchyard {
+namespace routewright {
 
 enum class ProgressStyle { kBar, kLines };
 
 // kBar on a terminal, else kLines. mpirun gives its ranks a terminal whether it has one or not, so
-// under it (and wherever it is set) the environment variable SWITCHYARD_PROGRESS=bar|lines decides.
+// under it (and wherever it is set) the environment variable ROUTEWRIGHT_PROGRESS=bar|lines decides.
 ProgressStyle ChooseProgressStyle();
 
 class Progress {
@@ -58,4 +58,4 @@ std::string StepSummary(int64_t step, int64_t num_steps, const Metrics& metrics,
 // "3m20s", "2h05m", "12s".
 std::string FormatSeconds(double seconds);
 
-}  // namespace switchyard
+}  // namespace routewright

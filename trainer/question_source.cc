@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 
 QuestionSource::QuestionSource(std::vector<Question> questions, uint64_t seed)
     : questions_(std::move(questions)), order_(questions_.size(), seed, "question order") {
@@ -30,4 +30,4 @@ absl::Status QuestionSource::Restore(uint64_t cursor, uint64_t digest) {
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

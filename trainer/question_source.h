@@ -10,7 +10,7 @@
 #include "proto/episode.pb.h"
 #include "trainer/shuffled_order.h"
 
-namespace switchyard {
+namespace routewright {
 
 class QuestionSource {
  public:
@@ -33,4 +33,4 @@ class QuestionSource {
   uint64_t cursor_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

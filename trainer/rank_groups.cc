@@ -10,14 +10,14 @@
 #include "common/status_macros.h"
 #include "trainer/comm/local_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Per rank, the lowest rank of its host.
 absl::StatusOr<std::vector<int>> FirstRanksOfHosts(Communicator& world, const std::string& host) {
   std::vector<int64_t> keys(world.size());
   auto mine = static_cast<int64_t>(StreamKey(/*seed=*/0, host, /*stream=*/0));
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       world
           .AllGather("hosts", {.data = &mine, .num_elements = 1, .type = CommType::kInt64},
                      {.data = keys.data(), .num_elements = world.size(), .type = CommType::kInt64})
@@ -35,7 +35,7 @@ absl::StatusOr<std::unique_ptr<RankGroups>> RankGroups::Make(Communicator* world
                                                              const std::string& host_name) {
   auto groups = std::unique_ptr<RankGroups>(new RankGroups(world));
   if (config.within_host() && config.stage() != ShardingConfig::STAGE_REPLICATED) {
-    SY_RETURN_IF_ERROR(groups->SplitByHost(host_name.empty() ? HostName() : host_name));
+    RW_RETURN_IF_ERROR(groups->SplitByHost(host_name.empty() ? HostName() : host_name));
     return groups;
   }
   groups->alone_ = NewLocalCommunicator();
@@ -46,7 +46,7 @@ absl::StatusOr<std::unique_ptr<RankGroups>> RankGroups::Make(Communicator* world
 }
 
 absl::Status RankGroups::SplitByHost(const std::string& host_name) {
-  SY_ASSIGN_OR_RETURN(const std::vector<int> first, FirstRanksOfHosts(*world_, host_name));
+  RW_ASSIGN_OR_RETURN(const std::vector<int> first, FirstRanksOfHosts(*world_, host_name));
   std::map<int, int> ranks_of_host;
   int place = 0;  // of this rank on its host
   for (int r = 0; r < world_->size(); ++r) {
@@ -64,11 +64,11 @@ absl::Status RankGroups::SplitByHost(const std::string& host_name) {
         "trainer.sharding.within_host needs as many ranks on each host; the hosts have ",
         absl::StrJoin(counts, ", "), ": start an equal number, or turn it off"));
   }
-  SY_ASSIGN_OR_RETURN(shard_of_host_, world_->Split("shard_group", first[world_->rank()]));
-  SY_ASSIGN_OR_RETURN(replica_of_host_, world_->Split("replica_group", place));
+  RW_ASSIGN_OR_RETURN(shard_of_host_, world_->Split("shard_group", first[world_->rank()]));
+  RW_ASSIGN_OR_RETURN(replica_of_host_, world_->Split("replica_group", place));
   shard_ = shard_of_host_.get();
   replica_ = replica_of_host_.get();
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "proto/config.pb.h"
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 class RankGroups {
  public:
@@ -40,4 +40,4 @@ class RankGroups {
   Communicator* replica_ = nullptr;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

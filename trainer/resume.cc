@@ -15,7 +15,7 @@
 #include "trainer/comm/agreement.h"
 #include "trainer/run_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Rank 0's choice, one proposal after another.
@@ -29,15 +29,15 @@ class Candidates {
 
   // The folder to try next; "": none, start anew.
   absl::StatusOr<std::string> Next() {
-    SY_RETURN_IF_ERROR(HonourOnce());
+    RW_RETURN_IF_ERROR(HonourOnce());
     if (resume_ == "none") {
-      SY_RETURN_IF_ERROR(run_.PutAside());
+      RW_RETURN_IF_ERROR(run_.PutAside());
       return std::string();
     }
     if (resume_ != "auto") return resume_;
     if (!steps_.has_value()) {
-      SY_RETURN_IF_ERROR(store_.RemoveUnfinished());
-      SY_ASSIGN_OR_RETURN(steps_, store_.Steps());
+      RW_RETURN_IF_ERROR(store_.RemoveUnfinished());
+      RW_ASSIGN_OR_RETURN(steps_, store_.Steps());
       if (steps_->empty()) return std::string();
     }
     if (!steps_->empty()) return store_.FolderOf(steps_->back());
@@ -67,7 +67,7 @@ class Candidates {
       return absl::OkStatus();
     }
     if (resume_ != "none") {  // perhaps another run's, from which this one has saved nothing yet
-      SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store_.Steps());
+      RW_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store_.Steps());
       if (steps.empty() || steps.back() <= run_.SubmissionFirstStep()) return absl::OkStatus();
     }
     LogInfo("submission=", submission_, " | --resume ", resume_,
@@ -90,8 +90,8 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenTogether(FileSystem& files
   absl::Status mine = reader.status();
   if (mine.ok())
     mine = (*reader)->Verify(communicator.rank(), communicator.size(), at::get_num_threads());
-  SY_RETURN_IF_ERROR(AgreeOnStatus(communicator, "verify_checkpoint", mine));
-  SY_RETURN_IF_ERROR(AgreeOnStatus(communicator, "open_checkpoint", (*reader)->OpenTensors()));
+  RW_RETURN_IF_ERROR(AgreeOnStatus(communicator, "verify_checkpoint", mine));
+  RW_RETURN_IF_ERROR(AgreeOnStatus(communicator, "open_checkpoint", (*reader)->OpenTensors()));
   return reader;
 }
 
@@ -111,16 +111,16 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(FileSystem& fil
       status = next.status();
       if (next.ok()) folder = *std::move(next);
     }
-    SY_RETURN_IF_ERROR(AgreeOnStatus(communicator, "propose_checkpoint", status));
-    SY_RETURN_IF_ERROR(BroadcastString(communicator, "checkpoint_folder", folder, /*root=*/0));
+    RW_RETURN_IF_ERROR(AgreeOnStatus(communicator, "propose_checkpoint", status));
+    RW_RETURN_IF_ERROR(BroadcastString(communicator, "checkpoint_folder", folder, /*root=*/0));
     if (folder.empty()) return nullptr;
     auto reader = OpenTogether(files, communicator, folder);
     if (candidates.has_value()) {
       status = reader.ok() ? candidates->Accept(**reader) : candidates->Reject(reader.status());
     }
-    SY_RETURN_IF_ERROR(AgreeOnStatus(communicator, "accept_checkpoint", status));
+    RW_RETURN_IF_ERROR(AgreeOnStatus(communicator, "accept_checkpoint", status));
     if (reader.ok()) return reader;
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

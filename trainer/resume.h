@@ -11,7 +11,7 @@
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Where a start was told to begin, as LearnerParts says.
 struct ResumeRequest {
@@ -28,4 +28,4 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> OpenCheckpoint(FileSystem& fil
                                                                  const RunConfig& config,
                                                                  const ResumeRequest& request);
 
-}  // namespace switchyard
+}  // namespace routewright

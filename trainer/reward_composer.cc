@@ -4,7 +4,7 @@
 
 #include "common/reward/reward.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kPicousdPerMicrousd = 1e6;
@@ -47,4 +47,4 @@ void RewardComposer::Restore(const google::protobuf::RepeatedPtrField<CostWindow
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class RewardComposer {
  public:
@@ -35,4 +35,4 @@ class RewardComposer {
   std::map<Key, CostWindow> windows_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/trace.h"
 #include "policy/policy_folder.h"
 
-namespace switchyard {
+namespace routewright {
 
 RunCheckpoints::RunCheckpoints(const LearnerParts& parts, const ModelConfig& model,
                                StateSaver* saver, Followers* followers)
@@ -30,7 +30,7 @@ absl::StatusOr<CheckpointTexts> RunCheckpoints::MakeTexts(int64_t step, int64_t 
   for (const std::string& name : CompanionFiles()) {
     const std::string source = absl::StrCat(parts_.config->policy().path(), "/", name);
     if (!parts_.files->Exists(source)) continue;
-    SY_ASSIGN_OR_RETURN(result.texts[absl::StrCat("policy/", name)], parts_.files->Read(source));
+    RW_ASSIGN_OR_RETURN(result.texts[absl::StrCat("policy/", name)], parts_.files->Read(source));
   }
   return result;
 }
@@ -38,12 +38,12 @@ absl::StatusOr<CheckpointTexts> RunCheckpoints::MakeTexts(int64_t step, int64_t 
 absl::Status RunCheckpoints::Save(int64_t step, int64_t policy_version, const LearnerState& state) {
   const absl::Time start = absl::Now();
   const ScopedSpan span("begin to save");
-  SY_RETURN_IF_ERROR(Finish(step));
-  SY_ASSIGN_OR_RETURN(CheckpointTexts texts, MakeTexts(step, policy_version, state));
-  SY_RETURN_IF_ERROR(saver_->Prepare(step));
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(Finish(step));
+  RW_ASSIGN_OR_RETURN(CheckpointTexts texts, MakeTexts(step, policy_version, state));
+  RW_RETURN_IF_ERROR(saver_->Prepare(step));
+  RW_RETURN_IF_ERROR(
       followers_->Tell({.kind = StepMessage::Kind::kSave, .step = step, .batch = {}}));
-  SY_RETURN_IF_ERROR(saver_->Start(step, std::move(texts)));
+  RW_RETURN_IF_ERROR(saver_->Start(step, std::move(texts)));
   saved_step_ = step;
   stall_s_ = absl::ToDoubleSeconds(absl::Now() - start);
   LogInfo("step=", step, " stall_s=", *stall_s_, " | saving");
@@ -52,7 +52,7 @@ absl::Status RunCheckpoints::Save(int64_t step, int64_t policy_version, const Le
 
 absl::Status RunCheckpoints::Check(int64_t step) {
   if (saver_->IsIdle()) return saver_->Wait();  // over, well or not
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       followers_->Tell({.kind = StepMessage::Kind::kCheckSave, .step = step, .batch = {}}));
   absl::Status status = saver_->Check();
   if (!status.ok()) saver_->GiveUp();  // a part will not come
@@ -61,7 +61,7 @@ absl::Status RunCheckpoints::Check(int64_t step) {
 
 absl::Status RunCheckpoints::Finish(int64_t step) {
   while (followers_->are_there() && !saver_->IsIdle()) {
-    SY_RETURN_IF_ERROR(Check(step));
+    RW_RETURN_IF_ERROR(Check(step));
     absl::SleepFor(absl::Milliseconds(20));
   }
   return saver_->Wait();
@@ -82,4 +82,4 @@ void RunCheckpoints::Report(Metrics& metrics) {
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

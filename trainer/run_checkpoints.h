@@ -14,7 +14,7 @@
 #include "trainer/metrics.h"
 #include "trainer/state_saver.h"
 
-namespace switchyard {
+namespace routewright {
 
 class RunCheckpoints {
  public:
@@ -52,4 +52,4 @@ class RunCheckpoints {
   std::optional<double> stall_s_;  // for the save since the last report
 };
 
-}  // namespace switchyard
+}  // namespace routewright

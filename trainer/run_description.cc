@@ -18,7 +18,7 @@
 #include "trainer/step_time.h"
 #include "trainer/step_time_text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::string DescribePolicy(const RunConfig& config, const ModelConfig& model) {
@@ -117,12 +117,12 @@ absl::StatusOr<std::string> DescribeData(const RunConfig& config, const ModelCon
   if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) {
     const std::vector<std::string> paths(config.data().demonstrations().begin(),
                                          config.data().demonstrations().end());
-    SY_ASSIGN_OR_RETURN(const auto demonstrations,
+    RW_ASSIGN_OR_RETURN(const auto demonstrations,
                         Demonstrations::Load(paths, model.vocabulary_size, config.run().seed()));
     return absl::StrFormat("# data: %d demonstrations\n", demonstrations->size());
   }
-  SY_ASSIGN_OR_RETURN(const auto train, LoadDatasets(config.data().train()));
-  SY_ASSIGN_OR_RETURN(const auto held_out, LoadDatasets(config.data().held_out()));
+  RW_ASSIGN_OR_RETURN(const auto train, LoadDatasets(config.data().train()));
+  RW_ASSIGN_OR_RETURN(const auto held_out, LoadDatasets(config.data().held_out()));
   return absl::StrFormat("# data: %d questions to learn from, %d held out\n", train.size(),
                          held_out.size());
 }
@@ -167,9 +167,9 @@ struct RankPlan {
 };
 
 absl::StatusOr<RankPlan> MakeRankPlan(const RunConfig& config, const PlannedMachine& machine) {
-  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
+  RW_ASSIGN_OR_RETURN(const DeviceMemory device,
                       FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
-  SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
+  RW_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
   const PlanInput input = MakePlanInput(config, machine, device, model);
   return RankPlan{device, input, PlanMemory(input)};
 }
@@ -198,7 +198,7 @@ DeviceSpeed MakeSpeed(const RunConfig& config, const PlannedMachine& machine,
 
 absl::Status CheckPlannedMachine(const RunConfig& config, const PlannedMachine& machine) {
   const std::string name = PlannedDevice(config, machine);
-  SY_RETURN_IF_ERROR(FindDeviceMemory(name, machine.ranks_per_host).status());
+  RW_RETURN_IF_ERROR(FindDeviceMemory(name, machine.ranks_per_host).status());
   const double ceiling = machine.ceiling_tflops * 1e12;
   const DeviceSpeed speed = FindDeviceSpeed(name, ComputesInBf16(config), ceiling);
   if (ceiling <= speed.peak_flop_per_s) return absl::OkStatus();
@@ -209,7 +209,7 @@ absl::Status CheckPlannedMachine(const RunConfig& config, const PlannedMachine& 
 }
 
 absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const PlannedMachine& machine) {
-  SY_ASSIGN_OR_RETURN(const RankPlan rank, MakeRankPlan(config, machine));
+  RW_ASSIGN_OR_RETURN(const RankPlan rank, MakeRankPlan(config, machine));
   const auto& [device, input, plan] = rank;
   if (plan.peak() <= device.usable_bytes()) return std::string();
   std::string text = absl::StrFormat("a rank takes %s of %s (%s)", Size(plan.peak()),
@@ -227,10 +227,10 @@ absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const Planne
 
 absl::StatusOr<std::string> DescribeHostMisfit(const RunConfig& config,
                                                const PlannedMachine& machine) {
-  SY_ASSIGN_OR_RETURN(const RankPlan rank, MakeRankPlan(config, machine));
+  RW_ASSIGN_OR_RETURN(const RankPlan rank, MakeRankPlan(config, machine));
   const MemoryPlan& plan = rank.memory;
   if (!rank.device.is_gpu) return std::string();  // its memory is the host's
-  SY_ASSIGN_OR_RETURN(const DeviceMemory host, FindDeviceMemory("cpu", machine.ranks_per_host));
+  RW_ASSIGN_OR_RETURN(const DeviceMemory host, FindDeviceMemory("cpu", machine.ranks_per_host));
   if (plan.on_host <= host.usable_bytes()) return std::string();
   return absl::StrFormat(
       "a rank keeps %s beside its GPU, and each of the %d ranks of a host has %s here",
@@ -238,11 +238,11 @@ absl::StatusOr<std::string> DescribeHostMisfit(const RunConfig& config,
 }
 
 absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMachine& machine) {
-  SY_RETURN_IF_ERROR(CheckPlannedMachine(config, machine));
-  SY_ASSIGN_OR_RETURN(const DeviceMemory device,
+  RW_RETURN_IF_ERROR(CheckPlannedMachine(config, machine));
+  RW_ASSIGN_OR_RETURN(const DeviceMemory device,
                       FindDeviceMemory(PlannedDevice(config, machine), machine.ranks_per_host));
-  SY_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
-  SY_ASSIGN_OR_RETURN(const std::string data, DescribeData(config, model));
+  RW_ASSIGN_OR_RETURN(const ModelConfig model, LoadModelConfig(config.policy().path()));
+  RW_ASSIGN_OR_RETURN(const std::string data, DescribeData(config, model));
   const PlanInput input = MakePlanInput(config, machine, device, model);
   const DeviceSpeed speed = MakeSpeed(config, machine, input);
   return absl::StrCat(ConfigToYaml(config), DescribePolicy(config, model), data,
@@ -252,4 +252,4 @@ absl::StatusOr<std::string> DescribeRun(const RunConfig& config, const PlannedMa
                       DescribeWorker(config, model));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

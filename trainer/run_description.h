@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct PlannedMachine {
   int ranks = 1;
@@ -35,4 +35,4 @@ absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const Planne
 absl::StatusOr<std::string> DescribeHostMisfit(const RunConfig& config,
                                                const PlannedMachine& machine);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -17,7 +17,7 @@
 #include "absl/time/time.h"
 #include "trainer/comm/libraries.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // What stands behind the first `separator` of the first line of `path` that begins with `key`.
@@ -80,4 +80,4 @@ nlohmann::ordered_json DescribeEnvironment(const EnvironmentFacts& facts) {
   return json;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

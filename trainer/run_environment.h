@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 struct EnvironmentFacts {
   std::string code_version;
@@ -19,4 +19,4 @@ struct EnvironmentFacts {
 // "libraries":[…],"started"}. What cannot be found out is left out. Rank 0's host is described.
 nlohmann::ordered_json DescribeEnvironment(const EnvironmentFacts& facts);
 
-}  // namespace switchyard
+}  // namespace routewright

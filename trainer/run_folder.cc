@@ -14,7 +14,7 @@
 #include "common/status_macros.h"
 #include "trainer/tensorboard/event_log.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::StatusOr<std::string> ToJsonLine(const Trajectory& trajectory) {
@@ -65,9 +65,9 @@ bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed) {
 
 absl::Status RunFolderFiles::Prepare(const std::string& config_yaml,
                                      const std::string& environment_json) {
-  SY_RETURN_IF_ERROR(files_.CreateFolders(folder_));
+  RW_RETURN_IF_ERROR(files_.CreateFolders(folder_));
   if (!environment_json.empty()) {
-    SY_RETURN_IF_ERROR(
+    RW_RETURN_IF_ERROR(
         WriteFileAtomically(files_, folder_ + "/environment.json", environment_json));
   }
   return WriteFileAtomically(files_, config(), config_yaml);
@@ -80,18 +80,18 @@ absl::Status RunFolderFiles::PutAside() {
   }
   std::vector<std::string> paths = {checkpoints(), metrics(), trajectories(), traces(), journal()};
   if (files_.Exists(folder_)) {
-    SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
+    RW_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
     for (const std::string& name : names) {
       if (name.starts_with(kEventFilePrefix)) paths.push_back(absl::StrCat(folder_, "/", name));
     }
   }
   for (const std::string& request : {trace_request(), trace_claim()}) {
-    if (files_.Exists(request)) SY_RETURN_IF_ERROR(files_.RemoveAll(request));
+    if (files_.Exists(request)) RW_RETURN_IF_ERROR(files_.RemoveAll(request));
   }
   for (const std::string& path : paths) {
     if (!files_.Exists(path)) continue;
-    SY_RETURN_IF_ERROR(files_.CreateFolders(aside));
-    SY_RETURN_IF_ERROR(files_.Rename(path, aside + path.substr(folder_.size())));
+    RW_RETURN_IF_ERROR(files_.CreateFolders(aside));
+    RW_RETURN_IF_ERROR(files_.Rename(path, aside + path.substr(folder_.size())));
     LogWarning("run=", folder_, " | starting anew: ", path, " was moved into ", aside);
   }
   return absl::OkStatus();
@@ -103,20 +103,20 @@ absl::Status RunFolderFiles::RecordTrajectories(const std::string& what, int64_t
   std::string text;
   for (const Trajectory& trajectory : trajectories) {
     if (!IsRecorded(trajectory, share, seed)) continue;
-    SY_ASSIGN_OR_RETURN(const std::string line, ToJsonLine(trajectory));
+    RW_ASSIGN_OR_RETURN(const std::string line, ToJsonLine(trajectory));
     text += line;
   }
   if (text.empty()) return absl::OkStatus();
   const std::string folder = this->trajectories();
-  SY_RETURN_IF_ERROR(files_.CreateFolders(folder));
+  RW_RETURN_IF_ERROR(files_.CreateFolders(folder));
   return WriteFileAtomically(files_, absl::StrFormat("%s/%s-%06d.jsonl", folder, what, step), text);
 }
 
 absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
                                         const std::string& message) {
-  if (has_taken_over_) SY_RETURN_IF_ERROR(CheckIsOurs());
+  if (has_taken_over_) RW_RETURN_IF_ERROR(CheckIsOurs());
   // One that has not begun leaves a run alone that another may be making.
-  if (!has_taken_over_ && state != "running") SY_RETURN_IF_ERROR(CheckIsNotRunning());
+  if (!has_taken_over_ && state != "running") RW_RETURN_IF_ERROR(CheckIsNotRunning());
   nlohmann::ordered_json json = {
       {"state", state}, {"step", step}, {"message", message}, {"learner", learner_}};
   const bool has_begun = has_taken_over_ || state == "running";
@@ -129,7 +129,7 @@ absl::Status RunFolderFiles::WriteState(const std::string& state, int64_t step,
   }
   const std::string text =
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
-  SY_RETURN_IF_ERROR(WriteFileAtomically(files_, state_file(), text + "\n"));
+  RW_RETURN_IF_ERROR(WriteFileAtomically(files_, state_file(), text + "\n"));
   has_taken_over_ = true;
   return absl::OkStatus();
 }
@@ -170,4 +170,4 @@ void RecordFailedStart(FileSystem& files, const std::string& folder, const absl:
   if (!written.ok()) LogWarning("that the run failed is not on record: ", written.message());
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "common/file_system.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Whether the share picks this trajectory to be kept: by its episode id alone, so that a step made
 // again picks the same.
@@ -78,4 +78,4 @@ class RunFolderFiles {
 // reason, into learner.json, unless another learner is making the run. A fault of that is logged.
 void RecordFailedStart(FileSystem& files, const std::string& folder, const absl::Status& why);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include "common/status_macros.h"
 #include "trainer/trainer_figures.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The first that was evaluated, or else the first that is recorded; nullptr: none.
@@ -39,15 +39,15 @@ absl::StatusOr<RunWatch> RunWatch::Open(FileSystem& files, const RunFolderFiles&
                                         const RunConfig& config, int64_t first_step,
                                         DescribeEpisode describe_episode,
                                         PrometheusExporter* exporter, LiveState* live_state) {
-  SY_ASSIGN_OR_RETURN(MetricsLog metrics_log,
+  RW_ASSIGN_OR_RETURN(MetricsLog metrics_log,
                       MetricsLog::Open(files, folder.metrics(), first_step));
   RunWatch watch(config, std::move(metrics_log), std::move(describe_episode), exporter, live_state);
   if (live_state != nullptr) {
-    SY_RETURN_IF_ERROR(live_state->Begin(files, folder.metrics(), first_step));
+    RW_RETURN_IF_ERROR(live_state->Begin(files, folder.metrics(), first_step));
   }
   if (exporter != nullptr) ShowStart(first_step, config.trainer().steps(), *exporter);
   if (config.trainer().tensorboard()) {
-    SY_ASSIGN_OR_RETURN(watch.event_log_, EventLog::Open(files, folder.folder(), first_step));
+    RW_ASSIGN_OR_RETURN(watch.event_log_, EventLog::Open(files, folder.folder(), first_step));
   }
   return watch;
 }
@@ -55,7 +55,7 @@ absl::StatusOr<RunWatch> RunWatch::Open(FileSystem& files, const RunFolderFiles&
 absl::Status RunWatch::Record(int64_t step, const Metrics& metrics,
                               std::span<const Trajectory> trajectories,
                               const AdvantagesOf& advantages_of) {
-  SY_RETURN_IF_ERROR(Write(step, metrics, trajectories));
+  RW_RETURN_IF_ERROR(Write(step, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->Record(step, metrics, trajectories, advantages_of);
   if (exporter_ != nullptr) ShowStep(step, metrics, trajectories, *exporter_);
   if (metrics.Get("pool/calls") > 0 &&
@@ -68,7 +68,7 @@ absl::Status RunWatch::Record(int64_t step, const Metrics& metrics,
 
 absl::Status RunWatch::RecordEvaluation(int64_t steps_done, const Metrics& metrics,
                                         std::span<const Trajectory> trajectories) {
-  SY_RETURN_IF_ERROR(Write(steps_done, metrics, trajectories));
+  RW_RETURN_IF_ERROR(Write(steps_done, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->RecordEvaluation(steps_done, metrics, trajectories);
   if (exporter_ != nullptr) ShowEvaluation(metrics, trajectories, *exporter_);
   return absl::OkStatus();
@@ -76,7 +76,7 @@ absl::Status RunWatch::RecordEvaluation(int64_t steps_done, const Metrics& metri
 
 absl::Status RunWatch::Write(int64_t step, const Metrics& metrics,
                              std::span<const Trajectory> trajectories) {
-  SY_RETURN_IF_ERROR(metrics_log_.Write(step, metrics));
+  RW_RETURN_IF_ERROR(metrics_log_.Write(step, metrics));
   if (!event_log_.has_value()) return absl::OkStatus();
   return event_log_->Write(step, metrics, MakeEvents(trajectories));
 }
@@ -92,4 +92,4 @@ StepEvents RunWatch::MakeEvents(std::span<const Trajectory> trajectories) const 
   return events;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -20,7 +20,7 @@
 #include "trainer/run_folder.h"
 #include "trainer/tensorboard/event_log.h"
 
-namespace switchyard {
+namespace routewright {
 
 class RunWatch {
  public:
@@ -57,4 +57,4 @@ class RunWatch {
   CollapseAlarm collapse_alarm_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

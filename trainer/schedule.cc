@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace switchyard {
+namespace routewright {
 
 double ScheduledLearningRate(const OptimizerConfig& config, double peak, int64_t step,
                              int64_t num_steps) {
@@ -23,4 +23,4 @@ double ScheduledLearningRate(const OptimizerConfig& config, double peak, int64_t
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

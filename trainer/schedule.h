@@ -5,7 +5,7 @@
 
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The rate of step `step` (0, 1, …) of `num_steps`: rises linearly over warmup_steps to `peak`,
 // then stays (constant) or falls (linear, or half a cosine) to final_learning_rate_ratio × peak at
@@ -13,4 +13,4 @@ namespace switchyard {
 double ScheduledLearningRate(const OptimizerConfig& config, double peak, int64_t step,
                              int64_t num_steps);
 
-}  // namespace switchyard
+}  // namespace routewright

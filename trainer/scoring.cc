@@ -4,7 +4,7 @@
 
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // A copy of the values on `device`.
@@ -67,7 +67,7 @@ absl::StatusOr<std::vector<double>> ScoreLogprobs(Transformer& policy, const Bat
         ->ScoreTokens(micro.rows, micro.targets, temperature)
         .logprobs;
   });
-  SY_RETURN_IF_ERROR(SumOverRanks(communicator, name, logprobs));
+  RW_RETURN_IF_ERROR(SumOverRanks(communicator, name, logprobs));
   return logprobs;
 }
 
@@ -75,8 +75,8 @@ absl::StatusOr<std::vector<double>> ScoreValues(
     const std::function<at::Tensor(const DeviceMicroBatch&)>& values_of, const Batch& batch,
     const MicroBatches& mine, at::Device device, Communicator& communicator) {
   std::vector<double> values = ScoreMine(batch, mine, device, values_of);
-  SY_RETURN_IF_ERROR(SumOverRanks(communicator, "values", values));
+  RW_RETURN_IF_ERROR(SumOverRanks(communicator, "values", values));
   return values;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

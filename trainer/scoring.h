@@ -16,7 +16,7 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/packing.h"
 
-namespace switchyard {
+namespace routewright {
 
 // A micro-batch's arrays as the transformer takes them, on `device`.
 struct DeviceMicroBatch {
@@ -44,4 +44,4 @@ absl::StatusOr<std::vector<double>> ScoreValues(
     const std::function<at::Tensor(const DeviceMicroBatch&)>& values_of, const Batch& batch,
     const MicroBatches& mine, at::Device device, Communicator& communicator);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/status_macros.h"
 #include "common/trace.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Two gathered and two gradient buffers of a transformer block, the most that a pass has at once.
@@ -100,7 +100,7 @@ void ShardedWeights::MakeBlock(int block) {
 }
 
 absl::Status ShardedWeights::Load(const TensorSource* weights) {
-  SY_RETURN_IF_ERROR(ScatterWeights(absl::StrCat("weights/", options_.name), weights, layout_,
+  RW_RETURN_IF_ERROR(ScatterWeights(absl::StrCat("weights/", options_.name), weights, layout_,
                                     *groups_, masters_));
   return MastersChanged();
 }
@@ -119,7 +119,7 @@ at::Tensor ShardedWeights::AcquireWeights(int block) {
 }
 
 void ShardedWeights::ReleaseWeights(int block) {
-  SY_CHECK(holds_[block] > 0) << options_.name << " block " << block << " was not acquired";
+  RW_CHECK(holds_[block] > 0) << options_.name << " block " << block << " was not acquired";
   if (--holds_[block] == 0 && is_gathered_on_demand()) pool_.Drop(whole_[block]);
 }
 
@@ -157,7 +157,7 @@ std::unique_ptr<Collective> ShardedWeights::GatherFromRanks(const char* kind, in
 }
 
 GradientReducer& ShardedWeights::gradients() {
-  SY_CHECK(gradients_ != nullptr) << options_.name << " has no gradients";
+  RW_CHECK(gradients_ != nullptr) << options_.name << " has no gradients";
   return *gradients_;
 }
 
@@ -183,4 +183,4 @@ absl::Status ShardedWeights::FinishChanges() {
   return status_;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -28,7 +28,7 @@
 #include "trainer/rank_groups.h"
 #include "trainer/shards.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct WeightOptions {
   std::string name;  // "policy", "critic", "reference": in the names of collectives and in errors
@@ -109,4 +109,4 @@ class ShardedWeights final : public WeightProvider {
   GatherStatistics statistics_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "trainer/comm/agreement.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::string BlockName(const std::string& name, const BlockLayout& block) {
@@ -21,7 +21,7 @@ std::string BlockName(const std::string& name, const BlockLayout& block) {
 
 absl::Status CopyTensors(const TensorSource& weights, const BlockLayout& block, float* flat) {
   for (const TensorSlot& slot : block.tensors) {
-    SY_ASSIGN_OR_RETURN(const HostTensor tensor, weights(slot));
+    RW_ASSIGN_OR_RETURN(const HostTensor tensor, weights(slot));
     std::copy(tensor.values.begin(), tensor.values.end(), flat + slot.offset);
   }
   return absl::OkStatus();
@@ -35,7 +35,7 @@ absl::StatusOr<at::Tensor> GatherBlock(const std::string& name, const BlockShard
   mine.copy_(share);
   if (groups.shard().size() > 1) {
     // Collectives are on the ranks' device; shares may be on the host.
-    SY_RETURN_IF_ERROR(groups.shard().AllGather(name, BufferOf(mine), BufferOf(whole))->Wait());
+    RW_RETURN_IF_ERROR(groups.shard().AllGather(name, BufferOf(mine), BufferOf(whole))->Wait());
   }
   return whole.to(at::kCPU);
 }
@@ -58,7 +58,7 @@ std::vector<BlockShard> CutBlocks(const ParameterLayout& layout, const RankGroup
 }
 
 CommBuffer BufferOf(const at::Tensor& tensor) {
-  SY_CHECK(tensor.is_contiguous()) << "collectives take contiguous tensors";
+  RW_CHECK(tensor.is_contiguous()) << "collectives take contiguous tensors";
   CommBuffer buffer{.data = tensor.mutable_data_ptr(),
                     .num_elements = tensor.numel(),
                     .is_on_gpu = tensor.is_cuda()};
@@ -77,7 +77,7 @@ CommBuffer BufferOf(const at::Tensor& tensor) {
       buffer.num_elements *= 2;
       return buffer;
     default:
-      SY_CHECK(false) << "no collective takes this type";
+      RW_CHECK(false) << "no collective takes this type";
       return buffer;
   }
 }
@@ -85,7 +85,7 @@ CommBuffer BufferOf(const at::Tensor& tensor) {
 absl::Status ScatterWeights(const std::string& name, const TensorSource* weights,
                             const ParameterLayout& layout, const RankGroups& groups,
                             const std::vector<at::Tensor>& shares) {
-  SY_CHECK((weights != nullptr) == (groups.world().rank() == 0)) << name << ": rank 0 scatters";
+  RW_CHECK((weights != nullptr) == (groups.world().rank() == 0)) << name << ": rank 0 scatters";
   const std::vector<BlockShard> shards = CutBlocks(layout, groups);
   for (size_t b = 0; b < shards.size(); ++b) {
     const at::Tensor whole = at::zeros({shards[b].padded}, at::kFloat);
@@ -93,8 +93,8 @@ absl::Status ScatterWeights(const std::string& name, const TensorSource* weights
     if (weights != nullptr) {
       status = CopyTensors(*weights, layout.blocks()[b], whole.mutable_data_ptr<float>());
     }
-    SY_RETURN_IF_ERROR(AgreeOnStatus(groups.world(), BlockName(name, layout.blocks()[b]), status));
-    SY_RETURN_IF_ERROR(
+    RW_RETURN_IF_ERROR(AgreeOnStatus(groups.world(), BlockName(name, layout.blocks()[b]), status));
+    RW_RETURN_IF_ERROR(
         groups.world()
             .Broadcast(BlockName(name, layout.blocks()[b]), BufferOf(whole), /*root=*/0)
             ->Wait());
@@ -112,7 +112,7 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> GatherWeights(
   std::map<std::string, HostTensor> tensors;
   for (size_t b = 0; b < shards.size(); ++b) {
     const BlockLayout& block = layout.blocks()[b];
-    SY_ASSIGN_OR_RETURN(const at::Tensor whole,
+    RW_ASSIGN_OR_RETURN(const at::Tensor whole,
                         GatherBlock(BlockName(name, block), shards[b], groups, shares[b]));
     const float* data = whole.const_data_ptr<float>();
     for (const TensorSlot& slot : block.tensors) {
@@ -125,4 +125,4 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> GatherWeights(
   return std::make_shared<const PolicyWeights>(std::move(tensors));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -20,7 +20,7 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/rank_groups.h"
 
-namespace switchyard {
+namespace routewright {
 
 // This rank's share of one block: elements [begin, begin + count) of `padded`.
 struct BlockShard {
@@ -48,4 +48,4 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> GatherWeights(
     const std::string& name, const ParameterLayout& layout, const RankGroups& groups,
     const std::vector<at::Tensor>& shares);
 
-}  // namespace switchyard
+}  // namespace routewright

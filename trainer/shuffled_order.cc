@@ -6,11 +6,11 @@
 #include "common/check.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 
 ShuffledOrder::ShuffledOrder(size_t n, uint64_t seed, std::string name)
     : seed_(seed), name_(std::move(name)), order_(n) {
-  SY_CHECK(n > 0) << name_ << " of nothing";
+  RW_CHECK(n > 0) << name_ << " of nothing";
 }
 
 size_t ShuffledOrder::At(uint64_t cursor) {
@@ -29,4 +29,4 @@ void ShuffledOrder::ShuffleForPass(uint64_t pass) {
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 class ShuffledOrder {
  public:
@@ -24,4 +24,4 @@ class ShuffledOrder {
   uint64_t shuffled_pass_ = ~uint64_t{0};
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "trainer/comm/agreement.h"
 #include "trainer/run_folder.h"
 
-namespace switchyard {
+namespace routewright {
 
 StateSaver::StateSaver(const LearnerParts& parts, const ModelConfig& model,
                        const PolicyUpdate* update)
@@ -27,8 +27,8 @@ absl::Status StateSaver::Prepare(int64_t step) {
 }
 
 absl::Status StateSaver::Start(int64_t step, std::optional<CheckpointTexts> texts) {
-  SY_RETURN_IF_ERROR(saver_.Wait());  // its copy is about to be written over
-  SY_RETURN_IF_ERROR(saver_.Start(step, update_->Share(copy_), std::move(texts)));
+  RW_RETURN_IF_ERROR(saver_.Wait());  // its copy is about to be written over
+  RW_RETURN_IF_ERROR(saver_.Start(step, update_->Share(copy_), std::move(texts)));
   return is_asynchronous_ ? absl::OkStatus() : saver_.WaitForFiles();
 }
 
@@ -38,4 +38,4 @@ absl::Status StateSaver::Check() {
 
 void StateSaver::WaitForCommit() { saver_.WaitForCommit(absl::Seconds(30)); }
 
-}  // namespace switchyard
+}  // namespace routewright

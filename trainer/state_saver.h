@@ -13,7 +13,7 @@
 #include "trainer/learner.h"
 #include "trainer/policy_update.h"
 
-namespace switchyard {
+namespace routewright {
 
 class StateSaver {
  public:
@@ -45,4 +45,4 @@ class StateSaver {
   CheckpointSaver saver_;  // last: its thread reads the copy
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Of one program, so its layout is the wire's.
@@ -44,9 +44,9 @@ absl::StatusOr<StepMessage> ParseStepMessage(std::string_view bytes) {
   message.step = header.step;
   message.kl_coefficient = header.kl_coefficient;
   if (message.kind == StepMessage::Kind::kUpdate) {
-    SY_ASSIGN_OR_RETURN(message.batch, ParseBatch(bytes.substr(sizeof(header))));
+    RW_ASSIGN_OR_RETURN(message.batch, ParseBatch(bytes.substr(sizeof(header))));
   }
   return message;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "trainer/batch.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct StepMessage {
   enum class Kind : uint8_t {
@@ -33,4 +33,4 @@ std::string SerializeStepMessage(const StepMessage& message);
 // Fails: kDataLoss.
 absl::StatusOr<StepMessage> ParseStepMessage(std::string_view bytes);
 
-}  // namespace switchyard
+}  // namespace routewright

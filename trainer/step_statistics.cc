@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/money.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // A dataset can name a source a row: figures of each would say nothing, and fill metrics.jsonl.
@@ -170,4 +170,4 @@ Metrics TrajectoryMetrics(const PoolConfig& pool, std::span<const Trajectory> tr
   return metrics;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

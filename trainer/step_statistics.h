@@ -9,7 +9,7 @@
 #include "proto/episode.pb.h"
 #include "trainer/metrics.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Under episode/ and pool/ for the training episodes, under evaluation/ for the others (absent if
 // there are none). Rewards must have been composed. Means are over the episodes with a verdict:
@@ -26,4 +26,4 @@ std::string FirstPoolError(std::span<const Trajectory> trajectories);
 // Entropy in nats of shares that sum to 1.
 double ShareEntropy(std::span<const double> shares);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "common/check.h"
 #include "trainer/update_passes.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 int64_t DivideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -59,7 +59,7 @@ class Step {
         int64_t{config.questions_per_step()} * (is_supervised ? 1 : config.episodes_per_question());
     mini_batches_ = std::min<int64_t>(config.mini_batches(), episodes_);
     const int64_t capacity = config.max_micro_batch_tokens() / sequence_tokens;
-    SY_CHECK(capacity > 0 && episodes_ > 0) << sequence_tokens << " tokens an episode";
+    RW_CHECK(capacity > 0 && episodes_ > 0) << sequence_tokens << " tokens an episode";
     scoring_ = PackAlike(episodes_, capacity, input.ranks);
     learning_ = PackMiniBatches(episodes_, mini_batches_, capacity, input.ranks);
   }
@@ -153,4 +153,4 @@ StepTime PlanStepTime(const PlanInput& input, int64_t sequence_tokens, const Dev
   return step.Finish();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -31,7 +31,7 @@
 #include "trainer/memory_plan.h"
 #include "trainer/step_traffic.h"
 
-namespace switchyard {
+namespace routewright {
 
 // FLOPs of one token of a sequence of S.
 struct TokenFlops {
@@ -60,4 +60,4 @@ struct StepTime {
 // `sequence_tokens`: of every episode, at most config.max_micro_batch_tokens.
 StepTime PlanStepTime(const PlanInput& input, int64_t sequence_tokens, const DeviceSpeed& device);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "trainer/planned_shards.h"
 #include "trainer/step_time.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Three significant digits.
@@ -97,4 +97,4 @@ std::string DescribeStepTime(const PlanInput& input, int64_t sequence_tokens,
   return text;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "trainer/device_speed.h"
 #include "trainer/memory_plan.h"
 
-namespace switchyard {
+namespace routewright {
 
 // "17.1 ms", "93.5 s": three significant digits.
 std::string SecondsText(double seconds);
@@ -17,4 +17,4 @@ std::string SecondsText(double seconds);
 std::string DescribeStepTime(const PlanInput& input, int64_t sequence_tokens,
                              const DeviceSpeed& speed);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 
 #include "trainer/planned_shards.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kF32Bytes = 4.0;
@@ -60,4 +60,4 @@ Traffic PlanTraffic(const PlanInput& input, HeadKind head, const PassCounts& pas
   return traffic;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

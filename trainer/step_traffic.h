@@ -9,7 +9,7 @@
 #include "trainer/device_speed.h"
 #include "trainer/memory_plan.h"
 
-namespace switchyard {
+namespace routewright {
 
 // How often a model's collectives run in a step.
 struct PassCounts {
@@ -39,4 +39,4 @@ struct Traffic {
 Traffic PlanTraffic(const PlanInput& input, HeadKind head, const PassCounts& passes,
                     const DeviceSpeed& device);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <initializer_list>
 #include <thread>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::atomic<bool> is_requested{false};
@@ -42,4 +42,4 @@ void InstallStopSignals() {
 
 bool IsStopRequested() { return is_requested; }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 // in a matrix product, and crashes if a handler has run there.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 // Must be called before the process starts other threads: they inherit what is blocked. A second
 // Ctrl-C ends the process at once.
@@ -12,4 +12,4 @@ void InstallStopSignals();
 // Any thread.
 bool IsStopRequested();
 
-}  // namespace switchyard
+}  // namespace routewright

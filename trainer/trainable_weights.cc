@@ -14,7 +14,7 @@
 #include "trainer/device_span.h"
 #include "trainer/scoring.h"
 
-namespace switchyard {
+namespace routewright {
 
 TrainableWeights::TrainableWeights(const ParameterLayout& layout, WeightOptions options,
                                    const RankGroups* groups)
@@ -61,15 +61,15 @@ absl::Status TrainableWeights::Restore(const CheckpointReader& checkpoint,
       if (count <= 0) return absl::OkStatus();
       const at::Tensor part = share.narrow(/*dim=*/0, 0, count);
       const at::Tensor on_host = part.is_cpu() ? part : at::empty({count}, at::kFloat);
-      SY_RETURN_IF_ERROR(
+      RW_RETURN_IF_ERROR(
           ReadByThreads(checkpoint, name, kind, b, shard.begin,
                         {on_host.mutable_data_ptr<float>(), static_cast<size_t>(count)}));
       if (!part.is_cpu()) part.copy_(on_host);
       return absl::OkStatus();
     };
-    SY_RETURN_IF_ERROR(read(StateKind::kWeights, weights_.masters(b)));
-    SY_RETURN_IF_ERROR(read(StateKind::kFirstMoments, first_moments_[b]));
-    SY_RETURN_IF_ERROR(read(StateKind::kSecondMoments, second_moments_[b]));
+    RW_RETURN_IF_ERROR(read(StateKind::kWeights, weights_.masters(b)));
+    RW_RETURN_IF_ERROR(read(StateKind::kFirstMoments, first_moments_[b]));
+    RW_RETURN_IF_ERROR(read(StateKind::kSecondMoments, second_moments_[b]));
   }
   return weights_.MastersChanged();
 }
@@ -96,7 +96,7 @@ ModelShare TrainableWeights::Share(HostCopy& copy) const {
 
 absl::StatusOr<double> TrainableWeights::GradientNorm() {
   double squared = weights_.gradients().SquaredNormOfPiece();
-  SY_RETURN_IF_ERROR(SumOverRanks(weights_.groups().world(),
+  RW_RETURN_IF_ERROR(SumOverRanks(weights_.groups().world(),
                                   absl::StrCat("gradient_norm/", weights_.options().name),
                                   {&squared, 1}));
   return std::sqrt(squared);
@@ -105,7 +105,7 @@ absl::StatusOr<double> TrainableWeights::GradientNorm() {
 absl::StatusOr<double> TrainableWeights::OptimizerStep(const OptimizerConfig& config,
                                                        double learning_rate) {
   const DeviceSpan span("optimizer step", weights_.options().device);
-  SY_ASSIGN_OR_RETURN(const double norm, GradientNorm());
+  RW_ASSIGN_OR_RETURN(const double norm, GradientNorm());
   if (!std::isfinite(norm)) {
     return absl::InternalError(absl::StrCat(
         "the gradient norm of the ", weights_.options().name, " is ", norm,
@@ -120,7 +120,7 @@ absl::StatusOr<double> TrainableWeights::OptimizerStep(const OptimizerConfig& co
     UpdateBlock(b, settings);
     weights_.MasterChanged(b);
   }
-  SY_RETURN_IF_ERROR(weights_.FinishChanges());
+  RW_RETURN_IF_ERROR(weights_.FinishChanges());
   return norm;
 }
 
@@ -140,4 +140,4 @@ void TrainableWeights::UpdateBlock(int block, const AdamWSettings& settings) {
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

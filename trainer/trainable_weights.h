@@ -16,7 +16,7 @@
 #include "trainer/host_copy.h"
 #include "trainer/sharded_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 class TrainableWeights {
  public:
@@ -51,4 +51,4 @@ class TrainableWeights {
   int64_t optimizer_steps_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

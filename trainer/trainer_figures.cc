@@ -11,14 +11,14 @@
 #include "common/absl_view.h"
 #include "common/money.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Prometheus keeps the ending _count for histograms.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kRenamed = {{
-    {"episode/count", "switchyard_episodes"},
-    {"evaluation/count", "switchyard_evaluation_episodes"},
-    {"workers/count", "switchyard_workers"},
+    {"episode/count", "routewright_episodes"},
+    {"evaluation/count", "routewright_evaluation_episodes"},
+    {"workers/count", "routewright_workers"},
 }};
 
 // "CALL_OUTCOME_TIMED_OUT" → "timed_out".
@@ -37,7 +37,7 @@ void ShowFigures(const Metrics& metrics, PrometheusExporter& exporter) {
 }
 
 void ShowLastStepIsNow(PrometheusExporter& exporter) {
-  exporter.SetGauge("switchyard_last_step_timestamp_seconds",
+  exporter.SetGauge("routewright_last_step_timestamp_seconds",
                     "When the newest step was made, or else the run was started, since 1970.", {},
                     absl::ToDoubleSeconds(absl::Now() - absl::UnixEpoch()));
 }
@@ -45,16 +45,16 @@ void ShowLastStepIsNow(PrometheusExporter& exporter) {
 void CountTrajectories(std::span<const Trajectory> trajectories, PrometheusExporter& exporter) {
   for (const Trajectory& trajectory : trajectories) {
     exporter.Count(
-        "switchyard_episodes_committed_total", "Episodes that were committed.",
+        "routewright_episodes_committed_total", "Episodes that were committed.",
         {{"purpose", LabelOf(Purpose_Name(trajectory.purpose()), "PURPOSE_")},
          {"status", LabelOf(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_")}},
         1);
     for (const PoolCall& call : trajectory.pool_calls()) {
-      exporter.Count("switchyard_pool_calls_total", "Pool calls of committed episodes.",
+      exporter.Count("routewright_pool_calls_total", "Pool calls of committed episodes.",
                      {{"model", call.model()},
                       {"outcome", LabelOf(CallOutcome_Name(call.outcome()), "CALL_OUTCOME_")}},
                      1);
-      exporter.Count("switchyard_pool_spend_usd_total", "Dollars spent on committed episodes.", {},
+      exporter.Count("routewright_pool_spend_usd_total", "Dollars spent on committed episodes.", {},
                      PicousdToUsd(call.cost_picousd()));
     }
   }
@@ -68,7 +68,7 @@ PrometheusName PrometheusNameOf(const std::string& metric) {
   }
   PrometheusName result;
   const size_t colon = std::min(metric.find(':'), metric.size());
-  result.name = absl::StrCat("switchyard_",
+  result.name = absl::StrCat("routewright_",
                              absl::StrReplaceAll(AbslView(metric.substr(0, colon)), {{"/", "_"}}));
   if (colon < metric.size()) {
     const bool is_of_model = metric.substr(0, colon).ends_with("/share");
@@ -89,21 +89,21 @@ PrometheusName PrometheusNameOf(const std::string& metric) {
 }
 
 void ShowUpdate(int64_t steps, double update_s, PrometheusExporter& exporter) {
-  exporter.SetGauge("switchyard_step", "Optimizer steps that the run has made.", {},
+  exporter.SetGauge("routewright_step", "Optimizer steps that the run has made.", {},
                     static_cast<double>(steps));
-  exporter.Count("switchyard_trainer_update_seconds_total", "Spent in updates by this rank.", {},
+  exporter.Count("routewright_trainer_update_seconds_total", "Spent in updates by this rank.", {},
                  update_s);
 }
 
 void ShowStart(int64_t first_step, int64_t num_steps, PrometheusExporter& exporter) {
   ShowUpdate(first_step, 0.0, exporter);
   ShowLastStepIsNow(exporter);
-  exporter.SetGauge("switchyard_planned_steps", "Steps that the run is to make: trainer.steps.", {},
-                    static_cast<double>(num_steps));
+  exporter.SetGauge("routewright_planned_steps", "Steps that the run is to make: trainer.steps.",
+                    {}, static_cast<double>(num_steps));
 }
 
 void ShowWorkers(int num_workers, PrometheusExporter& exporter) {
-  exporter.SetGauge("switchyard_workers", "Workers heard of within a lease's timeout.", {},
+  exporter.SetGauge("routewright_workers", "Workers heard of within a lease's timeout.", {},
                     num_workers);
 }
 
@@ -118,14 +118,14 @@ void ShowStep(int64_t step, const Metrics& metrics, std::span<const Trajectory> 
   ShowFigures(metrics, exporter);
   ShowUpdate(step + 1, metrics.Get("step/update_s"), exporter);
   ShowLastStepIsNow(exporter);
-  exporter.Count("switchyard_trainer_wait_for_batch_seconds_total",
+  exporter.Count("routewright_trainer_wait_for_batch_seconds_total",
                  "Spent waiting for a batch's episodes.", {},
                  metrics.Get("trainer/wait_for_batch_s"));
-  exporter.Count("switchyard_trainer_publish_seconds_total", "Spent handing out weights.", {},
+  exporter.Count("routewright_trainer_publish_seconds_total", "Spent handing out weights.", {},
                  metrics.Get("step/publish_s"));
-  exporter.Count("switchyard_trained_tokens_total", "Tokens of all batches.", {},
+  exporter.Count("routewright_trained_tokens_total", "Tokens of all batches.", {},
                  metrics.Get("step/tokens"));
   CountTrajectories(trajectories, exporter);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,11 +11,11 @@
 #include "proto/episode.pb.h"
 #include "trainer/metrics.h"
 
-namespace switchyard {
+namespace routewright {
 
 // A figure of metrics.jsonl as a Prometheus gauge.
 struct PrometheusName {
-  std::string name;                   // "switchyard_pool_latency_mean_seconds"
+  std::string name;                   // "routewright_pool_latency_mean_seconds"
   PrometheusExporter::Labels labels;  // of "pool/share:Atlas": {{"model", "Atlas"}}
   double scale = 1.0;                 // to base units: 0.001 of "pool/latency_mean_ms"
 };
@@ -38,4 +38,4 @@ void ShowStep(int64_t step, const Metrics& metrics, std::span<const Trajectory> 
 void ShowEvaluation(const Metrics& metrics, std::span<const Trajectory> trajectories,
                     PrometheusExporter& exporter);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -19,7 +19,7 @@
 #include "absl/status/statusor.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class PolicyWeights;  // policy/policy_weights.h
 
@@ -98,4 +98,4 @@ class TrajectorySource {
   virtual absl::Status Finish() = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

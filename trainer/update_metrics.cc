@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 
 Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
                        double kl_coefficient) {
@@ -38,4 +38,4 @@ Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
   return metrics;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

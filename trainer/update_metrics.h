@@ -5,9 +5,9 @@
 #include "trainer/metrics.h"
 #include "trainer/policy_update.h"
 
-namespace switchyard {
+namespace routewright {
 
 Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
                        double kl_coefficient);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,6 +1,6 @@
 #include "trainer/update_passes.h"
 
-namespace switchyard {
+namespace routewright {
 
 bool HasReference(const TrainerConfig& config) {
   const bool has_penalty = config.loss().kl_coefficient() > 0.0 || config.loss().kl_target() > 0.0;
@@ -19,4 +19,4 @@ bool HasValueHead(const TrainerConfig& config) {
   return config.algorithm() == TrainerConfig::ALGORITHM_PPO && config.critic().shares_trunk();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

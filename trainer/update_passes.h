@@ -4,7 +4,7 @@
 
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The reference policy is loaded and scores every batch.
 bool HasReference(const TrainerConfig& config);
@@ -16,4 +16,4 @@ bool ScoresOldPolicy(const TrainerConfig& config);
 bool HasCritic(const TrainerConfig& config);
 bool HasValueHead(const TrainerConfig& config);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 ValueHead::ValueHead(const ModelConfig& config, WeightOptions options, const RankGroups* groups)
     : width_(config.width),
@@ -44,4 +44,4 @@ at::Tensor ValueHead::Backward(const at::Tensor& hidden, const at::Tensor& d_val
   return d_hidden.to(hidden.scalar_type());
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "trainer/sharded_weights.h"
 #include "trainer/trainable_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ValueHead {
  public:
@@ -36,4 +36,4 @@ class ValueHead {
   TrainableWeights weights_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "common/config/schema.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 namespace pb = google::protobuf;
@@ -138,4 +138,4 @@ void ApplyOverride(const std::string& override_text, const pb::Descriptor& schem
       .Apply(override_text.substr(0, equals), override_text.substr(equals + 1), schema, root);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 #include "common/config/yaml_tree.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Applies "trainer.loss.clip_low=0.3" to the tree of a `schema` message. List items are named by
 // index from 0; the index just past the end adds one. A text field takes all after the first = as
@@ -20,4 +20,4 @@ namespace switchyard {
 void ApplyOverride(const std::string& override_text, const google::protobuf::Descriptor& schema,
                    ConfigNode& root, std::vector<std::string>& violations);
 
-}  // namespace switchyard
+}  // namespace routewright

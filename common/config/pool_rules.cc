@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/run_rules.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Names that the policy can write between <search> and the first colon, each belonging to one
@@ -93,4 +93,4 @@ void CheckEmulatorRules(const PoolEmulatorConfig& emulator, std::vector<std::str
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

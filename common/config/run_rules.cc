@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 namespace pb = google::protobuf;
@@ -62,4 +62,4 @@ std::vector<std::string> RunRuleViolations(const RunConfig& config) {
   return violations;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Full key → why the chosen set-up doesn't use it: "trainer.critic" → "only algorithm: ppo has a
 // critic".
@@ -23,4 +23,4 @@ void CheckPoolRules(const PoolConfig& pool, std::vector<std::string>& violations
 void CheckEmulatorRules(const PoolEmulatorConfig& emulator, std::vector<std::string>& violations);
 void CheckTrainerRules(const RunConfig& config, std::vector<std::string>& violations);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 namespace pb = google::protobuf;
@@ -111,9 +111,9 @@ std::string SetScalar(const ConfigNode& node, const pb::FieldDescriptor& field,
     case Type::CPPTYPE_MESSAGE:
       break;
   }
-  SY_CHECK(false) << field.full_name() << " is no scalar";
+  RW_CHECK(false) << field.full_name() << " is no scalar";
   return "";
 }
 #undef PUT
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "common/config/schema.h"
 #include "common/config/yaml_tree.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Sets the field (or adds to it, if repeated) from a scalar node. Whole numbers are decimal;
 // numbers with a fraction are decimal and finite; bool is true or false; a scalar in quotes is text
@@ -19,4 +19,4 @@ std::string SetScalar(const ConfigNode& node, const google::protobuf::FieldDescr
                       const std::optional<Range>& range, const std::string& range_text,
                       google::protobuf::Message& message);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "common/check.h"
 #include "proto/config_options.pb.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 namespace pb = google::protobuf;
@@ -84,13 +84,13 @@ std::optional<Range> RangeOf(const pb::FieldDescriptor& field) {
   const std::string text = RangeTextOf(field);
   if (text.empty()) return std::nullopt;
   std::optional<Range> parsed = ParseRange(text);
-  SY_CHECK(parsed.has_value()) << field.full_name() << " has the range " << text;
+  RW_CHECK(parsed.has_value()) << field.full_name() << " has the range " << text;
   return parsed;
 }
 
 std::string EnumValueName(const pb::EnumValueDescriptor& value) {
   const std::string prefix = EnumPrefix(*value.type());
-  SY_CHECK(value.name().rfind(prefix, 0) == 0)
+  RW_CHECK(value.name().rfind(prefix, 0) == 0)
       << value.full_name() << " lacks the prefix " << prefix;
   return absl::AsciiStrToLower(value.name().substr(prefix.size()));
 }
@@ -138,4 +138,4 @@ std::string Suggest(const std::string& word, std::span<const std::string> candid
   return absl::StrCat("; valid: ", absl::StrJoin(candidates.begin(), candidates.end(), ", "));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

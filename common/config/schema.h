@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 // An interval with open or closed ends, as the `range` option writes it: "[0, 1)", "(0, inf)".
 struct Range {
@@ -40,4 +40,4 @@ std::vector<std::string> FieldNames(const google::protobuf::Descriptor& message)
 // near.
 std::string Suggest(const std::string& word, std::span<const std::string> candidates);
 
-}  // namespace switchyard
+}  // namespace routewright

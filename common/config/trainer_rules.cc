@@ -4,7 +4,7 @@
 #include "common/config/run_rules.h"
 #include "common/network_address.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 class TrainerRules {
@@ -136,4 +136,4 @@ void CheckTrainerRules(const RunConfig& config, std::vector<std::string>& violat
   TrainerRules(config, violations).CheckAll();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

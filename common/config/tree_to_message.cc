@@ -6,7 +6,7 @@
 #include "common/config/scalar.h"
 #include "common/config/schema.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 namespace pb = google::protobuf;
@@ -139,4 +139,4 @@ void FillMessage(const ConfigNode& root, pb::Message& message,
   Filler(violations).Fill(root, "", message);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 #include "common/config/yaml_tree.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Sets the fields of `message` that the tree names; the others keep their defaults. A list or map
 // replaces what was there; an empty value (`key:`) of a message, list or map field is an empty one.
@@ -19,4 +19,4 @@ namespace switchyard {
 void FillMessage(const ConfigNode& root, google::protobuf::Message& message,
                  std::vector<std::string>& violations);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config/run_rules.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 void AddKeysOfLoss(const TrainerConfig& trainer, UnusedKeys& unused) {
@@ -107,4 +107,4 @@ UnusedKeys UnusedKeysOf(const RunConfig& config) {
   return unused;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "common/config/yaml_writer.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Words that YAML readers take for something other than text.
@@ -74,4 +74,4 @@ std::string NumberToYaml(double value) {
   return text.insert(exponent == std::string::npos ? text.size() : exponent, ".0");
 }
 
-}  // namespace switchyard
+}  // namespace routewright

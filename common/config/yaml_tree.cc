@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Collects yaml-cpp's events into a ConfigNode, bottom up. yaml-cpp hands an alias over as an event
@@ -174,4 +174,4 @@ ConfigNode ParseYamlTree(const std::string& yaml, const std::string& origin, boo
   return root;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

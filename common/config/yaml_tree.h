@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 struct ConfigEntry;
 
@@ -38,4 +38,4 @@ ConfigNode ParseYamlTree(const std::string& yaml, const std::string& origin, boo
 inline constexpr int kMaxConfigDepth = 32;
 inline constexpr size_t kMaxConfigBytes = 1 << 20;
 
-}  // namespace switchyard
+}  // namespace routewright

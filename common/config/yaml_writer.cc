@@ -7,7 +7,7 @@
 #include "common/check.h"
 #include "common/config/schema.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 namespace pb = google::protobuf;
@@ -42,7 +42,7 @@ std::string ScalarToYaml(const pb::Message& message, const pb::FieldDescriptor& 
       break;
   }
 #undef GET
-  SY_CHECK(false) << field.full_name() << " is no scalar";
+  RW_CHECK(false) << field.full_name() << " is no scalar";
   return "";
 }
 
@@ -182,4 +182,4 @@ std::string WriteYaml(const pb::Message& message,
   return writer.Take();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

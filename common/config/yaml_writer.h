@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-namespace switchyard {
+namespace routewright {
 
 // Writes every field in the schema's order, each number with its unit and range. Read again, it
 // gives the same values.
@@ -24,4 +24,4 @@ std::string TextToYaml(const std::string& text);
 // The shortest decimal that reads back to the same number, always with a point: 1.0e-06, 2.0.
 std::string NumberToYaml(double value);
 
-}  // namespace switchyard
+}  // namespace routewright

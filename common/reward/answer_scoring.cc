@@ -7,7 +7,7 @@
 
 #include "common/unicode.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 bool IsAsciiPunctuation(char c) {
@@ -101,4 +101,4 @@ double F1Score(std::string_view prediction, std::span<const std::string> golden_
   return best;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

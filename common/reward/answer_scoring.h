@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 // Lower-case (Unicode full mapping, root locale) → delete ASCII punctuation → a, an, the → space →
 // collapse and trim.
@@ -18,4 +18,4 @@ double ExactMatch(std::string_view prediction, std::span<const std::string> gold
 // differ.
 double F1Score(std::string_view prediction, std::span<const std::string> golden_answers);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kLowShare = 0.05, kHighShare = 0.95, kLeastSpread = 1e-8;
@@ -21,11 +21,11 @@ double Percentile(const std::vector<double>& sorted, double share) {
 }  // namespace
 
 CostWindow::CostWindow(int capacity) : capacity_(capacity) {
-  SY_CHECK(capacity >= 1) << "a cost window of " << capacity << " costs";
+  RW_CHECK(capacity >= 1) << "a cost window of " << capacity << " costs";
 }
 
 double CostWindow::Add(double cost) {
-  SY_CHECK(cost >= 0 && std::isfinite(cost)) << "a cost of " << cost;
+  RW_CHECK(cost >= 0 && std::isfinite(cost)) << "a cost of " << cost;
   const double root = std::sqrt(cost);
   root_costs_.push_back(root);
   if (root_costs_.size() > static_cast<size_t>(capacity_)) root_costs_.pop_front();
@@ -46,4 +46,4 @@ void CostWindow::Restore(std::span<const double> root_costs) {
   root_costs_.assign(root_costs.end() - static_cast<ptrdiff_t>(kept), root_costs.end());
 }
 
-}  // namespace switchyard
+}  // namespace routewright

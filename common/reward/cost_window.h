@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 class CostWindow {
  public:
@@ -24,4 +24,4 @@ class CostWindow {
   std::deque<double> root_costs_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include "common/text.h"
 #include "common/unicode.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 bool Contains(std::string_view text, std::string_view part) {
@@ -90,4 +90,4 @@ int ReferenceValidRoutes(std::string_view response) {
   return routes;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "common/text.h"
 #include "common/unicode.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::optional<std::string> ResolveLlama(std::string_view lower) {
@@ -68,4 +68,4 @@ double ReferenceCallCost(int64_t output_tokens, double dollars_per_1m_output_tok
   return static_cast<double>(output_tokens) * dollars_per_1m_output_tokens / 1e6;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

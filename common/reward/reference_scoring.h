@@ -1,5 +1,5 @@
 // Router-R1's published scoring (arXiv 2506.09033), on the decoded text of a response: for
-// comparing with the paper's figures. Switchyard itself scores action records (reward.h). Pure; any
+// comparing with the paper's figures. Routewright itself scores action records (reward.h). Pure; any
 // thread.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The published pool's model that a name written by the policy means; the first rule that hits
 // wins. Null: unresolvable.
@@ -46,4 +46,4 @@ ReferenceScore ScoreReference(std::string_view response,
 // is.
 double ReferenceCallCost(int64_t output_tokens, double dollars_per_1m_output_tokens);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 
 #include "common/reward/answer_scoring.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The answer that ended the episode, or null.
@@ -62,4 +62,4 @@ double ComposeReward(const RewardConfig& config, const RewardComponents& compone
   return score * (1 - alpha) + alpha * cost_reward * score;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Strict scoring of one answer: as answer_scoring.h, and an answer that normalises to nothing is
 // wrong.
@@ -31,4 +31,4 @@ RewardComponents StrictComponents(const Trajectory& trajectory);
 double ComposeReward(const RewardConfig& config, const RewardComponents& components,
                      double cost_reward);
 
-}  // namespace switchyard
+}  // namespace routewright

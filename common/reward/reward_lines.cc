@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::json;
@@ -57,10 +57,10 @@ absl::StatusOr<std::string> ScoreReferenceLine(const std::string& line) {
   if (!input.is_object()) return Bad("is not a JSON object");
   const auto response = input.find("response");
   if (response == input.end() || !response->is_string()) return Bad("needs \"response\", a text");
-  SY_ASSIGN_OR_RETURN(const std::vector<std::string> golden_answers, GoldenAnswers(input));
-  SY_ASSIGN_OR_RETURN(const RewardConfig::Metric metric, MetricOf(input));
-  SY_ASSIGN_OR_RETURN(const double cost_coefficient, NumberOf(input, "cost_coefficient"));
-  SY_ASSIGN_OR_RETURN(const double cost_reward, NumberOf(input, "cost_reward"));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> golden_answers, GoldenAnswers(input));
+  RW_ASSIGN_OR_RETURN(const RewardConfig::Metric metric, MetricOf(input));
+  RW_ASSIGN_OR_RETURN(const double cost_coefficient, NumberOf(input, "cost_coefficient"));
+  RW_ASSIGN_OR_RETURN(const double cost_reward, NumberOf(input, "cost_reward"));
   const ReferenceScore score =
       ScoreReference(response->get_ref<const std::string&>(), golden_answers, metric,
                      cost_coefficient, cost_reward);
@@ -96,4 +96,4 @@ absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const Rewar
   return Dump(output);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

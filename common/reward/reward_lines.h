@@ -1,4 +1,4 @@
-// What `switchyard reward` does with one line: a recorded response or trajectory as JSON in, its
+// What `routewright reward` does with one line: a recorded response or trajectory as JSON in, its
 // scores as JSON out. Pure; any thread. Fails: kInvalidArgument, one clause that fits behind "line
 // 3: ".
 #pragma once
@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // {"response", "golden_answers", "metric": "em" | "f1", "cost_coefficient", "cost_reward"} →
 // {"answer", "em", "f1", "format_reward", "valid_routes", "reward"}. The last three inputs may be
@@ -20,4 +20,4 @@ absl::StatusOr<std::string> ScoreReferenceLine(const std::string& line);
 // where the status is never scored.
 absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const RewardConfig& config);
 
-}  // namespace switchyard
+}  // namespace routewright

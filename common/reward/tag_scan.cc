@@ -2,7 +2,7 @@
 
 #include <optional>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::optional<Tag> OpeningTagAt(std::string_view text, std::span<const Tag> wanted) {
@@ -49,4 +49,4 @@ std::vector<TagPair> ScanTagPairs(std::string_view text, std::span<const Tag> wa
   return pairs;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

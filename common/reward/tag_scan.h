@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 enum class Tag { kThink, kSearch, kInformation, kAnswer };
 inline constexpr std::array<Tag, 4> kAllTags = {Tag::kThink, Tag::kSearch, Tag::kInformation,
@@ -23,4 +23,4 @@ struct TagPair {
 };
 std::vector<TagPair> ScanTagPairs(std::string_view text, std::span<const Tag> wanted);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,8 +3,8 @@
 
   data/quickstart/make_demonstrations.py --count 1000 --seed 1 --tokenizer data/quickstart/policy --output FILE
 
-Token ids are `switchyard tokenize`'s, segment by segment (prompt; each round; each observation's opening, body and
-closing), exactly as a worker records an episode. Needs Python 3 alone, and build/bin/switchyard.
+Token ids are `routewright tokenize`'s, segment by segment (prompt; each round; each observation's opening, body and
+closing), exactly as a worker records an episode. Needs Python 3 alone, and build/bin/routewright.
 """
 import argparse
 import json
@@ -51,7 +51,7 @@ def main():
                     file.write(json.dumps(text) + "\n")
                 plans.append((question, bytes(writers)))
         with open(texts, encoding="utf-8") as source, open(ids, "w", encoding="utf-8") as sink:
-            subprocess.run([os.path.join(ROOT, "build/bin/switchyard"), "tokenize", "--policy", options.tokenizer],
+            subprocess.run([os.path.join(ROOT, "build/bin/routewright"), "tokenize", "--policy", options.tokenizer],
                            stdin=source, stdout=sink, check=True)
         with open(ids, encoding="utf-8") as file:
             for number, (question, writers) in enumerate(plans, 1):

@@ -13,7 +13,7 @@ launch/build.sh --with-tests # the tests' packages hold `tokenizers`
 work=runs/quickstart_warm_start
 policy=$work/policy
 [[ ! -e $policy ]] || { echo "$0: $policy is there already; remove it to make another" >&2; exit 1; }
-switchyard=build/bin/switchyard
+routewright=build/bin/routewright
 
 if [[ ! -e $work/demonstrations.jsonl ]]; then
   .venv/bin/python data/quickstart/make_tokenizer.py --output "$work/tokenizer"
@@ -22,10 +22,10 @@ if [[ ! -e $work/demonstrations.jsonl ]]; then
   mv "$work/demonstrations.part" "$work/demonstrations.jsonl"
 fi
 [[ -e $work/random_policy ]] ||
-  "$switchyard" convert --random data/quickstart/policy/config.json --seed 1 --tokenizer "$work/tokenizer" \
+  "$routewright" convert --random data/quickstart/policy/config.json --seed 1 --tokenizer "$work/tokenizer" \
     --to "$work/random_policy"
 launch/local.sh --config configs/quickstart_warm_start.yaml --ranks 2 --workers 0 -- --resume auto
 newest=$(find "$work/checkpoints" -maxdepth 1 -name 'step-*' | sort | tail -1)
-"$switchyard" convert --from "$newest" --format bf16 --to "$policy"
-launch/with_pool.sh --config configs/quickstart.yaml -- "$switchyard" eval --config configs/quickstart.yaml \
+"$routewright" convert --from "$newest" --format bf16 --to "$policy"
+launch/with_pool.sh --config configs/quickstart.yaml -- "$routewright" eval --config configs/quickstart.yaml \
   --set "run.name=quickstart_warm_start" --set "policy.path=$policy" --policy "$policy" --output "$work/report.json"

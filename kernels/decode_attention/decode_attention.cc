@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 void DecodeAttentionReference(const AttentionShape& shape, const float* query, const float* keys,
                               const float* values, int64_t num_tokens, float* output) {
@@ -32,4 +32,4 @@ void DecodeAttentionReference(const AttentionShape& shape, const float* query, c
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 #include "kernels/cpu_level.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct AttentionShape {
   int64_t num_heads = 0;  // H
@@ -46,4 +46,4 @@ void DecodeAttention(const AttentionShape& shape, std::span<const AttentionRow> 
 void DecodeAttentionReference(const AttentionShape& shape, const float* query, const float* keys,
                               const float* values, int64_t num_tokens, float* output);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "kernels/decode_attention/decode_attention.h"
 #include "kernels/lanes.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kPage = kKvPageTokens;
@@ -40,7 +40,7 @@ struct HeadView {
 
 // scores[g][t] = query[g] · key[t] for G heads, summed over d in ascending order.
 template <int N, int G>
-SY_KERNEL_INLINE void Scores(const HeadView& view, const float* query, int64_t first) {
+RW_KERNEL_INLINE void Scores(const HeadView& view, const float* query, int64_t first) {
   constexpr int kVectors = kPage / N;
   for (int64_t page = 0; page < view.num_pages; ++page) {
     const float* keys = view.keys(page);
@@ -67,7 +67,7 @@ SY_KERNEL_INLINE void Scores(const HeadView& view, const float* query, int64_t f
 
 // scores → e^((score - largest) / √D), 0 past the last token; returns their sum.
 template <int N>
-SY_KERNEL_INLINE float Softmax(float* scores, int64_t num_tokens, int64_t num_padded,
+RW_KERNEL_INLINE float Softmax(float* scores, int64_t num_tokens, int64_t num_padded,
                                int64_t head_width) {
   constexpr int kVectors = kLogicalLanes / N;
   std::fill(scores + num_tokens, scores + num_padded, -std::numeric_limits<float>::infinity());
@@ -105,7 +105,7 @@ SY_KERNEL_INLINE float Softmax(float* scores, int64_t num_tokens, int64_t num_pa
 // sums[g][d] = Σ_t scores[g][t] value[t][d] for G heads and W·16 columns from `column`: even tokens
 // in one sum, odd ones in another, so that two chains run at once.
 template <int N, int G, int W>
-SY_KERNEL_INLINE void WeightedValues(const HeadView& view, int64_t first, int64_t column,
+RW_KERNEL_INLINE void WeightedValues(const HeadView& view, int64_t first, int64_t column,
                                      float* output) {
   constexpr int kVectors = W * kLogicalLanes / N;
   Floats<N> even[G][kVectors] = {}, odd[G][kVectors] = {};
@@ -138,7 +138,7 @@ SY_KERNEL_INLINE void WeightedValues(const HeadView& view, int64_t first, int64_
 }
 
 template <int N, int G, int W>
-SY_KERNEL_INLINE void OutputColumns(const HeadView& view, int64_t first, int64_t column,
+RW_KERNEL_INLINE void OutputColumns(const HeadView& view, int64_t first, int64_t column,
                                     const float* totals, float* output) {
   float sums[G * W * kLogicalLanes];
   WeightedValues<N, G, W>(view, first, column, sums);
@@ -153,7 +153,7 @@ SY_KERNEL_INLINE void OutputColumns(const HeadView& view, int64_t first, int64_t
 
 // All of attention for heads first … first+G-1 of the group.
 template <int N, int G>
-SY_KERNEL_INLINE void Heads(const HeadView& view, const float* query, int64_t first,
+RW_KERNEL_INLINE void Heads(const HeadView& view, const float* query, int64_t first,
                             float* output) {
   query += first * view.head_width;
   output += first * view.head_width;
@@ -172,7 +172,7 @@ SY_KERNEL_INLINE void Heads(const HeadView& view, const float* query, int64_t fi
 
 struct GroupKernel {
   template <int N>
-  static SY_KERNEL_INLINE void Run(const HeadView* view, const float* query, float* output,
+  static RW_KERNEL_INLINE void Run(const HeadView* view, const float* query, float* output,
                                    int64_t group) {
     int64_t first = 0;
     if constexpr (N == 16) {  // more heads' sums would not fit 16 registers
@@ -228,4 +228,4 @@ void DecodeAttention(const AttentionShape& shape, std::span<const AttentionRow> 
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

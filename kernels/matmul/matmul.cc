@@ -16,7 +16,7 @@ namespace at::native {
 void mkldnn_matmul(const Tensor& a, const Tensor& b, const Tensor& result, float beta, float alpha);
 }  // namespace at::native
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Multiply-adds from which oneDNN's 10 µs for a call are worth it.
@@ -106,4 +106,4 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 
 void LimitKernelCache() { setenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64", /*overwrite=*/0); }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
-namespace switchyard {
+namespace routewright {
 
 // to [m, n] ← a [m, k] · b [k, n]. a and b may be transposed views.
 void MatmulInto(const at::Tensor& a, const at::Tensor& b, at::Tensor to);
@@ -24,4 +24,4 @@ at::Tensor Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tenso
 // thread; ONEDNN_PRIMITIVE_CACHE_CAPACITY in the environment overrides it.
 void LimitKernelCache();
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,17 +2,17 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 
 PackedMatrix::PackedMatrix(int64_t num_outputs, int64_t num_inputs)
     : num_outputs_(num_outputs), num_inputs_(num_inputs) {
-  SY_CHECK(num_outputs > 0 && num_inputs > 0) << num_outputs << " x " << num_inputs;
+  RW_CHECK(num_outputs > 0 && num_inputs > 0) << num_outputs << " x " << num_inputs;
   data_ = ZeroedFloats(static_cast<size_t>(num_panels() * kPanel * num_inputs));
 }
 
 void PackedMatrix::SetRows(int64_t first_output, std::span<const float> rows) {
   const int64_t count = static_cast<int64_t>(rows.size()) / num_inputs_;
-  SY_CHECK(count * num_inputs_ == static_cast<int64_t>(rows.size()) &&
+  RW_CHECK(count * num_inputs_ == static_cast<int64_t>(rows.size()) &&
            first_output + count <= num_outputs_)
       << rows.size() << " values at row " << first_output << " of " << num_outputs_ << " x "
       << num_inputs_;
@@ -25,7 +25,7 @@ void PackedMatrix::SetRows(int64_t first_output, std::span<const float> rows) {
 }
 
 void PackedMatrix::CopyRow(int64_t output, float* row) const {
-  SY_CHECK(output >= 0 && output < num_outputs_) << output << " of " << num_outputs_;
+  RW_CHECK(output >= 0 && output < num_outputs_) << output << " of " << num_outputs_;
   const float* from = panel(output / kPanel) + output % kPanel;
   for (int64_t k = 0; k < num_inputs_; ++k) row[k] = from[k * kPanel];
 }
@@ -43,4 +43,4 @@ void RowLinearReference(const float* x, int64_t num_rows, const float* weight, i
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "kernels/aligned_floats.h"
 #include "kernels/cpu_level.h"
 
-namespace switchyard {
+namespace routewright {
 
 // W [num_outputs, num_inputs] f32, kept in panels of 32 outputs: panel p holds for each input k the
 // 32 weights of outputs 32p … 32p+31 side by side (zeros past the last output). Filled by one
@@ -50,4 +50,4 @@ void RowLinear(const float* x, int64_t num_rows, const PackedMatrix& weight, con
 void RowLinearReference(const float* x, int64_t num_rows, const float* weight, int64_t num_outputs,
                         int64_t num_inputs, const float* bias, float* y);
 
-}  // namespace switchyard
+}  // namespace routewright

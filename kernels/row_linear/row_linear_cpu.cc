@@ -6,7 +6,7 @@
 #include "kernels/lanes.h"
 #include "kernels/row_linear/row_linear.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kPanel = PackedMatrix::kPanel;
@@ -27,7 +27,7 @@ struct Problem {
 };
 
 // Where a panel's bias is read from: zeros without a bias, padded in `edge` at the matrix's end.
-SY_KERNEL_INLINE const float* PanelBias(const Problem& p, int64_t panel, float* edge) {
+RW_KERNEL_INLINE const float* PanelBias(const Problem& p, int64_t panel, float* edge) {
   if (p.bias != nullptr && (panel + 1) * kPanel <= p.weight->num_outputs())
     return p.bias + panel * kPanel;
   std::memset(edge, 0, kPanel * sizeof(float));
@@ -40,7 +40,7 @@ SY_KERNEL_INLINE const float* PanelBias(const Problem& p, int64_t panel, float* 
 
 // Rows row … row+R-1 times panels panel … panel+P-1.
 template <int N, int R, int P>
-SY_KERNEL_INLINE void Tile(const Problem& p, int64_t row, int64_t panel) {
+RW_KERNEL_INLINE void Tile(const Problem& p, int64_t row, int64_t panel) {
   constexpr int kVectors = kPanel / N;
   const int64_t num_inputs = p.weight->num_inputs();
   const int64_t panel_stride = num_inputs * kPanel;
@@ -94,7 +94,7 @@ SY_KERNEL_INLINE void Tile(const Problem& p, int64_t row, int64_t panel) {
 
 // Calls Tile with `rows` as a constant: rows in [1, R].
 template <int N, int R, int P>
-SY_KERNEL_INLINE void TileOfRows(const Problem& p, int64_t rows, int64_t row, int64_t panel) {
+RW_KERNEL_INLINE void TileOfRows(const Problem& p, int64_t rows, int64_t row, int64_t panel) {
   if constexpr (R > 1) {
     if (rows < R) return TileOfRows<N, R - 1, P>(p, rows, row, panel);
   }
@@ -111,7 +111,7 @@ struct TileRows {
 struct RowLinearKernel {
   // All rows times panels [begin, end).
   template <int N>
-  static SY_KERNEL_INLINE void Run(const Problem* problem, int64_t begin, int64_t end) {
+  static RW_KERNEL_INLINE void Run(const Problem* problem, int64_t begin, int64_t end) {
     const Problem& p = *problem;
     int64_t panel = begin;
     if constexpr (TileRows<N>::kWideMost > 0) {
@@ -153,4 +153,4 @@ void RowLinear(const float* x, int64_t num_rows, const PackedMatrix& weight, con
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace switchyard {
+namespace routewright {
 
 void RmsNormReference(const float* x, int64_t num_rows, int64_t width, const float* weight,
                       double epsilon, float* y) {
@@ -41,4 +41,4 @@ void AddInPlace(float* x, const float* y, int64_t count) {
   for (int64_t i = 0; i < count; ++i) x[i] += y[i];
 }
 
-}  // namespace switchyard
+}  // namespace routewright

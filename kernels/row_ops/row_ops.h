@@ -7,7 +7,7 @@
 
 #include "kernels/cpu_level.h"
 
-namespace switchyard {
+namespace routewright {
 
 // y[n, c] = x[n, c] / sqrt(mean over c of x² + epsilon) * weight[c].   Source: Zhang & Sennrich
 // 2019.
@@ -37,4 +37,4 @@ void SiluMultiplyReference(const float* gate_up, int64_t num_rows, int64_t width
 // x[i] += y[i].
 void AddInPlace(float* x, const float* y, int64_t count);
 
-}  // namespace switchyard
+}  // namespace routewright

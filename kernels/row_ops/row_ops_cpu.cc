@@ -5,19 +5,19 @@
 #include "kernels/lanes.h"
 #include "kernels/row_ops/row_ops.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Calls body(offset, count) for whole vectors (count = N), then once for the rest (count < N).
 template <int N, typename Body>
-SY_KERNEL_INLINE void ForVectors(int64_t width, Body body) {
+RW_KERNEL_INLINE void ForVectors(int64_t width, Body body) {
   int64_t i = 0;
   for (; i + N <= width; i += N) body(i, N);
   if (i < width) body(i, static_cast<int>(width - i));
 }
 
 template <int N>
-SY_KERNEL_INLINE void LoadPart(const float* from, int count, Floats<N>& to) {
+RW_KERNEL_INLINE void LoadPart(const float* from, int count, Floats<N>& to) {
   if (count == N) return Load<N>(from, to);
   float values[N] = {};
   std::memcpy(values, from, count * sizeof(float));
@@ -25,7 +25,7 @@ SY_KERNEL_INLINE void LoadPart(const float* from, int count, Floats<N>& to) {
 }
 
 template <int N>
-SY_KERNEL_INLINE void StorePart(const Floats<N>& from, int count, float* to) {
+RW_KERNEL_INLINE void StorePart(const Floats<N>& from, int count, float* to) {
   if (count == N) return Store<N>(from, to);
   float values[N];
   Store<N>(from, values);
@@ -34,7 +34,7 @@ SY_KERNEL_INLINE void StorePart(const Floats<N>& from, int count, float* to) {
 
 struct RmsNormKernel {
   template <int N>
-  static SY_KERNEL_INLINE void Run(const float* x, int64_t num_rows, int64_t width,
+  static RW_KERNEL_INLINE void Run(const float* x, int64_t num_rows, int64_t width,
                                    const float* weight, double epsilon, float* y) {
     for (int64_t row = 0; row < num_rows; ++row, x += width, y += width) {
       const float scale = Scale<N>(x, width, epsilon);
@@ -51,7 +51,7 @@ struct RmsNormKernel {
 
   // 1 / sqrt(mean of squares + epsilon); element i is added in logical lane i % 16.
   template <int N>
-  static SY_KERNEL_INLINE float Scale(const float* x, int64_t width, double epsilon) {
+  static RW_KERNEL_INLINE float Scale(const float* x, int64_t width, double epsilon) {
     constexpr int kVectors = kLogicalLanes / N;
     Floats<N> squares[kVectors] = {};
     const int64_t whole = width / kLogicalLanes * kLogicalLanes;
@@ -80,7 +80,7 @@ struct RmsNormKernel {
 
 struct RotateHeadsKernel {
   template <int N>
-  static SY_KERNEL_INLINE void Run(float* heads, int64_t num_heads, int64_t head_width,
+  static RW_KERNEL_INLINE void Run(float* heads, int64_t num_heads, int64_t head_width,
                                    const float* cosines, const float* sines) {
     const int64_t half = head_width / 2;
     for (int64_t head = 0; head < num_heads; ++head) {
@@ -103,7 +103,7 @@ struct RotateHeadsKernel {
 
 struct SiluMultiplyKernel {
   template <int N>
-  static SY_KERNEL_INLINE void Run(const float* gate_up, int64_t num_rows, int64_t width,
+  static RW_KERNEL_INLINE void Run(const float* gate_up, int64_t num_rows, int64_t width,
                                    float* y) {
     for (int64_t row = 0; row < num_rows; ++row) {
       const float* gates = gate_up + row * 2 * width;
@@ -141,4 +141,4 @@ void SiluMultiply(const float* gate_up, int64_t num_rows, int64_t width, float* 
   RunAtLevel<SiluMultiplyKernel>(level, gate_up, num_rows, width, y);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

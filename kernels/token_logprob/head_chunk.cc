@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace switchyard {
+namespace routewright {
 
 int64_t TokenLogprobChunk(int64_t vocabulary_size, int64_t max_chunk_bytes) {
   const int64_t row_bytes = 2 * 4 * vocabulary_size;
@@ -10,4 +10,4 @@ int64_t TokenLogprobChunk(int64_t vocabulary_size, int64_t max_chunk_bytes) {
   return std::min(most, std::max<int64_t>(32, (int64_t{4} << 20) / row_bytes));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr int64_t kTokenLogprobChunkBytes = int64_t{40} << 20;
 
@@ -18,4 +18,4 @@ inline int64_t HeadChunkBytes(int64_t vocabulary_size, int64_t max_chunk_bytes, 
          vocabulary_size;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -16,7 +16,7 @@
 #include "common/check.h"
 #include "kernels/matmul/matmul.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Two reused [chunk, V] buffers and the operands in the type that sums are made in.
@@ -25,10 +25,10 @@ class Head {
   Head(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets,
        double temperature, int64_t max_chunk_bytes)
       : num_rows_(hidden.size(0)), inverse_temperature_(1.0 / temperature) {
-    SY_CHECK(hidden.dim() == 2 && weight.dim() == 2 && hidden.size(1) == weight.size(1))
+    RW_CHECK(hidden.dim() == 2 && weight.dim() == 2 && hidden.size(1) == weight.size(1))
         << "[N, C] and [V, C]";
-    SY_CHECK(targets.dim() == 1 && targets.size(0) == num_rows_) << "one target per row";
-    SY_CHECK(temperature > 0) << temperature;
+    RW_CHECK(targets.dim() == 1 && targets.size(0) == num_rows_) << "one target per row";
+    RW_CHECK(temperature > 0) << temperature;
     const at::ScalarType type = hidden.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
     hidden_ = hidden;
     options_ = hidden.options().dtype(type);
@@ -132,7 +132,7 @@ at::Tensor TokenLogprobBackward(const at::Tensor& hidden, const at::Tensor& weig
                                 int64_t max_chunk_bytes) {
   const c10::NoGradGuard no_grad;
   const Head head(hidden, weight, targets, temperature, max_chunk_bytes);
-  SY_CHECK(weight_gradient.sizes() == weight.sizes()) << "the gradient has the weight's shape";
+  RW_CHECK(weight_gradient.sizes() == weight.sizes()) << "the gradient has the weight's shape";
   const at::Tensor d_hidden = at::empty_like(hidden);
   const bool is_wide = hidden.dtype() == head.options().dtype();
   const auto column = [](const at::Tensor& values, int64_t begin, int64_t n) {
@@ -161,4 +161,4 @@ at::Tensor TokenLogprobBackward(const at::Tensor& hidden, const at::Tensor& weig
   return d_hidden;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 #include "kernels/token_logprob/head_chunk.h"
 
-namespace switchyard {
+namespace routewright {
 
 // All [N], f32 (f64 if hidden is f64).
 struct TokenLogprobs {
@@ -36,4 +36,4 @@ at::Tensor TokenLogprobBackward(const at::Tensor& hidden, const at::Tensor& weig
                                 const at::Tensor& d_entropies, at::Tensor weight_gradient,
                                 int64_t max_chunk_bytes = kTokenLogprobChunkBytes);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// switchyard ask: one question, every round of it shown.
+// routewright ask: one question, every round of it shown.
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <cstdio>
@@ -15,7 +15,7 @@
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/episode_text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 struct AskFlags {
@@ -28,22 +28,22 @@ struct AskFlags {
 
 absl::StatusOr<Trajectory> RunEpisode(const EpisodeSpec& spec, EpisodeRunner& runner,
                                       const std::atomic<bool>& is_stopped) {
-  SY_RETURN_IF_ERROR(runner.Add(spec, /*attempt=*/1));
+  RW_RETURN_IF_ERROR(runner.Add(spec, /*attempt=*/1));
   while (!is_stopped) {
-    SY_ASSIGN_OR_RETURN(std::vector<Trajectory> finished, runner.Step(absl::Milliseconds(200)));
+    RW_ASSIGN_OR_RETURN(std::vector<Trajectory> finished, runner.Step(absl::Milliseconds(200)));
     if (!finished.empty()) return std::move(finished.front());
   }
   return absl::CancelledError("stopped; a pool call under way may still be paid for");
 }
 
 absl::StatusOr<int> Ask(const AskFlags& flags) {
-  SY_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
+  RW_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
   SetProcessName("ask");
   std::atomic<bool> is_stopped = false;
   const EndSignals signals([&] { is_stopped = true; });
-  SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, flags.policy));
-  SY_ASSIGN_OR_RETURN(const auto generator, setup->MakeGeneratorOfFolder());
-  SY_ASSIGN_OR_RETURN(const auto pool,
+  RW_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, flags.policy));
+  RW_ASSIGN_OR_RETURN(const auto generator, setup->MakeGeneratorOfFolder());
+  RW_ASSIGN_OR_RETURN(const auto pool,
                       OpenPool(config, &setup->tokenizer(), /*keeps_budget=*/true));
   EpisodeRunner runner(&setup->context(), generator.get(), pool.get());
 
@@ -54,7 +54,7 @@ absl::StatusOr<int> Ask(const AskFlags& flags) {
   spec.mutable_question()->set_question(flags.question);
   spec.set_run_seed(flags.seed);
   spec.set_temperature(flags.temperature);
-  SY_ASSIGN_OR_RETURN(const Trajectory trajectory, RunEpisode(spec, runner, is_stopped));
+  RW_ASSIGN_OR_RETURN(const Trajectory trajectory, RunEpisode(spec, runner, is_stopped));
   std::fputs(EpisodeToText(trajectory, setup->tokenizer()).c_str(), stdout);
   return trajectory.status() == EPISODE_STATUS_ANSWERED ? kExitOk : kExitFailed;
 }
@@ -65,10 +65,10 @@ int RunAsk(int argc, char** argv) {
   CLI::App app(
       "Asks a policy one question and shows every round: what it wrote, whom it called, what came "
       "back, at what price and in what time. The exit code is 1 if it gave no answer.",
-      "switchyard ask");
+      "routewright ask");
   app.footer(
       "example:\n"
-      "  switchyard ask --config configs/quickstart.yaml --policy data/quickstart/policy "
+      "  routewright ask --config configs/quickstart.yaml --policy data/quickstart/policy "
       "\"What is the capital of Peru?\"");
   AskFlags flags;
   flags.config.AddTo(app);
@@ -83,4 +83,4 @@ int RunAsk(int argc, char** argv) {
   return code.ok() ? *code : ReportFailure("ask", code.status());
 }
 
-}  // namespace switchyard
+}  // namespace routewright

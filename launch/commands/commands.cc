@@ -2,7 +2,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 std::span<const Command> Commands() {
   static const auto* commands = new std::vector<Command>{
@@ -24,4 +24,4 @@ std::span<const Command> Commands() {
   return *commands;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "launch/command.h"
 
-namespace switchyard {
+namespace routewright {
 
 std::span<const Command> Commands();
 
@@ -24,4 +24,4 @@ int RunTrace(int argc, char** argv);
 int RunTrain(int argc, char** argv);
 int RunWorker(int argc, char** argv);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,10 +7,10 @@
 #include "common/config_loader.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
-constexpr char kUsagePayload[] = "switchyard/usage";
+constexpr char kUsagePayload[] = "routewright/usage";
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
@@ -58,8 +58,8 @@ absl::Status UsageError(std::string_view message) {
 }
 
 int ReportFailure(const char* command, const absl::Status& status) {
-  std::fprintf(stderr, "switchyard %s: %s\n", command, Message(status).c_str());
+  std::fprintf(stderr, "routewright %s: %s\n", command, Message(status).c_str());
   return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

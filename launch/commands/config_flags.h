@@ -10,7 +10,7 @@
 #include "launch/command.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct ConfigFlags {
   enum class Purpose { kAny, kTraining };
@@ -28,8 +28,8 @@ int ParseCommandLine(CLI::App& app, int argc, char** argv);
 // mend before anything runs. kInvalidArgument, marked so that it is told from bad data in files.
 bool IsUsageError(const absl::Status& status);
 absl::Status UsageError(std::string_view message);
-// Prints "switchyard <command>: <message>" and returns the exit code for it: 2 for a UsageError,
+// Prints "routewright <command>: <message>" and returns the exit code for it: 2 for a UsageError,
 // else 1.
 int ReportFailure(const char* command, const absl::Status& status);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// `switchyard convert`: policy formats in, a Hugging Face folder out.
+// `routewright convert`: policy formats in, a Hugging Face folder out.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -20,16 +20,16 @@
 #include "policy/random_policy.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kFooter[] =
     R"(The source is recognised by what it holds; its tokenizer, chat template and end tokens come along. The output folder must not exist; it appears whole or not at all.
 
 examples:
-  switchyard convert --from SmolLM2-135M-Instruct.Q4_1.gguf --to policies/smollm2 --format bf16
-  switchyard convert --from runs/demo/checkpoints/step-000100 --to policies/demo
-  switchyard convert --random config.json --tokenizer policies/smollm2 --seed 1 --to policies/new)";
+  routewright convert --from SmolLM2-135M-Instruct.Q4_1.gguf --to policies/smollm2 --format bf16
+  routewright convert --from runs/demo/checkpoints/step-000100 --to policies/demo
+  routewright convert --random config.json --tokenizer policies/smollm2 --seed 1 --to policies/new)";
 
 struct ConvertFlags {
   std::string from;
@@ -50,9 +50,9 @@ struct Policy {
 
 // The tokenizer comes out of the file too, unless --tokenizer names another.
 absl::StatusOr<Policy> FromGguf(const ConvertFlags& flags) {
-  SY_ASSIGN_OR_RETURN(const std::shared_ptr<const GgufFile> file, GgufFile::Open(flags.from));
+  RW_ASSIGN_OR_RETURN(const std::shared_ptr<const GgufFile> file, GgufFile::Open(flags.from));
   Policy policy;
-  SY_ASSIGN_OR_RETURN(policy.config, ModelConfigFromGguf(*file));
+  RW_ASSIGN_OR_RETURN(policy.config, ModelConfigFromGguf(*file));
   if (flags.tokenizer.empty()) {
     auto companions = CompanionsFromGguf(*file, policy.config);
     if (!companions.ok()) {
@@ -62,20 +62,20 @@ absl::StatusOr<Policy> FromGguf(const ConvertFlags& flags) {
     }
     policy.texts = *std::move(companions);
   }
-  SY_ASSIGN_OR_RETURN(policy.tensors, TensorsOfGguf(file, policy.config));
+  RW_ASSIGN_OR_RETURN(policy.tensors, TensorsOfGguf(file, policy.config));
   return policy;
 }
 
 absl::StatusOr<Policy> FromFolder(const std::string& folder) {
   Policy policy;
   policy.tokenizer_folder = folder;
-  SY_ASSIGN_OR_RETURN(policy.config, LoadModelConfig(folder));
-  SY_ASSIGN_OR_RETURN(policy.tensors, OpenPolicyTensors(folder, policy.config));
+  RW_ASSIGN_OR_RETURN(policy.config, LoadModelConfig(folder));
+  RW_ASSIGN_OR_RETURN(policy.tensors, OpenPolicyTensors(folder, policy.config));
   return policy;
 }
 
 absl::StatusOr<Policy> FromCheckpoint(const std::string& folder) {
-  SY_ASSIGN_OR_RETURN(std::shared_ptr<const CheckpointReader> checkpoint,
+  RW_ASSIGN_OR_RETURN(std::shared_ptr<const CheckpointReader> checkpoint,
                       CheckpointReader::OpenWhole(FileSystem::Posix(), folder));
   if (!checkpoint->Has("policy")) {
     return absl::DataLossError(absl::StrCat(folder, ": this checkpoint holds no policy"));
@@ -90,8 +90,8 @@ absl::StatusOr<Policy> FromCheckpoint(const std::string& folder) {
 absl::StatusOr<Policy> FromNothing(const ConvertFlags& flags) {
   Policy policy;
   policy.tokenizer_folder = flags.tokenizer;
-  SY_ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().Read(flags.random_config));
-  SY_ASSIGN_OR_RETURN(policy.config, ParseModelConfig(text, flags.random_config));
+  RW_ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().Read(flags.random_config));
+  RW_ASSIGN_OR_RETURN(policy.config, ParseModelConfig(text, flags.random_config));
   policy.tensors = RandomTensors(policy.config, flags.seed,
                                  static_cast<int>(std::thread::hardware_concurrency()));
   return policy;
@@ -117,7 +117,7 @@ absl::Status Convert(const ConvertFlags& flags) {
     return absl::AlreadyExistsError(
         absl::StrCat(flags.to, " is there already; name a folder that is not, or remove it"));
   }
-  SY_ASSIGN_OR_RETURN(const Policy policy, ReadSource(flags));
+  RW_ASSIGN_OR_RETURN(const Policy policy, ReadSource(flags));
   const std::string& tokenizer =
       flags.tokenizer.empty() ? policy.tokenizer_folder : flags.tokenizer;
   if (!tokenizer.empty() && !std::filesystem::exists(tokenizer + "/tokenizer.json", error)) {
@@ -125,7 +125,7 @@ absl::Status Convert(const ConvertFlags& flags) {
         tokenizer, "/tokenizer.json is missing; name a folder that has one with --tokenizer"));
   }
   const WeightFormat format = flags.format == "bf16" ? WeightFormat::kBf16 : WeightFormat::kF32;
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       SavePolicyFolder(flags.to, policy.config, policy.tensors, format, tokenizer, policy.texts));
   const ParameterLayout layout(policy.config, HeadKind::kLanguageModel);
   std::printf("wrote %s: %s, %lld layers, %.1f M parameters, %s\n", flags.to.c_str(),
@@ -141,7 +141,7 @@ absl::Status Convert(const ConvertFlags& flags) {
 }  // namespace
 
 int RunConvert(int argc, char** argv) {
-  CLI::App app("Converts a policy to a Hugging Face folder.", "switchyard convert");
+  CLI::App app("Converts a policy to a Hugging Face folder.", "routewright convert");
   app.footer(kFooter);
   ConvertFlags flags;
   auto* source = app.add_option_group("source", "what to convert, one of");
@@ -163,4 +163,4 @@ int RunConvert(int argc, char** argv) {
   return status.ok() ? kExitOk : ReportFailure("convert", status);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// `switchyard doctor`: checks this machine and a config before a job is submitted.
+// `routewright doctor`: checks this machine and a config before a job is submitted.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -11,7 +11,7 @@
 #include "launch/doctor/machine_checks.h"
 #include "launch/doctor/run_checks.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 const char* LevelName(Finding::Level level) {
@@ -59,12 +59,12 @@ int RunDoctor(int argc, char** argv) {
       "Checks a config and this machine before a job is submitted: policy, prompt, data, keys, "
       "pool, MPI, GPUs, names, ports, disk and memory, with a remedy for what is wrong. Calls each "
       "pool model once, which is paid for. The exit code is 1 if something would fail.",
-      "switchyard doctor");
+      "routewright doctor");
   app.footer(
       "examples:\n"
-      "  switchyard doctor --config mine/run.yaml --ranks 8\n"
-      "  switchyard doctor --config mine/run.yaml --ranks 16 --ranks-per-host 8\n"
-      "  switchyard doctor --config mine/run.yaml --no-probe --quiet");
+      "  routewright doctor --config mine/run.yaml --ranks 8\n"
+      "  routewright doctor --config mine/run.yaml --ranks 16 --ranks-per-host 8\n"
+      "  routewright doctor --config mine/run.yaml --no-probe --quiet");
   ConfigFlags flags;
   flags.AddTo(app);
   int ranks = 1, ranks_per_host = 0;
@@ -112,4 +112,4 @@ int RunDoctor(int argc, char** argv) {
   return fails ? kExitFailed : kExitOk;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

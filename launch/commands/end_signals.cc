@@ -5,7 +5,7 @@
 
 #include "launch/command.h"
 
-namespace switchyard {
+namespace routewright {
 
 EndSignals::EndSignals(std::function<void()> on_first) : on_first_(std::move(on_first)) {
   sigemptyset(&signals_);
@@ -33,4 +33,4 @@ void EndSignals::Wait(std::stop_token stop) {
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

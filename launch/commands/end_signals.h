@@ -7,7 +7,7 @@
 #include <functional>
 #include <thread>
 
-namespace switchyard {
+namespace routewright {
 
 // Blocks these signals in this thread and in all that it starts afterwards: construct it before any
 // other thread, and outlive what `on_first` touches. The first signal calls `on_first` on a thread
@@ -28,4 +28,4 @@ class EndSignals {
   std::jthread waiter_;  // last: it uses the others
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// switchyard eval: a policy over datasets, beside the ways to route that it has to beat.
+// routewright eval: a policy over datasets, beside the ways to route that it has to beat.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -22,7 +22,7 @@
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/evaluation.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kFooter[] =
@@ -32,7 +32,7 @@ and oracle (for each question the cheapest forced arm that is right). Every arm 
 the pool, and is paid for: --baselines none evaluates --policy alone.
 
 example:
-  switchyard eval --config configs/quickstart.yaml --policy runs/quickstart/checkpoints/step-000140/policy
+  routewright eval --config configs/quickstart.yaml --policy runs/quickstart/checkpoints/step-000140/policy
     --data data/quickstart/questions.held_out.jsonl --output runs/quickstart/report.json)";
 
 struct EvalFlags {
@@ -54,9 +54,9 @@ struct Router {
 
 absl::StatusOr<Router> LoadRouter(const RunConfig& config, const std::string& policy_folder) {
   Router router;
-  SY_ASSIGN_OR_RETURN(router.setup, EpisodeSetup::Load(config, policy_folder));
-  SY_ASSIGN_OR_RETURN(router.generator, router.setup->MakeGeneratorOfFolder());
-  SY_ASSIGN_OR_RETURN(router.pool,
+  RW_ASSIGN_OR_RETURN(router.setup, EpisodeSetup::Load(config, policy_folder));
+  RW_ASSIGN_OR_RETURN(router.generator, router.setup->MakeGeneratorOfFolder());
+  RW_ASSIGN_OR_RETURN(router.pool,
                       OpenPool(config, &router.setup->tokenizer(), /*keeps_budget=*/true));
   router.runner = std::make_unique<EpisodeRunner>(&router.setup->context(), router.generator.get(),
                                                   router.pool.get());
@@ -74,7 +74,7 @@ absl::StatusOr<std::vector<Question>> LoadEvaluationQuestions(
     return UsageError(
         "there is nothing to evaluate on: name files with --data, or set data.held_out");
   }
-  SY_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadDatasets(datasets));
+  RW_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadDatasets(datasets));
   const size_t limit = static_cast<size_t>(config.evaluation().max_questions());
   if (limit > 0 && questions.size() > limit) questions.resize(limit);
   return questions;
@@ -83,7 +83,7 @@ absl::StatusOr<std::vector<Question>> LoadEvaluationQuestions(
 // Found before anything is paid for.
 absl::Status PrepareOutput(const char* flag, const std::string& path) {
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  if (!folder.empty()) SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(folder.string()));
+  if (!folder.empty()) RW_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(folder.string()));
   std::error_code error;
   if (!std::filesystem::is_directory(path, error)) return absl::OkStatus();
   return UsageError(
@@ -107,8 +107,8 @@ class Evaluation {
 
   // Fails as an arm did; the report then has those before.
   absl::Status Run(const EvalFlags& flags) {
-    SY_ASSIGN_OR_RETURN(Router trained, LoadRouter(config_, flags.policy));
-    SY_RETURN_IF_ERROR(Add({.name = "trained"}, *trained.runner));
+    RW_ASSIGN_OR_RETURN(Router trained, LoadRouter(config_, flags.policy));
+    RW_RETURN_IF_ERROR(Add({.name = "trained"}, *trained.runner));
     return flags.with_baselines ? AddBaselines(*trained.runner) : absl::OkStatus();
   }
 
@@ -127,13 +127,13 @@ class Evaluation {
  private:
   absl::Status AddBaselines(EpisodeRunner& trained) {
     {
-      SY_ASSIGN_OR_RETURN(Router untrained, LoadRouter(config_, config_.policy().path()));
-      SY_RETURN_IF_ERROR(Add({.name = "untrained"}, *untrained.runner));
+      RW_ASSIGN_OR_RETURN(Router untrained, LoadRouter(config_, config_.policy().path()));
+      RW_RETURN_IF_ERROR(Add({.name = "untrained"}, *untrained.runner));
     }
-    SY_RETURN_IF_ERROR(Add({.name = "random", .is_random = true}, trained));
+    RW_RETURN_IF_ERROR(Add({.name = "random", .is_random = true}, trained));
     const size_t first_forced = arms_.size();
     for (const std::string& model : models_) {
-      SY_RETURN_IF_ERROR(Add({.name = "forced:" + model, .forced_model = model}, trained));
+      RW_RETURN_IF_ERROR(Add({.name = "forced:" + model, .forced_model = model}, trained));
     }
     arms_.push_back(OracleOf(std::span<const ArmScores>(arms_).subspan(first_forced)));
     return absl::OkStatus();
@@ -149,7 +149,7 @@ class Evaluation {
     };
     absl::StatusOr<ArmScores> scores = RunArm(arm, questions_, options_, runner);
     if (!scores.ok() && is_terminal) std::fputc('\n', stderr);  // off the line of the progress
-    SY_RETURN_IF_ERROR(scores.status());
+    RW_RETURN_IF_ERROR(scores.status());
     arms_.push_back(*std::move(scores));
     return absl::OkStatus();
   }
@@ -162,10 +162,10 @@ class Evaluation {
 };
 
 absl::Status Evaluate(const EvalFlags& flags) {
-  SY_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
-  SY_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadEvaluationQuestions(config, flags.data));
-  SY_RETURN_IF_ERROR(PrepareOutput("--output", flags.output));
-  if (!flags.table.empty()) SY_RETURN_IF_ERROR(PrepareOutput("--table", flags.table));
+  RW_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
+  RW_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadEvaluationQuestions(config, flags.data));
+  RW_RETURN_IF_ERROR(PrepareOutput("--output", flags.output));
+  if (!flags.table.empty()) RW_RETURN_IF_ERROR(PrepareOutput("--table", flags.table));
   SetProcessName("eval");
   std::atomic<bool> is_stopped = false;
   const EndSignals signals([&] { is_stopped = true; });
@@ -175,10 +175,10 @@ absl::Status Evaluate(const EvalFlags& flags) {
   if (!status.ok() && !is_out_of_money) return status;
   if (is_out_of_money) LogWarning("the report has the arms that were finished, and no oracle");
   const EvaluationReport report = evaluation.Report();
-  SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.output, ReportToJson(report)));
+  RW_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.output, ReportToJson(report)));
   const std::string table = ReportToTable(report);
   if (!flags.table.empty()) {
-    SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.table, table));
+    RW_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.table, table));
   } else {
     std::fputs(table.c_str(), stdout);
   }
@@ -189,7 +189,7 @@ absl::Status Evaluate(const EvalFlags& flags) {
 
 int RunEval(int argc, char** argv) {
   CLI::App app("Evaluates a policy over datasets, greedily, with baselines in the same table.",
-               "switchyard eval");
+               "routewright eval");
   app.footer(kFooter);
   EvalFlags flags;
   flags.config.AddTo(app);
@@ -207,4 +207,4 @@ int RunEval(int argc, char** argv) {
   return status.ok() ? kExitOk : ReportFailure("eval", status);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// `switchyard generate`: samples from a policy, token ids in and out.
+// `routewright generate`: samples from a policy, token ids in and out.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
@@ -17,7 +17,7 @@
 #include "policy/policy_folder.h"
 #include "rollout_workers/cpu_generator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kFooter[] =
@@ -28,8 +28,8 @@ are answered together, as they come; an answer does not depend on the others. A 
 on stderr, the others are still answered, and the exit code is 1.
 
 example:
-  echo '"The capital of France is"' | switchyard tokenize --policy DIR |
-    switchyard generate --policy DIR)";
+  echo '"The capital of France is"' | routewright tokenize --policy DIR |
+    routewright generate --policy DIR)";
 
 struct GenerateFlags {
   std::string policy;
@@ -59,7 +59,7 @@ bool StartLine(const ModelConfig& config, const JsonLines::Line& line, Generator
 }
 
 absl::Status StepOnce(Generator& generator, JsonLines& lines, int* num_running) {
-  SY_ASSIGN_OR_RETURN(const std::vector<RoundResult> results, generator.Step());
+  RW_ASSIGN_OR_RETURN(const std::vector<RoundResult> results, generator.Step());
   for (const RoundResult& result : results) {
     const nlohmann::ordered_json answer = {{"ids", result.token_ids},
                                            {"logprobs", result.logprobs}};
@@ -72,12 +72,12 @@ absl::Status StepOnce(Generator& generator, JsonLines& lines, int* num_running) 
 }
 
 absl::StatusOr<int> Generate(const GenerateFlags& flags) {
-  SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(flags.policy));
-  SY_ASSIGN_OR_RETURN(std::shared_ptr<const PolicyWeights> weights,
+  RW_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(flags.policy));
+  RW_ASSIGN_OR_RETURN(std::shared_ptr<const PolicyWeights> weights,
                       LoadPolicyWeights(flags.policy, config));
   WorkerConfig worker_config;
   worker_config.set_threads(flags.threads);
-  SY_ASSIGN_OR_RETURN(const std::unique_ptr<Generator> generator,
+  RW_ASSIGN_OR_RETURN(const std::unique_ptr<Generator> generator,
                       NewCpuGenerator(config, std::move(weights), nullptr, worker_config));
   JsonLines lines("generate");
   int num_running = 0;
@@ -87,7 +87,7 @@ absl::StatusOr<int> Generate(const GenerateFlags& flags) {
       if (!line) break;
       if (StartLine(config, *line, *generator, lines)) ++num_running;
     }
-    SY_RETURN_IF_ERROR(StepOnce(*generator, lines, &num_running));
+    RW_RETURN_IF_ERROR(StepOnce(*generator, lines, &num_running));
   }
   return lines.ExitCode();
 }
@@ -95,7 +95,7 @@ absl::StatusOr<int> Generate(const GenerateFlags& flags) {
 }  // namespace
 
 int RunGenerate(int argc, char** argv) {
-  CLI::App app("Samples from a policy, token ids in and out.", "switchyard generate");
+  CLI::App app("Samples from a policy, token ids in and out.", "routewright generate");
   app.footer(kFooter);
   GenerateFlags flags;
   app.add_option("--policy", flags.policy, "a policy folder: config.json and *.safetensors")
@@ -110,4 +110,4 @@ int RunGenerate(int argc, char** argv) {
   return code.ok() ? *code : ReportFailure("generate", code.status());
 }
 
-}  // namespace switchyard
+}  // namespace routewright

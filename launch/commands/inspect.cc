@@ -1,4 +1,4 @@
-// `switchyard inspect`: what is in a checkpoint, a policy, a weight file or a trajectory file.
+// `routewright inspect`: what is in a checkpoint, a policy, a weight file or a trajectory file.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -10,7 +10,7 @@
 #include "launch/commands/config_flags.h"
 #include "launch/commands/inspect_report.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -19,9 +19,9 @@ constexpr char kFooter[] =
     R"(The kind is recognised by what is there. Exit code 1 if a checkpoint is damaged.
 
 examples:
-  switchyard inspect runs/demo
-  switchyard inspect runs/demo/checkpoints/step-000100
-  switchyard inspect --json runs/demo/trajectories/step-000010.jsonl | jq .models)";
+  routewright inspect runs/demo
+  routewright inspect runs/demo/checkpoints/step-000100
+  routewright inspect --json runs/demo/trajectories/step-000010.jsonl | jq .models)";
 
 // A value as a cell of a table; control characters of foreign text are escaped.
 std::string Cell(const Json& value) {
@@ -67,7 +67,7 @@ int RunInspect(int argc, char** argv) {
       "Shows which checkpoints a run has and how good they are, or what is in a checkpoint, a "
       "policy "
       "folder, a weight file or a trajectory file.",
-      "switchyard inspect");
+      "routewright inspect");
   app.footer(kFooter);
   std::string path;
   bool is_json = false;
@@ -84,4 +84,4 @@ int RunInspect(int argc, char** argv) {
   return report->value("state", "ok") == "ok" ? kExitOk : kExitFailed;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -21,7 +21,7 @@
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_store.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -72,7 +72,7 @@ void AddTotals(const Json& tensors, Json* report) {
 }
 
 absl::StatusOr<Json> SafetensorsRows(const std::string& path) {
-  SY_ASSIGN_OR_RETURN(const auto file, SafetensorsFile::Open(path));
+  RW_ASSIGN_OR_RETURN(const auto file, SafetensorsFile::Open(path));
   Json rows = Json::array();
   for (const SafetensorsTensor& tensor : file->tensors()) {
     rows.push_back(TensorRow(tensor.name, tensor.dtype, tensor.shape, tensor.bytes.size()));
@@ -82,14 +82,14 @@ absl::StatusOr<Json> SafetensorsRows(const std::string& path) {
 
 absl::StatusOr<Json> InspectSafetensors(const std::string& path) {
   Json report = Start("safetensors", path);
-  SY_ASSIGN_OR_RETURN(Json rows, SafetensorsRows(path));
+  RW_ASSIGN_OR_RETURN(Json rows, SafetensorsRows(path));
   AddTotals(rows, &report);
   report["tensors"] = std::move(rows);
   return report;
 }
 
 absl::StatusOr<Json> InspectGguf(const std::string& path) {
-  SY_ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
+  RW_ASSIGN_OR_RETURN(const auto file, GgufFile::Open(path));
   Json report = Start("gguf", path);
   if (const std::string* name = file->Get<std::string>("general.name")) report["name"] = *name;
   const auto config = ModelConfigFromGguf(*file);
@@ -109,16 +109,16 @@ absl::StatusOr<Json> InspectGguf(const std::string& path) {
 
 absl::StatusOr<Json> InspectPolicyFolder(const std::string& folder) {
   Json report = Start("policy", folder);
-  SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(folder));
+  RW_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(folder));
   AddShape(config, &report);
   report["end_token_ids"] = absl::StrJoin(config.end_token_ids, ", ");
   // Whatever is listed below also loads.
-  SY_RETURN_IF_ERROR(OpenPolicyTensors(folder, config).status());
-  SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, FileSystem::Posix().List(folder));
+  RW_RETURN_IF_ERROR(OpenPolicyTensors(folder, config).status());
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> names, FileSystem::Posix().List(folder));
   Json rows = Json::array();
   for (const std::string& name : names) {
     if (!name.ends_with(".safetensors")) continue;
-    SY_ASSIGN_OR_RETURN(const Json more, SafetensorsRows(absl::StrCat(folder, "/", name)));
+    RW_ASSIGN_OR_RETURN(const Json more, SafetensorsRows(absl::StrCat(folder, "/", name)));
     rows.insert(rows.end(), more.begin(), more.end());
   }
   AddTotals(rows, &report);
@@ -130,8 +130,8 @@ absl::StatusOr<Json> InspectPolicyFolder(const std::string& folder) {
 
 absl::StatusOr<Json> InspectCheckpoint(const std::string& folder) {
   const std::string manifest_path = folder + "/manifest.json";
-  SY_ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().Read(manifest_path));
-  SY_ASSIGN_OR_RETURN(const CheckpointManifest manifest, ParseManifest(text, manifest_path));
+  RW_ASSIGN_OR_RETURN(const std::string text, FileSystem::Posix().Read(manifest_path));
+  RW_ASSIGN_OR_RETURN(const CheckpointManifest manifest, ParseManifest(text, manifest_path));
   Json report = Start("checkpoint", folder);
   report["step"] = manifest.step();
   report["policy_version"] = manifest.policy_version();
@@ -162,11 +162,11 @@ absl::StatusOr<Json> InspectCheckpoint(const std::string& folder) {
 absl::StatusOr<Json> InspectRun(const std::string& folder) {
   Json report = Start("run", folder);
   const CheckpointStore store(FileSystem::Posix(), folder + "/checkpoints", {});
-  SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store.Steps());
+  RW_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, store.Steps());
   std::map<int64_t, EvaluationResult> evaluations;
   std::vector<std::unique_ptr<CheckpointReader>> checkpoints;
   for (int64_t step : steps) {
-    SY_ASSIGN_OR_RETURN(auto checkpoint,
+    RW_ASSIGN_OR_RETURN(auto checkpoint,
                         CheckpointReader::Open(FileSystem::Posix(), store.FolderOf(step)));
     for (const EvaluationResult& result : checkpoint->manifest().learner().evaluations()) {
       evaluations[result.step()] = result;
@@ -218,4 +218,4 @@ absl::StatusOr<Json> InspectPath(const std::string& path) {
       ": not a *.safetensors, *.gguf or *.jsonl (trajectories) file, checkpoint or policy folder"));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// What `switchyard inspect` says, as JSON: scalar fields first, then lists of rows, which the
+// What `routewright inspect` says, as JSON: scalar fields first, then lists of rows, which the
 // command prints as tables. Names carry their units. Reads only; any thread.
 #pragma once
 
@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Recognises what `path` is: a checkpoint (manifest.json), a policy folder (config.json), a
 // *.safetensors or GGUF file, or a trajectory file (JSON lines). "kind" of the report says which.
@@ -19,4 +19,4 @@ absl::StatusOr<nlohmann::ordered_json> InspectPath(const std::string& path);
 absl::StatusOr<nlohmann::ordered_json> InspectCheckpoint(const std::string& folder);
 absl::StatusOr<nlohmann::ordered_json> InspectTrajectories(const std::string& path);
 
-}  // namespace switchyard
+}  // namespace routewright

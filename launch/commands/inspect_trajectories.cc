@@ -13,7 +13,7 @@
 #include "launch/commands/inspect_report.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -120,4 +120,4 @@ absl::StatusOr<Json> InspectTrajectories(const std::string& path) {
   return Report(path, totals);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

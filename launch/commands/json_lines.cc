@@ -10,7 +10,7 @@
 #include "common/text.h"
 #include "launch/commands/config_flags.h"
 
-namespace switchyard {
+namespace routewright {
 
 JsonLines::JsonLines(const char* command, int input) : command_(command), input_(input) {}
 
@@ -60,7 +60,7 @@ std::optional<JsonLines::Line> JsonLines::Next(bool may_wait) {
 void JsonLines::Answer(int64_t number, std::string text) { Settle(number, std::move(text)); }
 
 void JsonLines::Refuse(int64_t number, const absl::Status& status) {
-  std::fprintf(stderr, "switchyard %s: line %lld: %s\n", command_, static_cast<long long>(number),
+  std::fprintf(stderr, "routewright %s: line %lld: %s\n", command_, static_cast<long long>(number),
                std::string(status.message()).c_str());
   has_refused_ = true;
   Settle(number, std::nullopt);
@@ -89,4 +89,4 @@ int JsonLines::ExitCode() const {
   return has_refused_ ? kExitFailed : kExitOk;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 
-namespace switchyard {
+namespace routewright {
 
 class JsonLines {
  public:
@@ -55,4 +55,4 @@ class JsonLines {
   absl::Status status_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

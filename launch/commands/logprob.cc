@@ -1,4 +1,4 @@
-// `switchyard logprob`: log-probabilities of token sequences under a policy.
+// `routewright logprob`: log-probabilities of token sequences under a policy.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <list>
@@ -18,7 +18,7 @@
 #include "policy/policy_folder.h"
 #include "policy/sampler.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kFooter[] =
@@ -27,7 +27,7 @@ logarithm of the probability of each id after the first, given the ids before it
 A bad line is named on stderr, the others are still answered, and the exit code is 1.
 
 example:
-  echo '{"ids":[504,2960,282]}' | switchyard logprob --policy DIR)";
+  echo '{"ids":[504,2960,282]}' | routewright logprob --policy DIR)";
 
 struct LogprobFlags {
   std::string policy;
@@ -87,7 +87,7 @@ absl::Status Scorer::Step(JsonLines& lines) {
     rows.push_back({sequence.cache.get(),
                     std::span(sequence.ids).subspan(sequence.cache->num_tokens(), count), true});
   }
-  SY_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> logits, decoder_->Decode(rows));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::vector<float>> logits, decoder_->Decode(rows));
   const int64_t vocabulary_size = config().vocabulary_size;
   for (size_t i = 0; i < rows.size(); ++i) {
     Sequence& sequence = *sequences[i];
@@ -108,10 +108,10 @@ absl::Status Scorer::Step(JsonLines& lines) {
 }
 
 absl::StatusOr<int> ScoreLines(const LogprobFlags& flags) {
-  SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(flags.policy));
-  SY_ASSIGN_OR_RETURN(std::shared_ptr<const PolicyWeights> weights,
+  RW_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(flags.policy));
+  RW_ASSIGN_OR_RETURN(std::shared_ptr<const PolicyWeights> weights,
                       LoadPolicyWeights(flags.policy, config));
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder,
+  RW_ASSIGN_OR_RETURN(std::unique_ptr<Decoder> decoder,
                       NewCpuDecoder(config, std::move(weights), flags.threads));
   Scorer scorer(std::move(decoder), flags.threads);
   JsonLines lines("logprob");
@@ -127,7 +127,7 @@ absl::StatusOr<int> ScoreLines(const LogprobFlags& flags) {
         lines.Refuse(line->number, request.status());
       }
     }
-    SY_RETURN_IF_ERROR(scorer.Step(lines));
+    RW_RETURN_IF_ERROR(scorer.Step(lines));
   }
   return lines.ExitCode();
 }
@@ -135,7 +135,7 @@ absl::StatusOr<int> ScoreLines(const LogprobFlags& flags) {
 }  // namespace
 
 int RunLogprob(int argc, char** argv) {
-  CLI::App app("Log-probabilities of token ids under a policy.", "switchyard logprob");
+  CLI::App app("Log-probabilities of token ids under a policy.", "routewright logprob");
   app.footer(kFooter);
   LogprobFlags flags;
   app.add_option("--policy", flags.policy, "a policy folder: config.json and *.safetensors")
@@ -147,4 +147,4 @@ int RunLogprob(int argc, char** argv) {
   return code.ok() ? *code : ReportFailure("logprob", code.status());
 }
 
-}  // namespace switchyard
+}  // namespace routewright

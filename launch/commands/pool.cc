@@ -1,4 +1,4 @@
-// switchyard pool: serves the simulated models of a config until SIGINT or SIGTERM.
+// routewright pool: serves the simulated models of a config until SIGINT or SIGTERM.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -10,20 +10,20 @@
 #include "launch/commands/config_flags.h"
 #include "rollout_workers/pool_emulator/emulator_server.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::StatusOr<std::unique_ptr<EmulatorServer>> Start(const ConfigFlags& flags,
                                                       std::optional<int> port) {
-  SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
+  RW_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
   if (!config.has_pool_emulator()) {
     return UsageError(flags.path + " has no section pool_emulator: name its models there");
   }
   PoolEmulatorConfig emulator = config.pool_emulator();
   if (port.has_value()) emulator.set_port(*port);
-  SY_ASSIGN_OR_RETURN(const std::string facts_text,
+  RW_ASSIGN_OR_RETURN(const std::string facts_text,
                       FileSystem::Posix().Read(emulator.facts_path()));
-  SY_ASSIGN_OR_RETURN(FactsTable facts, FactsTable::Parse(facts_text, emulator.facts_path()));
+  RW_ASSIGN_OR_RETURN(FactsTable facts, FactsTable::Parse(facts_text, emulator.facts_path()));
   return EmulatorServer::Listen(emulator, std::move(facts));
 }
 
@@ -43,8 +43,8 @@ int RunPool(int argc, char** argv) {
   CLI::App app(
       "Serves simulated models over OpenAI's HTTP protocol: a pool for learning and testing "
       "offline.",
-      "switchyard pool");
-  app.footer("example: switchyard pool --config configs/quickstart.yaml --port 8100");
+      "routewright pool");
+  app.footer("example: routewright pool --config configs/quickstart.yaml --port 8100");
   ConfigFlags flags;
   flags.AddTo(app);
   std::optional<int> port;
@@ -63,4 +63,4 @@ int RunPool(int argc, char** argv) {
   std::_Exit(kExitOk);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

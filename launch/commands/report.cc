@@ -1,4 +1,4 @@
-// `switchyard report`: a run's report.html, made again from its folder.
+// `routewright report`: a run's report.html, made again from its folder.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
@@ -8,15 +8,15 @@
 #include "launch/commands/config_flags.h"
 #include "trainer/live_page/run_report.h"
 
-namespace switchyard {
+namespace routewright {
 
 int RunReportCommand(int argc, char** argv) {
   CLI::App app(
       "Writes a run's report, one HTML file that needs nothing else: its curves, its evaluations, "
-      "what it cost, its config and on what it ran. The table of `switchyard eval` is in it if "
+      "what it cost, its config and on what it ran. The table of `routewright eval` is in it if "
       "report.json lies in the run's folder. A finished training has written one already.",
-      "switchyard report");
-  app.footer("example:\n  switchyard report runs/quickstart");
+      "routewright report");
+  app.footer("example:\n  routewright report runs/quickstart");
   std::string folder, output;
   app.add_option("run", folder, "the run's folder")->required();
   app.add_option("--output", output, "the file to write; default: report.html in the run's folder");
@@ -29,4 +29,4 @@ int RunReportCommand(int argc, char** argv) {
   return kExitOk;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

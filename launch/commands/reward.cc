@@ -1,4 +1,4 @@
-// `switchyard reward`: scores recorded transcripts, JSON lines in and out.
+// `routewright reward`: scores recorded transcripts, JSON lines in and out.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
@@ -9,7 +9,7 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kFooter[] =
@@ -18,8 +18,8 @@ named on stderr, the others are still scored, and the exit code is 1.
 
 example:
   echo '{"response":"<think>easy</think><answer>Paris</answer>","golden_answers":["Paris"]}' |
-    switchyard reward --mode reference
-  switchyard reward --metric f1 --cost-coefficient 0.6 < runs/demo/trajectories/step-000010.jsonl)";
+    routewright reward --mode reference
+  routewright reward --metric f1 --cost-coefficient 0.6 < runs/demo/trajectories/step-000010.jsonl)";
 
 struct RewardFlags {
   std::string mode = "strict";
@@ -42,7 +42,7 @@ int ScoreStdin(const RewardFlags& flags) {
     if (StripWhitespace(line).empty()) continue;
     const absl::StatusOr<std::string> scores = ScoreLine(flags, line);
     if (!scores.ok()) {
-      std::fprintf(stderr, "switchyard reward: line %lld %s\n", static_cast<long long>(number),
+      std::fprintf(stderr, "routewright reward: line %lld %s\n", static_cast<long long>(number),
                    std::string(scores.status().message()).c_str());
       is_sound = false;
       continue;
@@ -61,11 +61,11 @@ int ScoreStdin(const RewardFlags& flags) {
 }  // namespace
 
 int RunReward(int argc, char** argv) {
-  CLI::App app("Scores recorded transcripts, JSON lines in and out.", "switchyard reward");
+  CLI::App app("Scores recorded transcripts, JSON lines in and out.", "routewright reward");
   app.footer(kFooter);
   RewardFlags flags;
   app.add_option("--mode", flags.mode,
-                 "strict: Switchyard's own scoring of trajectory lines; reference: Router-R1's "
+                 "strict: Routewright's own scoring of trajectory lines; reference: Router-R1's "
                  "published scoring of "
                  "{\"response\", \"golden_answers\", \"metric\", \"cost_coefficient\", "
                  "\"cost_reward\"} lines")
@@ -88,4 +88,4 @@ int RunReward(int argc, char** argv) {
   return ScoreStdin(flags);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,14 +6,14 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServeFigures(
     const RunConfig& config, const PrometheusConfig& prometheus, int port_offset,
     const std::string& name, PrometheusExporter::Labels labels) {
   if (!prometheus.has_listen_address()) return nullptr;
   labels.emplace_back("run", config.run().name());
-  SY_ASSIGN_OR_RETURN(auto exporter,
+  RW_ASSIGN_OR_RETURN(auto exporter,
                       PrometheusExporter::Start(prometheus.listen_address(), port_offset,
                                                 {.files = &FileSystem::Posix(),
                                                  .folder = RunFolder(config) + "/prometheus",
@@ -23,4 +23,4 @@ absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServeFigures(
   return exporter;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "common/prometheus_exporter.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // <run>/prometheus/<name>.json holds the address, `labels` and the run's name. nullptr: the config
 // names no address. Fails: as PrometheusExporter::Start does.
@@ -19,4 +19,4 @@ absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServeFigures(const RunConfig
                                                                  const std::string& name,
                                                                  PrometheusExporter::Labels labels);
 
-}  // namespace switchyard
+}  // namespace routewright

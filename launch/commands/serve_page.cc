@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "launch/commands/config_flags.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Of the page that this run had last; 0: it had none.
@@ -56,8 +56,8 @@ absl::StatusOr<std::unique_ptr<PageServer>> ServePage(const RunConfig& config, L
   if (!server.ok()) {
     return UsageError(absl::StrCat("trainer.live_page: ", std::string(server.status().message())));
   }
-  SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));
+  RW_RETURN_IF_ERROR(
       WriteFileAtomically(FileSystem::Posix(), path, absl::StrCat((*server)->url(), "\n")));
   std::fprintf(out, "the run's page: %s%s%s\n", (*server)->url().c_str(),
                token->is_empty() ? "" : " (it asks for the token)",
@@ -66,4 +66,4 @@ absl::StatusOr<std::unique_ptr<PageServer>> ServePage(const RunConfig& config, L
   return server;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "trainer/live_page/live_state.h"
 #include "trainer/live_page/page_server.h"
 
-namespace switchyard {
+namespace routewright {
 
 // <run>/live_page.url holds the URL, also after the run, so that its next learner takes the same
 // port if it can. nullptr: trainer.live_page.serve is false, or the address can't be had, which is
@@ -19,4 +19,4 @@ namespace switchyard {
 absl::StatusOr<std::unique_ptr<PageServer>> ServePage(const RunConfig& config, LiveState* state,
                                                       std::FILE* out);
 
-}  // namespace switchyard
+}  // namespace routewright

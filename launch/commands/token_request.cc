@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::json;
@@ -67,9 +67,9 @@ absl::StatusOr<TokenRequest> ParseTokenRequest(const std::string& line, const Mo
   TokenRequest request;
   for (const auto& [key, value] : json.items()) {
     if (key == "ids") {
-      SY_RETURN_IF_ERROR(ReadIds(value, config, &request.ids));
+      RW_RETURN_IF_ERROR(ReadIds(value, config, &request.ids));
     } else if (with_sampling) {
-      SY_RETURN_IF_ERROR(ReadSampling(key, value, &request));
+      RW_RETURN_IF_ERROR(ReadSampling(key, value, &request));
     } else {
       return absl::InvalidArgumentError(absl::StrCat("the key '", key, "' is not known (ids is)"));
     }
@@ -77,4 +77,4 @@ absl::StatusOr<TokenRequest> ParseTokenRequest(const std::string& line, const Mo
   return request;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "policy/model_config.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct TokenRequest {
   std::vector<uint32_t> ids;  // not empty, each below V, at most max_positions
@@ -22,4 +22,4 @@ struct TokenRequest {
 absl::StatusOr<TokenRequest> ParseTokenRequest(const std::string& line, const ModelConfig& config,
                                                bool with_sampling);
 
-}  // namespace switchyard
+}  // namespace routewright

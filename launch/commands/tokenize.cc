@@ -1,4 +1,4 @@
-// `switchyard tokenize`: token ids of text, and back, line by line.
+// `routewright tokenize`: token ids of text, and back, line by line.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -15,7 +15,7 @@
 #include "launch/commands/config_flags.h"
 #include "policy/tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -28,8 +28,8 @@ constexpr char kExample[] =
     "bytes that are not UTF-8 show as U+FFFD.\n"
     "\n"
     "example:\n"
-    "  echo '\"Hello, world\"' | switchyard tokenize --policy data/quickstart/policy\n"
-    "  echo '{\"ids\":[1,2,3]}' | switchyard tokenize --policy data/quickstart/policy --decode";
+    "  echo '\"Hello, world\"' | routewright tokenize --policy data/quickstart/policy\n"
+    "  echo '{\"ids\":[1,2,3]}' | routewright tokenize --policy data/quickstart/policy --decode";
 
 absl::Status BadLine(const std::string& what) { return absl::DataLossError(what); }
 
@@ -85,7 +85,7 @@ absl::Status RunLines(const Tokenizer& tokenizer, bool decodes) {
 }  // namespace
 
 int RunTokenize(int argc, char** argv) {
-  CLI::App app("Token ids of text, and text of token ids.", "switchyard tokenize");
+  CLI::App app("Token ids of text, and text of token ids.", "routewright tokenize");
   app.footer(kExample);
   std::string policy_folder;
   bool decodes = false;
@@ -99,4 +99,4 @@ int RunTokenize(int argc, char** argv) {
   return status.ok() ? kExitOk : ReportFailure("tokenize", status);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

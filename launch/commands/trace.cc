@@ -1,4 +1,4 @@
-// `switchyard trace`: asks a running training for a Chrome trace of its next step.
+// `routewright trace`: asks a running training for a Chrome trace of its next step.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
@@ -14,7 +14,7 @@
 #include "launch/commands/config_flags.h"
 #include "trainer/run_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kLookEvery = absl::Milliseconds(200);
@@ -34,7 +34,7 @@ std::map<std::string, std::filesystem::file_time_type> WriteTimes(const std::str
 
 // "running", "finished", …
 absl::StatusOr<std::string> RunState(FileSystem& files, const std::string& folder) {
-  SY_ASSIGN_OR_RETURN(const std::string text, files.Read(folder + "/learner.json"));
+  RW_ASSIGN_OR_RETURN(const std::string text, files.Read(folder + "/learner.json"));
   const auto json = nlohmann::json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("state") || !json["state"].is_string()) {
     return absl::DataLossError(absl::StrCat(folder, "/learner.json does not say the run's state"));
@@ -92,13 +92,13 @@ absl::Status WaitUntilAnswered(FileSystem& files, const RunFolderFiles& run,
 absl::Status Trace(const std::string& folder, absl::Duration patience) {
   FileSystem& files = FileSystem::Posix();
   const RunFolderFiles run(files, folder);
-  SY_RETURN_IF_ERROR(CheckIsRunning(files, folder));
+  RW_RETURN_IF_ERROR(CheckIsRunning(files, folder));
   const auto before = WriteTimes(run.traces());
-  SY_RETURN_IF_ERROR(WriteFileAtomically(files, run.trace_request(), ""));
+  RW_RETURN_IF_ERROR(WriteFileAtomically(files, run.trace_request(), ""));
   std::fprintf(stderr,
                "asked for a trace of the next step; it comes into %s, also if this command ends\n",
                run.traces().c_str());
-  SY_RETURN_IF_ERROR(WaitUntilAnswered(files, run, patience));
+  RW_RETURN_IF_ERROR(WaitUntilAnswered(files, run, patience));
   std::string path;
   const absl::Time end = absl::Now() + kFileLimit;
   while ((path = NewestSince(run.traces(), before)).empty()) {
@@ -119,8 +119,8 @@ int RunTrace(int argc, char** argv) {
       "Asks a running training for a trace of its next step, over its ranks, workers and pool, and "
       "waits for it. The file opens in Perfetto (ui.perfetto.dev) or chrome://tracing, and holds "
       "times and counts, no text of episodes. trainer.trace_steps asks for steps beforehand.",
-      "switchyard trace");
-  app.footer("example:\n  switchyard trace runs/quickstart");
+      "routewright trace");
+  app.footer("example:\n  routewright trace runs/quickstart");
   std::string folder;
   app.add_option("run", folder, "the run's folder")->required();
   double wait_s = 600;
@@ -133,4 +133,4 @@ int RunTrace(int argc, char** argv) {
   return status.ok() ? kExitOk : ReportFailure("trace", status);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// switchyard train: one rank of the learner. Under mpirun or srun every rank runs this same
+// routewright train: one rank of the learner. Under mpirun or srun every rank runs this same
 // command.
 #include <algorithm>
 #include <cmath>
@@ -37,7 +37,7 @@
 #include "trainer/run_environment.h"
 #include "trainer/stop_signals.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // What the launcher says before MPI is up; `otherwise` without a launcher.
@@ -62,7 +62,7 @@ bool HasWeights(const std::string& policy_folder) {
 }
 
 absl::Status CheckWeights(const std::string& policy_folder) {
-  SY_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(policy_folder));
+  RW_ASSIGN_OR_RETURN(const ModelConfig config, LoadModelConfig(policy_folder));
   return OpenPolicyTensors(policy_folder, config).status();
 }
 
@@ -122,7 +122,7 @@ class RunPage {
                              .libraries = {GrpcLibraryVersion()}});
     parts.environment = environment.dump(2) + "\n";
     state_.emplace(config, environment, setup != nullptr ? &setup->tokenizer() : nullptr);
-    SY_ASSIGN_OR_RETURN(server_, ServePage(config, &*state_, stdout));
+    RW_ASSIGN_OR_RETURN(server_, ServePage(config, &*state_, stdout));
     if (server_ != nullptr) parts.live_state = &*state_;
     return absl::OkStatus();
   }
@@ -171,7 +171,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   parts.is_on_gpu = *is_on_gpu;
   parts.code_version = CodeVersion();
   parts.resume = resume;
-  if (const char* submission = std::getenv("SWITCHYARD_SUBMISSION")) parts.submission = submission;
+  if (const char* submission = std::getenv("ROUTEWRIGHT_SUBMISSION")) parts.submission = submission;
   parts.is_stop_requested = IsStopRequested;
   parts.files = &FileSystem::Posix();
   parts.open_source = [&config](int64_t vocabulary_size) {
@@ -234,24 +234,25 @@ void AddPlanFlags(CLI::App& app, CLI::Option* dry_run, PlannedMachine& machine) 
 
 int RunTrain(int argc, char** argv) {
   CLI::App app(
-      "Trains the policy of a config: one rank of the learner. Episodes are run by `switchyard "
+      "Trains the policy of a config: one rank of the learner. Episodes are run by `routewright "
       "worker` processes, which may come and go. SIGUSR1, SIGTERM and Ctrl-C save a checkpoint and "
       "exit with 75.",
-      "switchyard train");
+      "routewright train");
   app.footer(
       "examples:\n"
-      "  switchyard train --config configs/quickstart.yaml --dry-run\n"
-      "  switchyard train --config configs/quickstart.yaml --dry-run --ranks 8 --device h100\n"
-      "  switchyard train --config configs/quickstart.yaml --dry-run --ranks 16 --ranks-per-host 8 "
+      "  routewright train --config configs/quickstart.yaml --dry-run\n"
+      "  routewright train --config configs/quickstart.yaml --dry-run --ranks 8 --device h100\n"
+      "  routewright train --config configs/quickstart.yaml --dry-run --ranks 16 --ranks-per-host "
+      "8 "
       "--device h200 --ceiling-tflops 51 --link-gbytes-per-s 25\n"
-      "  mpirun -n 2 switchyard train --config configs/quickstart.yaml --set trainer.steps=20");
+      "  mpirun -n 2 routewright train --config configs/quickstart.yaml --set trainer.steps=20");
   ConfigFlags flags;
   flags.AddTo(app);
   std::string resume = "auto";
   app.add_option("--resume", resume,
                  "auto: go on from the run's newest checkpoint if there is one; none: start anew, "
                  "putting the old run aside; or a checkpoint's folder. Of starts with the same "
-                 "$SWITCHYARD_SUBMISSION, which launchers that start ranks again set, "
+                 "$ROUTEWRIGHT_SUBMISSION, which launchers that start ranks again set, "
                  "the later ones go on")
       ->capture_default_str();
   bool is_dry_run = false;
@@ -272,4 +273,4 @@ int RunTrain(int argc, char** argv) {
   return is_dry_run ? DryRun(*config, resume, machine) : Train(*config, resume);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

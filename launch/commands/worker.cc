@@ -1,4 +1,4 @@
-// switchyard worker: runs episodes for a learner.
+// routewright worker: runs episodes for a learner.
 #include "rollout_workers/worker.h"
 
 #include <unistd.h>
@@ -29,7 +29,7 @@
 #include "rollout_workers/learner_address.h"
 #include "rollout_workers/learner_client.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kTokenCheckEvery = absl::Milliseconds(200);
@@ -95,10 +95,10 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   // that does not block one has its default action done to the whole process.
   StoppableWorker stoppable;
   const EndSignals signals([&] { stoppable.Stop(); });
-  SY_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
-  SY_ASSIGN_OR_RETURN(LearnerAddress address, FindLearner(config, learner_address));
+  RW_ASSIGN_OR_RETURN(const RunConfig config, flags.Load());
+  RW_ASSIGN_OR_RETURN(LearnerAddress address, FindLearner(config, learner_address));
   SetProcessName(absl::StrCat("worker id=", worker_id).c_str());
-  SY_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
+  RW_ASSIGN_OR_RETURN(const auto setup, EpisodeSetup::Load(config, config.policy().path()));
   if (token_file.empty()) token_file = LearnerTokenFile(config);
   const auto token =
       LoadLearnerToken(token_file, absl::Seconds(config.worker().reconnect_timeout_s()), stoppable);
@@ -109,11 +109,11 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   WorkerOptions options;
   options.identity.set_worker_id(worker_id);
   options.identity.set_worker_epoch(static_cast<uint64_t>(absl::ToUnixMicros(absl::Now())));
-  SY_ASSIGN_OR_RETURN(options.config_digest, WorkerConfigDigest(config));
+  RW_ASSIGN_OR_RETURN(options.config_digest, WorkerConfigDigest(config));
   options.code_version = CodeVersion();
   options.config = config.worker();
 
-  SY_ASSIGN_OR_RETURN(const auto exporter,
+  RW_ASSIGN_OR_RETURN(const auto exporter,
                       ServeFigures(config, config.worker().prometheus(), /*port_offset=*/0,
                                    absl::StrCat("worker-", worker_id),
                                    {{"role", "worker"}, {"worker", worker_id}}));
@@ -123,7 +123,7 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
       absl::IsPermissionDenied(pool.status())) {
     return UsageError(std::string(pool.status().message()));  // starting again does not mend it
   }
-  SY_RETURN_IF_ERROR(pool.status());
+  RW_RETURN_IF_ERROR(pool.status());
   Worker worker(
       std::move(options), &setup->context(), &setup->layout(),
       [&](std::shared_ptr<const PolicyWeights> weights, int64_t policy_version) {
@@ -144,11 +144,11 @@ int RunWorker(int argc, char** argv) {
       "sends "
       "the trajectories back. It may come and go at any time; SIGUSR1, SIGTERM and Ctrl-C give its "
       "episodes back first. It ends when the run is finished.",
-      "switchyard worker");
+      "routewright worker");
   app.footer(
       "examples:\n"
-      "  switchyard worker --config configs/quickstart.yaml\n"
-      "  switchyard worker --config configs/quickstart.yaml --learner train0:41234 --token-file "
+      "  routewright worker --config configs/quickstart.yaml\n"
+      "  routewright worker --config configs/quickstart.yaml --learner train0:41234 --token-file "
       "learner.token");
   ConfigFlags flags;
   flags.AddTo(app);
@@ -167,4 +167,4 @@ int RunWorker(int argc, char** argv) {
   return status.ok() ? kExitOk : ReportFailure("worker", status);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

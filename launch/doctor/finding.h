@@ -1,10 +1,10 @@
-// What `switchyard doctor` found: one line each.
+// What `routewright doctor` found: one line each.
 #pragma once
 
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 struct Finding {
   enum class Level { kOk, kWarning, kFailure };
@@ -25,4 +25,4 @@ inline Finding Failure(std::string subject, std::string text, std::string remedy
   return {Finding::Level::kFailure, std::move(subject), std::move(text), std::move(remedy)};
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -30,7 +30,7 @@
 #include "trainer/memory_fit.h"
 #include "trainer/run_description.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kProbeBytes = int64_t{64} << 20;
@@ -136,11 +136,11 @@ absl::StatusOr<double> WriteSpeed(const std::string& folder) {
   const std::string piece(size_t{1} << 20, 's');
   const absl::Time start = absl::Now();
   const absl::Status status = [&]() -> absl::Status {
-    SY_ASSIGN_OR_RETURN(const auto file, files.OpenForBulkWrite(path));
+    RW_ASSIGN_OR_RETURN(const auto file, files.OpenForBulkWrite(path));
     for (int64_t done = 0; done < kProbeBytes; done += piece.size()) {
-      SY_RETURN_IF_ERROR(file->Append(piece));
+      RW_RETURN_IF_ERROR(file->Append(piece));
     }
-    SY_RETURN_IF_ERROR(file->Sync());
+    RW_RETURN_IF_ERROR(file->Sync());
     return file->Close();
   }();
   const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
@@ -155,7 +155,7 @@ Findings CheckLauncher() {
   const std::string linked = MpiLibraryVersion();
   // The launchers run from the repository's root.
   const std::string find =
-      "m=${SWITCHYARD_MPIRUN:-.venv/bin/mpirun}; [ -x \"$m\" ] || m=mpirun; \"$m\" ";
+      "m=${ROUTEWRIGHT_MPIRUN:-.venv/bin/mpirun}; [ -x \"$m\" ] || m=mpirun; \"$m\" ";
   const auto version = Output((find + "--version 2>/dev/null").c_str());
   Findings findings;
   if (!version.has_value()) {
@@ -295,4 +295,4 @@ Findings CheckMemory(const RunConfig& config, int ranks, int ranks_per_host) {
   return {Failure("memory", *fit, "change what it names; `train --dry-run` says more")};
 }
 
-}  // namespace switchyard
+}  // namespace routewright

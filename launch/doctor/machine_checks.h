@@ -5,9 +5,9 @@
 #include "launch/doctor/finding.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
-// The mpirun that the launchers will use: $SWITCHYARD_MPIRUN, else .venv's, else the PATH's.
+// The mpirun that the launchers will use: $ROUTEWRIGHT_MPIRUN, else .venv's, else the PATH's.
 Findings CheckLauncher();
 // For so many ranks on this machine.
 Findings CheckDevices(const RunConfig& config, int ranks);
@@ -19,4 +19,4 @@ Findings CheckDisk(const RunConfig& config);
 // A rank of `ranks` in all, of which `ranks_per_host` share this machine.
 Findings CheckMemory(const RunConfig& config, int ranks, int ranks_per_host);
 
-}  // namespace switchyard
+}  // namespace routewright

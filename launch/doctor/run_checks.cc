@@ -24,7 +24,7 @@
 #include "trainer/demonstrations.h"
 #include "trainer/live_page/page_access.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kProbePatience = absl::Seconds(30);
@@ -133,7 +133,7 @@ Findings CheckPolicy(const RunConfig& config) {
   if (!model.ok()) {
     return {Failure("policy", Message(model.status()),
                     "name a folder in Hugging Face's layout in policy.path, or make one with "
-                    "`switchyard convert`")};
+                    "`routewright convert`")};
   }
   const auto tensors = OpenPolicyTensors(folder, *model);
   if (tensors.ok()) {
@@ -249,4 +249,4 @@ Findings ProbePool(const RunConfig& config) {
   return findings;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

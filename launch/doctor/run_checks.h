@@ -5,7 +5,7 @@
 #include "launch/doctor/finding.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 Findings CheckPolicy(const RunConfig& config);
 // Also whether tokenizer and prompt fit together, and the questions' prompts are short enough.
@@ -17,4 +17,4 @@ Findings CheckLivePage(const RunConfig& config);
 // One short call to each model, all at once, none retried: it costs what the endpoint says.
 Findings ProbePool(const RunConfig& config);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #   launch/kubernetes/launcher.sh --config FILE --hostfile FILE [arguments of launch/mpirun.sh]
 #   launch/kubernetes/launcher.sh --config configs/quickstart.yaml --hostfile /etc/mpi/hostfile
 #
-# Environment: SWITCHYARD_HOSTS_S=1800 how long a trainer pod may be away; SWITCHYARD_LEFT_S=300 how long ranks that were
+# Environment: ROUTEWRIGHT_HOSTS_S=1800 how long a trainer pod may be away; ROUTEWRIGHT_LEFT_S=300 how long ranks that were
 # left may take to save; the variables of launch/mpirun.sh.
 # TERM (the launcher pod is evicted or deleted): the step is finished and saved, status 75, and the Job that owns the pod
 # starts another, which goes on.
@@ -44,11 +44,11 @@ check_run # a bad config waits for nobody
 leave_if_asked() { ((!is_asked)) || { say "asked to leave before the ranks were started"; exit 1; }; }
 
 wait_for_hosts() {
-  local host until=$((SECONDS + ${SWITCHYARD_HOSTS_S:-1800})) is_told=0
+  local host until=$((SECONDS + ${ROUTEWRIGHT_HOSTS_S:-1800})) is_told=0
   for host in $hosts; do
     until ssh "$host" true </dev/null 2>/dev/null; do
       leave_if_asked
-      ((SECONDS < until)) || fail "$host cannot be reached by ssh: is its pod running? (kubectl get pods; SWITCHYARD_HOSTS_S)"
+      ((SECONDS < until)) || fail "$host cannot be reached by ssh: is its pod running? (kubectl get pods; ROUTEWRIGHT_HOSTS_S)"
       ((is_told++)) || say "waiting for $host"
       nap 1
     done
@@ -59,28 +59,28 @@ wait_for_hosts() {
 # when they are asked, but do not end, since their daemons wait for their launcher.
 is_something_left() { # where ssh fails (255), nothing is known
   local status=0
-  ssh "$1" 'pgrep -x switchyard || pgrep -x prted' </dev/null >/dev/null 2>&1 || status=$?
+  ssh "$1" 'pgrep -x routewright || pgrep -x prted' </dev/null >/dev/null 2>&1 || status=$?
   ((status != 1))
 }
 end_what_was_left() {
-  local host until=$((SECONDS + ${SWITCHYARD_LEFT_S:-300})) is_told=0 saved_at=''
+  local host until=$((SECONDS + ${ROUTEWRIGHT_LEFT_S:-300})) is_told=0 saved_at=''
   for host in $hosts; do
     while is_something_left "$host"; do
       leave_if_asked
       ((is_told++)) || say "$host still has ranks or a daemon of an earlier launcher: asking them to save and end"
       [[ -n $saved_at || `learner_state "$folder"` == running ]] || saved_at=$SECONDS
       if ((SECONDS >= ${saved_at:-until} + 10)); then
-        ssh "$host" 'pkill -KILL -x switchyard; pkill -KILL -x prted' </dev/null 2>/dev/null || true
+        ssh "$host" 'pkill -KILL -x routewright; pkill -KILL -x prted' </dev/null 2>/dev/null || true
       else
-        ssh "$host" 'pkill -USR1 -x switchyard' </dev/null 2>/dev/null || true
+        ssh "$host" 'pkill -USR1 -x routewright' </dev/null 2>/dev/null || true
       fi
       nap 1
     done
   done
 }
 
-SWITCHYARD_SUBMISSION=${SWITCHYARD_SUBMISSION:-`cat /proc/sys/kernel/random/uuid`} # ranks that are run again go on
-export SWITCHYARD_SUBMISSION
+ROUTEWRIGHT_SUBMISSION=${ROUTEWRIGHT_SUBMISSION:-`cat /proc/sys/kernel/random/uuid`} # ranks that are run again go on
+export ROUTEWRIGHT_SUBMISSION
 while :; do
   wait_for_hosts
   end_what_was_left

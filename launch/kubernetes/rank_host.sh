@@ -32,16 +32,16 @@ done
 
 # The listener alone: what mpirun has started goes on.
 kill -TERM "$listener" 2>/dev/null || true
-if ! pgrep -x switchyard >/dev/null; then
+if ! pgrep -x routewright >/dev/null; then
   say "this pod has to go; no rank runs here"
 elif [[ $first == "$host" ]]; then
   say "this pod has to go: asking rank 0 to save and stop"
-  pkill -USR1 -x switchyard || true
+  pkill -USR1 -x routewright || true
 else
   say "this pod has to go: asking rank 0, on $first, to save and stop"
-  ssh "$first" pkill -USR1 -x switchyard ||
+  ssh "$first" pkill -USR1 -x routewright ||
     say "rank 0 cannot be asked: if nobody else stops it, the run goes on from the last checkpoint"
 fi
-while pgrep -x switchyard >/dev/null || pgrep -x prted >/dev/null; do nap 0.5; done
+while pgrep -x routewright >/dev/null || pgrep -x prted >/dev/null; do nap 0.5; done
 say "no rank is left here"
 exit 75

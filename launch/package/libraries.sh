@@ -77,7 +77,7 @@ set_search_paths() {
   for folder in "$top"/lib/torch/lib "$top"/lib/nvidia/*/lib; do
     [[ ! -d $folder ]] || path+=":\$ORIGIN/../${folder#"$top/"}"
   done
-  patchelf --force-rpath --set-rpath "$path:\$ORIGIN/../mpi/lib" "$top/libexec/switchyard"
+  patchelf --force-rpath --set-rpath "$path:\$ORIGIN/../mpi/lib" "$top/libexec/routewright"
   for file in "$top"/lib/*.so*; do patchelf --force-rpath --set-rpath '$ORIGIN' "$file"; done
   while read -r file; do
     path=$(patchelf --print-rpath "$file")

@@ -26,12 +26,12 @@ planned_device() {
   esac
 }
 
-# This node's address on $SWITCHYARD_INTERFACE; nothing if that is not set. Rank 0 and this script share a node.
+# This node's address on $ROUTEWRIGHT_INTERFACE; nothing if that is not set. Rank 0 and this script share a node.
 interface_address() {
-  [[ -n ${SWITCHYARD_INTERFACE:-} ]] || return 0
+  [[ -n ${ROUTEWRIGHT_INTERFACE:-} ]] || return 0
   local line
-  line=$(ip -o -4 addr show dev "$SWITCHYARD_INTERFACE" 2>/dev/null | awk '{print $4; exit}') || true
-  [[ -n $line ]] || fail "SWITCHYARD_INTERFACE: $(hostname) has no IPv4 address on '$SWITCHYARD_INTERFACE'"
+  line=$(ip -o -4 addr show dev "$ROUTEWRIGHT_INTERFACE" 2>/dev/null | awk '{print $4; exit}') || true
+  [[ -n $line ]] || fail "ROUTEWRIGHT_INTERFACE: $(hostname) has no IPv4 address on '$ROUTEWRIGHT_INTERFACE'"
   echo "${line%/*}"
 }
 
@@ -48,7 +48,7 @@ start_workers() {
   local keep='root=$1; shift
     exec "$root/launch/keep_worker.sh" --log "$0/logs/worker-$SLURMD_NODENAME-$SLURM_JOB_ID.$SLURM_PROCID.log" --run "$0" "$@"'
   "${dies_with_us[@]}" srun "$@" --mpi=none --kill-on-bad-exit=0 bash -c "$keep" "$folder" "$root" \
-    --config "$config" --wait "${SWITCHYARD_WAIT_S:-600}" -- "${sets[@]}" </dev/null &
+    --config "$config" --wait "${ROUTEWRIGHT_WAIT_S:-600}" -- "${sets[@]}" </dev/null &
   workers=$!
 }
 
@@ -61,14 +61,14 @@ end_workers() {
   workers=''
 }
 
-# Queues this job again, under its own number; where that is forbidden, by the words of $SWITCHYARD_SUBMIT.
+# Queues this job again, under its own number; where that is forbidden, by the words of $ROUTEWRIGHT_SUBMIT.
 queue_again() {
   trap '' TERM # a requeued job's script gets TERM at once
   scontrol requeue "$SLURM_JOB_ID" && { say "queued again: job $SLURM_JOB_ID goes on from the checkpoint"; return; }
-  if [[ -n ${SWITCHYARD_SUBMIT:-} ]]; then
-    say "this job may not be requeued; submitting again: $SWITCHYARD_SUBMIT $script …"
+  if [[ -n ${ROUTEWRIGHT_SUBMIT:-} ]]; then
+    say "this job may not be requeued; submitting again: $ROUTEWRIGHT_SUBMIT $script …"
     # shellcheck disable=SC2086 # words
-    (cd "$SLURM_SUBMIT_DIR" && $SWITCHYARD_SUBMIT "$script" "${submitted[@]}") && return
+    (cd "$SLURM_SUBMIT_DIR" && $ROUTEWRIGHT_SUBMIT "$script" "${submitted[@]}") && return
   fi
   say "not queued again: submit it as before to go on from the checkpoint"
 }

@@ -10,7 +10,7 @@
 #include "common/absl_view.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Which random number of a stream means what.
@@ -121,4 +121,4 @@ std::vector<std::string_view> SplitPieces(std::string_view text) {
   return pieces;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "proto/config.pb.h"
 #include "rollout_workers/pool_emulator/facts_table.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr std::string_view kDoNotKnow = "I do not know that; ask another model.";
 
@@ -38,4 +38,4 @@ EmulatedFailure FailureOfAttempt(uint64_t seed, const EmulatedModelConfig& model
 // or any other visible byte, each with the white space before it. Joined, they are the text again.
 std::vector<std::string_view> SplitPieces(std::string_view text);
 
-}  // namespace switchyard
+}  // namespace routewright

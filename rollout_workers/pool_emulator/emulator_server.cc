@@ -19,7 +19,7 @@
 #include "rollout_workers/pool_emulator/answering.h"
 #include "rollout_workers/pool_emulator/openai_protocol.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kThreads = 512;  // connections served at once; an idle kept-alive one counts
@@ -179,7 +179,7 @@ EmulatorServer::EmulatorServer(std::string host, std::unique_ptr<Handlers> handl
 
 absl::StatusOr<std::unique_ptr<EmulatorServer>> EmulatorServer::Listen(
     const PoolEmulatorConfig& config, FactsTable facts) {
-  SY_RETURN_IF_ERROR(CheckConfig(config));
+  RW_RETURN_IF_ERROR(CheckConfig(config));
   std::unique_ptr<EmulatorServer> server(new EmulatorServer(
       config.listen_host(), std::make_unique<Handlers>(config, std::move(facts))));
   httplib::Server& http = *server->server_;
@@ -210,4 +210,4 @@ std::string EmulatorServer::url() const {
   return absl::StrCat("http://", host_, ":", port_, "/v1");
 }
 
-}  // namespace switchyard
+}  // namespace routewright

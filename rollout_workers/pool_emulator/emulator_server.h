@@ -17,7 +17,7 @@ namespace httplib {
 class Server;
 }
 
-namespace switchyard {
+namespace routewright {
 
 // Serves on threads of its own, one a connection, from Listen until it is destroyed.
 class EmulatorServer {
@@ -45,4 +45,4 @@ class EmulatorServer {
   ServingThread thread_;  // accepts; the server's own threads handle
 };
 
-}  // namespace switchyard
+}  // namespace routewright

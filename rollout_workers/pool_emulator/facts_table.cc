@@ -13,7 +13,7 @@
 #include "common/absl_view.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::json;
@@ -56,7 +56,7 @@ absl::StatusOr<FactsTopic> ParseTopic(const Json& line, std::string name) {
     return absl::InvalidArgumentError("\"questions\" must be a list with at least one question");
   }
   for (const Json& question : questions) {
-    SY_ASSIGN_OR_RETURN(QuestionForm form, ParseForm(question));
+    RW_ASSIGN_OR_RETURN(QuestionForm form, ParseForm(question));
     topic.forms.push_back(std::move(form));
   }
   topic.sentence = StringMember(line, "sentence").value_or("");
@@ -106,7 +106,7 @@ absl::Status AddLine(const std::string& text, std::vector<FactsTopic>& topics) {
   if (known != nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("topic \"", name, "\" has a line already"));
   }
-  SY_ASSIGN_OR_RETURN(FactsTopic topic, ParseTopic(line, name));
+  RW_ASSIGN_OR_RETURN(FactsTopic topic, ParseTopic(line, name));
   topics.push_back(std::move(topic));
   return absl::OkStatus();
 }
@@ -169,4 +169,4 @@ absl::StatusOr<FactsTable> FactsTable::Parse(std::string_view json_lines, std::s
   return table;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

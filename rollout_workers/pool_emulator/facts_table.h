@@ -12,7 +12,7 @@
 
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One wording, split around its {subject}; lower case, white space collapsed, without a final
 // question mark.
@@ -67,4 +67,4 @@ std::string SubjectKey(std::string_view text);
 // two numbers.
 std::optional<int64_t> SumOf(std::string_view subject);
 
-}  // namespace switchyard
+}  // namespace routewright

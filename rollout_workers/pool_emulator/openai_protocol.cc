@@ -9,7 +9,7 @@
 #include "common/status_macros.h"
 #include "rollout_workers/pool_emulator/answering.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Keeps the members in the order in which they were added.
@@ -54,7 +54,7 @@ absl::Status ReadMessages(const Json& body, ChatRequest& request) {
     if (!message.is_object() || !message.contains("role") || !message.at("role").is_string()) {
       return Bad("messages[]", "an object with a string \"role\"");
     }
-    SY_ASSIGN_OR_RETURN(std::string text, ContentText(message));
+    RW_ASSIGN_OR_RETURN(std::string text, ContentText(message));
     request.prompt_tokens += static_cast<int64_t>(SplitPieces(text).size()) + kTokensPerMessage;
     if (message.at("role") != "user") continue;
     has_user_message = true;
@@ -110,9 +110,9 @@ absl::StatusOr<ChatRequest> ParseChatRequest(std::string_view body) {
   const auto model = json.find("model");
   if (model == json.end() || !model->is_string()) return Bad("model", "a string");
   request.model = model->get<std::string>();
-  SY_RETURN_IF_ERROR(ReadMessages(json, request));
-  SY_RETURN_IF_ERROR(ReadLimits(json, request));
-  SY_RETURN_IF_ERROR(ReadStreaming(json, request));
+  RW_RETURN_IF_ERROR(ReadMessages(json, request));
+  RW_RETURN_IF_ERROR(ReadLimits(json, request));
+  RW_RETURN_IF_ERROR(ReadStreaming(json, request));
   return request;
 }
 
@@ -175,7 +175,7 @@ std::vector<std::string> CompletionEvents(const ChatCompletion& completion, bool
 std::string ModelsJson(const std::vector<std::string>& names) {
   Json data = Json::array();
   for (const std::string& name : names) {
-    data.push_back({{"id", name}, {"object", "model"}, {"owned_by", "switchyard"}});
+    data.push_back({{"id", name}, {"object", "model"}, {"owned_by", "routewright"}});
   }
   return Dump({{"object", "list"}, {"data", std::move(data)}});
 }
@@ -186,4 +186,4 @@ std::string ErrorJson(std::string_view message, std::string_view type, std::stri
   return Dump({{"error", std::move(error)}});
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct ChatRequest {
   std::string model;
@@ -43,4 +43,4 @@ std::string ModelsJson(const std::vector<std::string>& names);
 // {"error":{"message","type","code"}}; `code` may be empty.
 std::string ErrorJson(std::string_view message, std::string_view type, std::string_view code);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "common/absl_view.h"
 #include "rollout_workers/pool_emulator/facts_table.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // One line of a message, white space collapsed; `key` is the lower case of `text`, byte for byte.
@@ -139,4 +139,4 @@ std::optional<MatchedQuestion> FactsTable::Match(std::string_view message) const
   return MatchLine(topics_, message);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

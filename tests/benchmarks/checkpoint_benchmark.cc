@@ -32,7 +32,7 @@
 #include "trainer/host_copy.h"
 #include "trainer/policy_update.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -191,13 +191,13 @@ class Benchmark {
 };
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
   if (argc != 3) return std::fprintf(stderr, "usage: checkpoint_benchmark FOLDER ROUNDS\n"), 2;
   at::set_num_threads(2);
   std::filesystem::create_directories(argv[1]);
-  const auto result = switchyard::Benchmark(argv[1]).Run(std::atoi(argv[2]));
+  const auto result = routewright::Benchmark(argv[1]).Run(std::atoi(argv[2]));
   std::printf("%s\n", result.dump(2).c_str());
   return 0;
 }

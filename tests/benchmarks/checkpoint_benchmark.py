@@ -91,7 +91,7 @@ def main():
 
     print(json.dumps({
         "bytes": measured["bytes"],
-        "switchyard": {name: summary(values) for name, values in ours.items()},
+        "routewright": {name: summary(values) for name, values in ours.items()},
         "dcp": {name: summary(values) for name, values in theirs.items()},
         "stall_over_memcpy": ratio(ours["stall_s"], ours["memcpy_s"]),
         "save_over_raw_speed": ratio(ours["raw_s"], ours["save_s"]),

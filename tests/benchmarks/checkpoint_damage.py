@@ -62,7 +62,7 @@ def measure_others(flips):
 
 def measure_ours(damages):
     output = subprocess.run([TEST, "--gtest_filter=*AnyDamage*"], check=True, capture_output=True, text=True, cwd=ROOT,
-                            env=dict(os.environ, SWITCHYARD_TEST_DAMAGES=str(damages))).stdout
+                            env=dict(os.environ, ROUTEWRIGHT_TEST_DAMAGES=str(damages))).stdout
     return re.search(r"^\d+ damages refused by file.*$", output, re.M).group(0)
 
 
@@ -73,7 +73,7 @@ def main():
     arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
     torch.distributed.init_process_group("gloo", rank=0, world_size=1, store=torch.distributed.HashStore())
-    print(json.dumps({"switchyard": measure_ours(arguments.ours), **measure_others(arguments.others)}, indent=2))
+    print(json.dumps({"routewright": measure_ours(arguments.ours), **measure_others(arguments.others)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 // Tokens per second of the rollout workers' generator on CPU, draws included, at temperature 1 with
 // 160 tokens of context: a 4-layer policy of width 128 (V 1024, 1 M parameters) and one of
 // SmolLM2-135M's shape, at several batch sizes; and of prompts. --benchmark_format=json for
-// machines. Threads: SWITCHYARD_BENCHMARK_THREADS, default 1.
+// machines. Threads: ROUTEWRIGHT_BENCHMARK_THREADS, default 1.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -14,7 +14,7 @@
 #include "rollout_workers/cpu_generator.h"
 #include "tests/policy/tiny_policy.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kContext = 160;
@@ -48,7 +48,7 @@ ModelConfig SmolLm2() {
 }
 
 int NumThreads() {
-  const char* threads = std::getenv("SWITCHYARD_BENCHMARK_THREADS");
+  const char* threads = std::getenv("ROUTEWRIGHT_BENCHMARK_THREADS");
   return threads == nullptr ? 1 : std::atoi(threads);
 }
 
@@ -113,6 +113,6 @@ BENCHMARK_CAPTURE(Generate, smollm2, SmolLm2())
 BENCHMARK_CAPTURE(Prefill, smollm2, SmolLm2())->Arg(512)->Iterations(2)->UseRealTime();
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 BENCHMARK_MAIN();

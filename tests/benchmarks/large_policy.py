@@ -3,7 +3,7 @@
 
   .venv/bin/python tests/benchmarks/large_policy.py --ranks 4 --steps 3 --limit-gib 20
 
-Makes the policy (`switchyard convert --random`, Qwen2's tokenizer), and runs launch/local.sh with the quickstart's
+Makes the policy (`routewright convert --random`, Qwen2's tokenizer), and runs launch/local.sh with the quickstart's
 questions and pool emulator: ranks sharded fully, activations computed again, a reference policy, one worker, a
 checkpoint at the end. What is measured is the memory of all processes together (their proportional set sizes, read
 five times a second) and of each kind. Over the limit, everything is ended and the status is 1.
@@ -114,7 +114,7 @@ def main():
         scratch = pathlib.Path(scratch)
         tokenizer = make_tokenizers.policy_folder(scratch / "tokenizers", "qwen2")
         (scratch / "shape.json").write_text(json.dumps(SHAPE))
-        convert = ["build/bin/switchyard", "convert", "--random", scratch / "shape.json", "--tokenizer", tokenizer]
+        convert = ["build/bin/routewright", "convert", "--random", scratch / "shape.json", "--tokenizer", tokenizer]
         convert += ["--to", scratch / "policy", "--format", "bf16"]
         subprocess.run(convert, cwd=ROOT, check=True, stdout=sys.stderr)
         settings = SETTINGS | {"run.name": "large_policy", "run.output_dir": scratch, "policy.path": scratch / "policy"}

@@ -24,7 +24,7 @@
 #include "trainer/policy_update.h"
 #include "trainer/trace/chrome_trace.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -156,10 +156,10 @@ json MeasureRatio(Communicator* world) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
-  using namespace switchyard;
+  using namespace routewright;
   at::set_num_threads(1);
   auto world = NewCommunicator({}, /*is_on_gpu=*/false);
   if (!world.ok()) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Training throughput and peak memory beside Hugging Face `transformers`; prints JSON.
 
-  ninja -C build update_steps switchyard && .venv/bin/python tests/benchmarks/training_benchmark.py
+  ninja -C build update_steps routewright && .venv/bin/python tests/benchmarks/training_benchmark.py
 
 SmolLM2-135M-Instruct in f32, 8 sequences of 512 tokens, every token a target: forward, backward, clipping and AdamW
 step. Each side is a process of its own with the same number of threads; both in turn, `--rounds` times; the first step
@@ -60,7 +60,7 @@ def measure_transformers(arguments, folder, micro_batch):
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout.splitlines()[-1])
 
 
-def measure_switchyard(arguments, folder):
+def measure_routewright(arguments, folder):
     trajectory = {"scored": list(range(1, LENGTH)), "sampler_logprobs": [0.0] * (LENGTH - 1), "reward": 0, "group": 0}
     optimizer = ", ".join(f"{key}: {value:.9f}" for key, value in OPTIMIZER.items())
     request = {
@@ -92,14 +92,14 @@ def summary(runs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--switchyard", default=str(ROOT / "build/bin/switchyard"))
+    parser.add_argument("--routewright", default=str(ROOT / "build/bin/routewright"))
     parser.add_argument("--update-steps", default=str(ROOT / "build/tests/update_steps"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--steps", type=int, default=3, help="of each process, the first not counted")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--micro-batch", type=int, default=1, help="sequences, of the second way of transformers")
-    parser.add_argument("--micro-batch-tokens", type=int, default=1024, help="of Switchyard")
-    parser.add_argument("--recompute", action="store_true", help="Switchyard computes activations again")
+    parser.add_argument("--micro-batch-tokens", type=int, default=1024, help="of Routewright")
+    parser.add_argument("--recompute", action="store_true", help="Routewright computes activations again")
     parser.add_argument("--transformers-side", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.transformers_side:
@@ -107,24 +107,24 @@ def main():
 
     import make_tokenizers
 
-    sides = {"switchyard": [], "transformers_whole": [], "transformers_split": []}
+    sides = {"routewright": [], "transformers_whole": [], "transformers_split": []}
     with tempfile.TemporaryDirectory() as scratch:
         folder = str(pathlib.Path(scratch) / "smollm2")
         gguf = str(make_tokenizers.smollm2_gguf())
-        convert = [arguments.switchyard, "convert", "--from", gguf, "--to", folder, "--format", "f32"]
+        convert = [arguments.routewright, "convert", "--from", gguf, "--to", folder, "--format", "f32"]
         subprocess.run(convert, check=True, stdout=sys.stderr)
         for _ in range(arguments.rounds):
-            sides["switchyard"].append(measure_switchyard(arguments, folder))
+            sides["routewright"].append(measure_routewright(arguments, folder))
             sides["transformers_whole"].append(measure_transformers(arguments, folder, SEQUENCES))
             sides["transformers_split"].append(measure_transformers(arguments, folder, arguments.micro_batch))
     report = {name: summary(runs) for name, runs in sides.items()}
-    ours, theirs = report["switchyard"], [report["transformers_whole"], report["transformers_split"]]
+    ours, theirs = report["routewright"], [report["transformers_whole"], report["transformers_split"]]
     report["speed_over_fastest"] = ours["tokens_per_s"] / max(side["tokens_per_s"] for side in theirs)
     report["memory_over_whole"] = ours["peak_MiB"] / theirs[0]["peak_MiB"]
     report["memory_over_leanest"] = ours["peak_MiB"] / min(side["peak_MiB"] for side in theirs)
     report["threads"] = arguments.threads
-    report["switchyard"]["micro_batch_tokens"] = arguments.micro_batch_tokens
-    report["switchyard"]["recompute_activations"] = arguments.recompute
+    report["routewright"]["micro_batch_tokens"] = arguments.micro_batch_tokens
+    report["routewright"]["recompute_activations"] = arguments.recompute
     print(json.dumps(report, indent=2))
 
 

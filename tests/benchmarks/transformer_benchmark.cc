@@ -10,7 +10,7 @@
 #include "policy/transformer.h"
 #include "tests/policy/test_weights.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kTokens = 8192;
@@ -70,6 +70,6 @@ BENCHMARK(BM_Forward)->Unit(benchmark::kMillisecond);
 BENCHMARK(BM_ForwardAndBackward)->Unit(benchmark::kMillisecond);
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 BENCHMARK_MAIN();

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config_loader.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::AllOf;
@@ -65,4 +65,4 @@ TEST(ConfigChangesTest, SettingsOfAnotherVersionAreAnError) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

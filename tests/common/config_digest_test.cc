@@ -5,7 +5,7 @@
 #include "common/config_loader.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 class ConfigDigestTest : public ::testing::Test {
@@ -67,4 +67,4 @@ TEST_F(ConfigDigestTest, DoesNotChangeWhenDefaultsAreWrittenOut) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

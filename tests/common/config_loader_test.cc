@@ -7,7 +7,7 @@
 #include "common/file_system.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::AllOf;
@@ -232,4 +232,4 @@ TEST(ConfigLoaderTest, AFileIsReadAndAMissingOneNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/config_loader.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 namespace pb = google::protobuf;
@@ -161,4 +161,4 @@ TEST(ConfigSchemaTest, RangesHaveOpenAndClosedEnds) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

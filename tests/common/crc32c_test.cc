@@ -7,7 +7,7 @@
 #include "common/crc32c_detail.h"
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::string Bytes(size_t count, uint64_t key) {
@@ -75,4 +75,4 @@ TEST(Crc32cTest, EveryFlippedBitChangesIt) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

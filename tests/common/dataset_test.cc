@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -138,4 +138,4 @@ TEST_F(DatasetTest, LoadsEveryDatasetOfAConfigInOrder) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

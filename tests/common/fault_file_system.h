@@ -22,7 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/file_system.h"
 
-namespace switchyard {
+namespace routewright {
 
 enum class Fault {
   kFails,     // this operation fails once, without effect
@@ -188,4 +188,4 @@ class FaultFileSystem final : public FileSystem {
   std::vector<Renamed> renames_;                 // whose folder was not synced since, oldest first
 };
 
-}  // namespace switchyard
+}  // namespace routewright

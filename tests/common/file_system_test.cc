@@ -8,7 +8,7 @@
 
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -117,4 +117,4 @@ TEST_F(PosixFileSystemTest, WritesAtomicallyAndLeavesNothingAside) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include "common/file_system.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -46,4 +46,4 @@ TEST(LogTest, QuietKeepsInfoOffStderrButNotOutOfTheFile) {
 TEST(LogTest, AFileThatCannotBeMadeIsAnError) { EXPECT_FALSE(SetLogFile("/dev/null/x/log").ok()); }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

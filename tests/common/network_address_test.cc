@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(NetworkAddressTest, HostAndPortAreToldApart) {
@@ -29,4 +29,4 @@ TEST(NetworkAddressTest, OnlyLoopbackIsLoopback) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "common/config_loader.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::AllOf;
@@ -127,4 +127,4 @@ TEST(PoolBudgetTest, WhatCannotBeCountedIsNotSpent) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

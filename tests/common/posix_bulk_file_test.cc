@@ -7,7 +7,7 @@
 
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -34,7 +34,8 @@ absl::Status Write(const std::string& path, std::string_view content, size_t pie
 
 TEST(PosixBulkFileTest, EveryByteArrivesWhateverTheSizesAre) {
   const TempFolder on_disk;
-  for (const std::string& path : {on_disk / "file", std::string("/dev/shm/switchyard_bulk_file")}) {
+  for (const std::string& path :
+       {on_disk / "file", std::string("/dev/shm/routewright_bulk_file")}) {
     for (const size_t size : {size_t{0}, size_t{1}, size_t{4095}, size_t{4096}, 8 * kMebibyte - 1,
                               8 * kMebibyte, 8 * kMebibyte + 1, 24 * kMebibyte + 4096 + 3}) {
       for (const size_t piece : {size_t{1000003}, 9 * kMebibyte}) {
@@ -91,4 +92,4 @@ TEST(PosixBulkFileTest, AFolderThatIsMissingIsNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

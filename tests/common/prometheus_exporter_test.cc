@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using testing::HasSubstr;
@@ -39,16 +39,16 @@ class PrometheusExporterTest : public testing::Test {
 
 TEST_F(PrometheusExporterTest, ServesGaugesCountersAndProcessFigures) {
   const auto exporter = Start("127.0.0.1:0").value();
-  exporter->SetGauge("switchyard_step", "Steps.", {}, 3);
-  exporter->SetGauge("switchyard_step", "Steps.", {}, 4);
+  exporter->SetGauge("routewright_step", "Steps.", {}, 3);
+  exporter->SetGauge("routewright_step", "Steps.", {}, 4);
   const PrometheusExporter::Labels labels = {{"model", "a\"b\\c\nd"}};
-  exporter->Count("switchyard_calls_total", "Calls.", labels, 2);
-  exporter->Count("switchyard_calls_total", "Calls.", labels, 0.5);
+  exporter->Count("routewright_calls_total", "Calls.", labels, 2);
+  exporter->Count("routewright_calls_total", "Calls.", labels, 0.5);
   const std::string text = Scrape(*exporter);
-  EXPECT_THAT(text, HasSubstr("# HELP switchyard_step Steps.\n# TYPE switchyard_step gauge\n"
-                              "switchyard_step 4\n"));
-  EXPECT_THAT(text, HasSubstr("# TYPE switchyard_calls_total counter\n"
-                              "switchyard_calls_total{model=\"a\\\"b\\\\c\\nd\"} 2.5\n"));
+  EXPECT_THAT(text, HasSubstr("# HELP routewright_step Steps.\n# TYPE routewright_step gauge\n"
+                              "routewright_step 4\n"));
+  EXPECT_THAT(text, HasSubstr("# TYPE routewright_calls_total counter\n"
+                              "routewright_calls_total{model=\"a\\\"b\\\\c\\nd\"} 2.5\n"));
   EXPECT_THAT(text, HasSubstr("\nprocess_resident_memory_bytes "));
 }
 
@@ -93,4 +93,4 @@ TEST_F(PrometheusExporterTest, IsScrapedWhileThreadsCount) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(RandomTest, DrawIsAFunctionOfKeyAndCounter) {
@@ -34,4 +34,4 @@ TEST(RandomTest, UniformHasTheRightMeanAndBounds) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

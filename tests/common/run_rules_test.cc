@@ -6,7 +6,7 @@
 
 #include "common/config_loader.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::AllOf;
@@ -192,4 +192,4 @@ TEST(RunRulesTest, APageThatOthersReachNeedsAToken) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -33,12 +33,12 @@ TEST_F(SecretTest, NeverPrintsItsValue) {
 }
 
 TEST_F(SecretTest, ComesFromTheNamedVariable) {
-  setenv("SWITCHYARD_TEST_KEY", "k1", 1);
-  EXPECT_EQ(LoadSecret("SWITCHYARD_TEST_KEY", "")->Reveal(), "k1");
-  unsetenv("SWITCHYARD_TEST_KEY");
-  const auto missing = LoadSecret("SWITCHYARD_TEST_KEY", "");
+  setenv("ROUTEWRIGHT_TEST_KEY", "k1", 1);
+  EXPECT_EQ(LoadSecret("ROUTEWRIGHT_TEST_KEY", "")->Reveal(), "k1");
+  unsetenv("ROUTEWRIGHT_TEST_KEY");
+  const auto missing = LoadSecret("ROUTEWRIGHT_TEST_KEY", "");
   EXPECT_TRUE(absl::IsNotFound(missing.status()));
-  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("SWITCHYARD_TEST_KEY"));
+  EXPECT_THAT(std::string(missing.status().message()), HasSubstr("ROUTEWRIGHT_TEST_KEY"));
 }
 
 TEST_F(SecretTest, ComesFromAFileThatOnlyItsOwnerCanRead) {
@@ -73,4 +73,4 @@ TEST_F(SecretTest, ErrorsSayWhatIsMissing) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

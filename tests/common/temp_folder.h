@@ -6,13 +6,13 @@
 #include <filesystem>
 #include <string>
 
-namespace switchyard {
+namespace routewright {
 
 class TempFolder {
  public:
   TempFolder() {
     std::string pattern =
-        (std::filesystem::temp_directory_path() / "switchyard_test_XXXXXX").string();
+        (std::filesystem::temp_directory_path() / "routewright_test_XXXXXX").string();
     path_ = mkdtemp(pattern.data());
   }
   ~TempFolder() {
@@ -30,4 +30,4 @@ class TempFolder {
   std::string path_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

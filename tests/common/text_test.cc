@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(TextTest, StripsUnicodeWhiteSpaceAtBothEnds) {
@@ -30,4 +30,4 @@ TEST(TextTest, BrokenUtf8BecomesReplacementCharacters) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 
 #include <thread>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(TraceTest, NothingIsRecordedWithoutATrace) {
@@ -67,4 +67,4 @@ TEST(TraceTest, ThreadsRecordAtOnce) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(UnicodeTest, CodePointsAreReadAndWritten) {
@@ -56,4 +56,4 @@ TEST(UnicodeTest, SigmaIsFinalAfterACasedLetterAndBeforeNone) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

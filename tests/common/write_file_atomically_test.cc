@@ -6,7 +6,7 @@
 #include "tests/common/fault_file_system.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::AnyOf;
@@ -132,4 +132,4 @@ TEST_F(FaultFileSystemTest, AnAppendKeepsWhatWasSyncedBefore) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

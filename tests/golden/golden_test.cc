@@ -11,16 +11,16 @@
 #include "common/reward/cost_window.h"
 #include "common/reward/reference_scoring.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::json;
 constexpr double kTolerance = 1e-6;
 
-// The vectors of one file of $SWITCHYARD_GOLDEN_DIR; a file that is missing or empty fails the
+// The vectors of one file of $ROUTEWRIGHT_GOLDEN_DIR; a file that is missing or empty fails the
 // test.
 std::vector<Json> ReadVectors(const std::string& name) {
-  const char* folder = std::getenv("SWITCHYARD_GOLDEN_DIR");
+  const char* folder = std::getenv("ROUTEWRIGHT_GOLDEN_DIR");
   const std::string path = std::string(folder != nullptr ? folder : "tests/golden") + "/" + name;
   std::ifstream file(path);
   std::vector<Json> vectors;
@@ -73,4 +73,4 @@ TEST(GoldenTest, CostRewardEqualsThePublished) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,14 +15,14 @@
 #include "trainer/losses/policy_loss.h"
 #include "trainer/losses/value_loss.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::json;
 constexpr double kTolerance = 1e-6;
 
 std::string GoldenFolder() {
-  const char* folder = std::getenv("SWITCHYARD_GOLDEN_DIR");
+  const char* folder = std::getenv("ROUTEWRIGHT_GOLDEN_DIR");
   return folder != nullptr ? folder : "tests/golden";
 }
 
@@ -143,4 +143,4 @@ INSTANTIATE_TEST_SUITE_P(AllVectors, PpoMathGoldenTest, ::testing::ValuesIn(Read
 TEST(PpoMathGoldenFileTest, IsThere) { EXPECT_EQ(ReadVectors().size(), 24u) << GoldenFolder(); }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -16,7 +16,7 @@ class BadInputTest(unittest.TestCase):
     def setUp(self):
         self.run_ = Run(name="bad")
         self.addCleanup(self.run_.__exit__)
-        self.environment = {"SWITCHYARD_POOL_URL": "http://127.0.0.1:9"}
+        self.environment = {"ROUTEWRIGHT_POOL_URL": "http://127.0.0.1:9"}
 
     def train(self, *flags, **overrides):
         sets = []

@@ -4,7 +4,7 @@ import os
 import shutil
 import unittest
 
-CHROMIUM = os.environ.get("SWITCHYARD_CHROMIUM") or shutil.which("chromium")
+CHROMIUM = os.environ.get("ROUTEWRIGHT_CHROMIUM") or shutil.which("chromium")
 LIMIT_MS = 60_000  # for what comes in tenths of a second on an idle machine
 VARIANTS = [(scheme, width) for scheme in ("light", "dark") for width in (375, 1600)]
 

@@ -11,7 +11,7 @@
 #include "tests/trainer/checkpoint/test_checkpoint.h"
 #include "trainer/checkpoint/checkpoint_store.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 ModelConfig Model() {
@@ -48,14 +48,14 @@ int Check(const std::string& folder) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   const std::string command = argc > 2 ? argv[1] : "";
   if (command == "save" && argc == 5) {
-    return switchyard::SaveForever(argv[2], std::atoll(argv[3]), std::atoi(argv[4]));
+    return routewright::SaveForever(argv[2], std::atoll(argv[3]), std::atoi(argv[4]));
   }
-  if (command == "check") return switchyard::Check(argv[2]);
+  if (command == "check") return routewright::Check(argv[2]);
   return std::fprintf(stderr, "usage: see the head of checkpoint_loop.cc\n"), 2;
 }

@@ -9,7 +9,7 @@ import unittest
 
 from harness import BINARY, CONFIG, MPIRUN, ROOT, Run, kill_session, session_members, wait_for_exit, wait_until
 
-LAUNCHERS = {"SWITCHYARD_BINARY": BINARY, "SWITCHYARD_MPIRUN": MPIRUN}
+LAUNCHERS = {"ROUTEWRIGHT_BINARY": BINARY, "ROUTEWRIGHT_MPIRUN": MPIRUN}
 
 
 class ClusterRun(Run):

@@ -14,7 +14,7 @@
 
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kPiece = 200000;  // floats of each rank
@@ -51,9 +51,9 @@ int Loop(const std::string& operation, double deadline_s, const std::string& rep
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
   if (argc != 4) return 2;
-  return switchyard::Loop(argv[1], std::atof(argv[2]), argv[3]);
+  return routewright::Loop(argv[1], std::atof(argv[2]), argv[3]);
 }

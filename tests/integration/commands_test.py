@@ -19,7 +19,7 @@ class CommandsTest(unittest.TestCase):
         cls.addClassCleanup(cls.run_.__exit__)
         assert cls.run_.train() == 0, cls.run_.parent.joinpath("trainer.log").read_text()[-3000:]
         cls.sets = ["--set", f"run.output_dir={cls.run_.parent}", "--set", "evaluation.max_questions=40"]
-        cls.environment = {"SWITCHYARD_POOL_URL": cls.run_.pool_url}
+        cls.environment = {"ROUTEWRIGHT_POOL_URL": cls.run_.pool_url}
         cls.checkpoint = cls.run_.checkpoints()[-1]
 
     def call(self, *arguments, code=0):
@@ -140,7 +140,7 @@ class PlanTest(unittest.TestCase):
 
     def plan(self, folder, *flags):
         return run_command("train", "--config", CONFIG, "--set", f"policy.path={folder}", "--dry-run", *flags,
-                           environment={"SWITCHYARD_POOL_URL": "http://127.0.0.1:1/v1"})
+                           environment={"ROUTEWRIGHT_POOL_URL": "http://127.0.0.1:1/v1"})
 
     def test_a_plan_needs_no_weights_and_names_what_makes_it_fit(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -14,8 +14,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BINARY = os.environ.get("SWITCHYARD_BINARY", str(ROOT / "build/bin/switchyard"))
-MPIRUN = os.environ.get("SWITCHYARD_MPIRUN", str(ROOT / ".venv/bin/mpirun"))
+BINARY = os.environ.get("ROUTEWRIGHT_BINARY", str(ROOT / "build/bin/routewright"))
+MPIRUN = os.environ.get("ROUTEWRIGHT_MPIRUN", str(ROOT / ".venv/bin/mpirun"))
 CONFIG = ROOT / "configs/quickstart.yaml"
 LIMIT_S = 240  # for a condition that comes in seconds on an idle machine
 
@@ -50,7 +50,7 @@ class Run:
     """One run in a folder of its own. Use as a context manager."""
 
     def __init__(self, name="run", folder=None, ranks=1, overrides=None, config=CONFIG, pool_overrides=None):
-        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="switchyard-")
+        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="routewright-")
         self.parent = pathlib.Path(folder or self._temporary.name)
         self.folder = self.parent / name
         self.config = str(config)
@@ -94,7 +94,7 @@ class Run:
             found = re.search(r"http://127\.0\.0\.1:\d+", process.log.read_text())
             return found and found.group(0)
         self.pool_url = wait_until(url, "the pool emulator's address")
-        self.environment["SWITCHYARD_POOL_URL"] = self.pool_url
+        self.environment["ROUTEWRIGHT_POOL_URL"] = self.pool_url
         return process
 
     def start_trainer(self, *flags, extra=None):
@@ -176,7 +176,7 @@ def kill_session(process):
 
 
 def run_command(*arguments, environment=None, stdin=""):
-    """Runs `switchyard <arguments>` to its end; returns the CompletedProcess with text output."""
+    """Runs `routewright <arguments>` to its end; returns the CompletedProcess with text output."""
     return subprocess.run([BINARY, *map(str, arguments)], cwd=ROOT, input=stdin, capture_output=True, text=True,
                           timeout=LIMIT_S, env=dict(os.environ, **(environment or {})))
 

@@ -21,20 +21,20 @@ PLANS = {"quickstart": ("2 ranks on 2 hosts", "on 2 ranks", "it fits"), "h100": 
 class CommandTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="switchyard-image-")))
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="routewright-image-")))
         cls.trees = {overlay: cls.make_tree(overlay) for overlay in PLANS}
 
     @classmethod
     def make_tree(cls, overlay):
-        """What a pod sees under /opt/switchyard."""
+        """What a pod sees under /opt/routewright."""
         tree = cls.folder / overlay
         for part in ("launch", "data"):
             shutil.copytree(ROOT / part, tree / part)
         for part in ("configs", "runs", "policies", "build/bin"):
             (tree / part).mkdir(parents=True)
-        for name, text in find(OBJECTS[overlay], "ConfigMap", "switchyard-configs")["data"].items():
+        for name, text in find(OBJECTS[overlay], "ConfigMap", "routewright-configs")["data"].items():
             (tree / "configs" / name).write_text(text)
-        (tree / "build/bin/switchyard").symlink_to(BINARY)
+        (tree / "build/bin/routewright").symlink_to(BINARY)
         if overlay == "h100":
             make_qwen_policy(tree / config_of(OBJECTS[overlay])["policy"]["path"])
         (tree / "hostfile").write_text("127.0.0.1 slots=1\n")
@@ -47,8 +47,8 @@ class CommandTest(unittest.TestCase):
 
     def run_in(self, overlay, words, **environment):
         return subprocess.run(words, cwd=self.trees[overlay], capture_output=True, text=True, timeout=LIMIT_S, check=False,
-                              env={**os.environ, **environment_of(OBJECTS[overlay]), "SWITCHYARD_INTERFACE": "",
-                                   "SWITCHYARD_MPIRUN": MPIRUN, **environment})
+                              env={**os.environ, **environment_of(OBJECTS[overlay]), "ROUTEWRIGHT_INTERFACE": "",
+                                   "ROUTEWRIGHT_MPIRUN": MPIRUN, **environment})
 
     def test_commands_are_files_of_the_image_that_can_be_run(self):
         for overlay in PLANS:
@@ -60,13 +60,13 @@ class CommandTest(unittest.TestCase):
 
     def test_the_launcher_checks_the_config_and_plans_the_ranks_of_its_job(self):
         for overlay, parts in PLANS.items():
-            job = find(OBJECTS[overlay], "MPIJob", "switchyard")["spec"]
+            job = find(OBJECTS[overlay], "MPIJob", "routewright")["spec"]
             hosts = self.trees[overlay] / "hosts"
             hosts.write_text("".join(f"host{i} slots={job['slotsPerWorker']}\n"
                                      for i in range(job["mpiReplicaSpecs"]["Worker"]["replicas"])))
             words = ["launch/mpirun.sh", *self.words(overlay, "launcher")[1:]]
             self.assertEqual(words[-1], "/etc/mpi/hostfile")
-            result = self.run_in(overlay, [*words[:-1], str(hosts)], SWITCHYARD_MPIRUN=shutil.which("true"))
+            result = self.run_in(overlay, [*words[:-1], str(hosts)], ROUTEWRIGHT_MPIRUN=shutil.which("true"))
             for part in parts:
                 self.assertIn(part, result.stderr)
             self.assertIn("mpirun ended (status 0) before the learner did", result.stderr)  # a mpirun that did nothing is no success
@@ -74,18 +74,18 @@ class CommandTest(unittest.TestCase):
 
     def test_the_launcher_gives_hosts_up_that_cannot_be_reached(self):
         words = self.words("quickstart", "launcher")
-        result = self.run_in("quickstart", [*words[:-1], "hostfile"], SWITCHYARD_HOSTS_S="0")
+        result = self.run_in("quickstart", [*words[:-1], "hostfile"], ROUTEWRIGHT_HOSTS_S="0")
         self.assertEqual((result.returncode, result.stderr.count("127.0.0.1 cannot be reached by ssh")), (1, 1), result.stderr)
 
     def test_a_worker_finds_its_run_by_the_config(self):
         for overlay in PLANS:
-            result = self.run_in(overlay, [*self.words(overlay, "switchyard-workers"), "--wait", "0"])
+            result = self.run_in(overlay, [*self.words(overlay, "routewright-workers"), "--wait", "0"])
             run = config_of(OBJECTS[overlay])["run"]["name"]
             self.assertEqual(result.returncode, 1, result.stderr)
             self.assertIn(f"nothing listens for runs/{run}", result.stderr)
 
     def test_the_pool_serves(self):
-        words = self.words("quickstart", "switchyard-pool")
+        words = self.words("quickstart", "routewright-pool")
         words[words.index("--port") + 1] = "0"
         words[-1] = words[-1].replace("0.0.0.0", "127.0.0.1")
         log = self.folder / "pool.log"
@@ -96,7 +96,7 @@ class CommandTest(unittest.TestCase):
         self.assertIsNone(process.poll(), log.read_text())
 
     def test_a_misspelt_option_is_refused(self):
-        for pod, option in (("launcher", "--hostfile"), ("switchyard-workers", "--config"), ("switchyard-pool", "--port")):
+        for pod, option in (("launcher", "--hostfile"), ("routewright-workers", "--config"), ("routewright-pool", "--port")):
             words = [word + "x" if word == option else word for word in self.words("quickstart", pod)]
             result = self.run_in("quickstart", words)
             self.assertEqual(result.returncode, 2, f"{words}: {result.stderr}")
@@ -120,7 +120,7 @@ class ReadmeTest(unittest.TestCase):
             images = [line.strip() for path in pathlib.Path(copy, "launch/kubernetes").rglob("*.yaml")
                       for line in path.read_text().splitlines() if " image: " in line]
         self.assertEqual(len(images), 5)
-        self.assertEqual(set(images), {"image: REGISTRY/switchyard:1"})
+        self.assertEqual(set(images), {"image: REGISTRY/routewright:1"})
 
 
 class DockerfileTest(unittest.TestCase):
@@ -131,14 +131,14 @@ class DockerfileTest(unittest.TestCase):
             for source in words.removeprefix("--from=build ").split()[:-1]:
                 copied.add(source)
                 self.assertTrue(is_built or (ROOT / source).exists(), source)
-        self.assertLessEqual({"launch", "configs", "data", "/opt/switchyard/build/bin/switchyard"}, copied)
+        self.assertLessEqual({"launch", "configs", "data", "/opt/routewright/build/bin/routewright"}, copied)
 
     def test_it_agrees_with_the_manifests_and_the_ssh_files(self):
-        uid, = re.findall(r"useradd --uid (\d+) .* switchyard", DOCKERFILE)
+        uid, = re.findall(r"useradd --uid (\d+) .* routewright", DOCKERFILE)
         self.assertIn(f"USER {uid}:{uid}\n", DOCKERFILE)
         self.assertEqual(set(re.findall(r"^WORKDIR (.+)$", DOCKERFILE, re.MULTILINE)), {IMAGE_ROOT})
         for overlay in filter(OBJECTS.get, OBJECTS):
-            job = find(OBJECTS[overlay], "MPIJob", "switchyard")["spec"]
+            job = find(OBJECTS[overlay], "MPIJob", "routewright")["spec"]
             keys = job["sshAuthMountPath"]
             pod = job["mpiReplicaSpecs"]["Worker"]["template"]["spec"]
             self.assertEqual(str(pod["securityContext"]["runAsUser"]), uid)

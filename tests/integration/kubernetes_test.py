@@ -74,17 +74,17 @@ def find(objects, kind, name):
 def pods_of(objects):
     """Name → pod template, those of the MPIJob as the operator makes them."""
     pods = {o["metadata"]["name"]: o["spec"]["template"] for o in objects if o["kind"] == "Deployment"}
-    job = find(objects, "MPIJob", "switchyard")
+    job = find(objects, "MPIJob", "routewright")
     return {**pods, **dict(host_templates(job)), "launcher": launcher_template(job)}
 
 
 def environment_of(objects):
-    return find(objects, "ConfigMap", "switchyard-run")["data"]
+    return find(objects, "ConfigMap", "routewright-run")["data"]
 
 
 def config_of(objects):
-    path = environment_of(objects)["SWITCHYARD_CONFIG"]
-    return yaml.safe_load(find(objects, "ConfigMap", "switchyard-configs")["data"][path.removeprefix("configs/")])
+    path = environment_of(objects)["ROUTEWRIGHT_CONFIG"]
+    return yaml.safe_load(find(objects, "ConfigMap", "routewright-configs")["data"][path.removeprefix("configs/")])
 
 
 def words_of(objects, container):
@@ -102,7 +102,7 @@ class SchemaTest(unittest.TestCase):
 
     def test_a_misspelt_key_anywhere_is_refused(self):
         count = 0
-        for thing in OBJECTS["quickstart"] + [find(OBJECTS["h100"], "MPIJob", "switchyard")] + CLAIM:
+        for thing in OBJECTS["quickstart"] + [find(OBJECTS["h100"], "MPIJob", "routewright")] + CLAIM:
             for path in keys_of(thing):
                 bad = copy.deepcopy(thing)
                 parent = parent_of(bad, path)
@@ -112,7 +112,7 @@ class SchemaTest(unittest.TestCase):
         self.assertGreater(count, 300)
 
     def test_a_value_of_another_type_or_an_unknown_word_is_refused(self):
-        job = find(OBJECTS["h100"], "MPIJob", "switchyard")
+        job = find(OBJECTS["h100"], "MPIJob", "routewright")
         launcher, worker = (("spec", "mpiReplicaSpecs", name) for name in ("Launcher", "Worker"))
         for path, value in (
             (("spec", "slotsPerWorker"), "eight"), (("spec", "launcherCreationPolicy"), "WhenReady"),
@@ -148,7 +148,7 @@ class ReferenceTest(unittest.TestCase):
             for volume in template["spec"]["volumes"]:
                 if "persistentVolumeClaim" in volume:
                     self.assertIn(volume["persistentVolumeClaim"]["claimName"], claims)
-                if "configMap" in volume and volume["configMap"]["name"] != "switchyard-config":  # the operator's
+                if "configMap" in volume and volume["configMap"]["name"] != "routewright-config":  # the operator's
                     self.assertTrue(find(objects, "ConfigMap", volume["configMap"]["name"]))
             for source in container.get("envFrom", []):
                 if "configMapRef" in source:
@@ -169,7 +169,7 @@ class ReferenceTest(unittest.TestCase):
     def test_the_paths_of_the_config_are_mounted_or_in_the_image(self):
         for overlay in OVERLAYS:
             objects = OBJECTS[overlay]
-            config, files = config_of(objects), find(objects, "ConfigMap", "switchyard-configs")["data"]
+            config, files = config_of(objects), find(objects, "ConfigMap", "routewright-configs")["data"]
             self.assertNotIn("output_dir", config["run"])  # runs, which is mounted
             paths = [config["policy"]["path"], *(d["path"] for part in ("train", "held_out") for d in config["data"][part])]
             for path in paths:
@@ -182,9 +182,9 @@ class ReferenceTest(unittest.TestCase):
             objects = OBJECTS[overlay]
             wanted = set(re.findall(r"\$\{(\w+)\}", str(config_of(objects)["pool"])))
             self.assertLessEqual(wanted, set(environment_of(objects)), overlay)
-        name, port = re.fullmatch(r"http://([\w-]+):(\d+)", environment_of(OBJECTS["quickstart"])["SWITCHYARD_POOL_URL"]).groups()
+        name, port = re.fullmatch(r"http://([\w-]+):(\d+)", environment_of(OBJECTS["quickstart"])["ROUTEWRIGHT_POOL_URL"]).groups()
         service = find(OBJECTS["quickstart"], "Service", name)
-        pool = pods_of(OBJECTS["quickstart"])["switchyard-pool"]
+        pool = pods_of(OBJECTS["quickstart"])["routewright-pool"]
         (entry,) = service["spec"]["ports"]
         self.assertEqual(entry["port"], int(port))
         (container_port,) = pool["spec"]["containers"][0]["ports"]
@@ -195,7 +195,7 @@ class ReferenceTest(unittest.TestCase):
     def test_keys_reach_the_workers_alone(self):
         for _, name, template in self.each_pod():
             sources = template["spec"]["containers"][0].get("envFrom", [])
-            self.assertEqual(any("secretRef" in source for source in sources), name == "switchyard-workers")
+            self.assertEqual(any("secretRef" in source for source in sources), name == "routewright-workers")
 
     def test_services_choose_the_pods_that_they_are_named_after(self):
         for overlay in OVERLAYS:
@@ -208,7 +208,7 @@ class ReferenceTest(unittest.TestCase):
     def test_the_network_policy_and_the_deployments_select_their_pods(self):
         for objects, name, template in self.each_pod():
             labels = template["metadata"]["labels"].items()
-            policy = find(objects, "NetworkPolicy", "switchyard")["spec"]
+            policy = find(objects, "NetworkPolicy", "routewright")["spec"]
             self.assertLessEqual(policy["podSelector"]["matchLabels"].items(), labels)
             self.assertEqual(policy["ingress"], [{"from": [{"podSelector": policy["podSelector"]}]}])
             deployment = find(objects, "Deployment", name)
@@ -220,8 +220,8 @@ class ReferenceTest(unittest.TestCase):
             pod, container = template["spec"], template["spec"]["containers"][0]["securityContext"]
             self.assertEqual((pod["securityContext"]["runAsUser"], pod["securityContext"]["runAsNonRoot"]), (1000, True))
             self.assertFalse(container["allowPrivilegeEscalation"] or pod["automountServiceAccountToken"])
-            self.assertFalse(pod["enableServiceLinks"])  # their variables would begin with SWITCHYARD_ too
-            if name.startswith(("launcher", "switchyard-worker-")):
+            self.assertFalse(pod["enableServiceLinks"])  # their variables would begin with ROUTEWRIGHT_ too
+            if name.startswith(("launcher", "routewright-worker-")):
                 stop_wait = config_of(objects)["trainer"].get("checkpoint", {}).get("stop_wait_s", 30)
                 self.assertGreater(pod["terminationGracePeriodSeconds"], 2 * stop_wait)
             for kind, amount in template["spec"]["containers"][0]["resources"]["requests"].items():

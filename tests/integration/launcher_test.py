@@ -16,10 +16,10 @@ class Launch:
     """launch/local.sh with the emulator, in a session and with a mark of its own."""
 
     def __init__(self, overrides=None, ranks=2, workers=2, restarts=3, arguments=()):
-        self._temporary = tempfile.TemporaryDirectory(prefix="switchyard-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="routewright-")
         self.parent = pathlib.Path(self._temporary.name)
         self.folder = self.parent / "run"
-        self.mark = f"SWITCHYARD_TEST_MARK={uuid.uuid4()}"
+        self.mark = f"ROUTEWRIGHT_TEST_MARK={uuid.uuid4()}"
         self.log = self.parent / "launch.log"
         settings = {**SMALL, "run.name": "run", "run.output_dir": self.parent, **(overrides or {})}
         sets = [flag for key, value in settings.items() for flag in ("--set", f"{key}={value}")]
@@ -63,7 +63,7 @@ class Launch:
                 words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if words[0].endswith(b"/switchyard") and words[1:2] == [command.encode()]:
+            if words[0].endswith(b"/routewright") and words[1:2] == [command.encode()]:
                 pids.append(pid)
         return sorted(pids)
 
@@ -133,7 +133,7 @@ class LauncherTest(unittest.TestCase):
     def test_killed_ranks_workers_and_pools_are_started_again_and_the_run_finishes(self):
         with Launch({"trainer.steps": 12}, arguments=["--resume", "none"]) as launch:
             launch.start()
-            wait_until(lambda: list(launch.parent.glob("switchyard-mpi.*/ompi.*")), "mpirun's files in a folder of their own")
+            wait_until(lambda: list(launch.parent.glob("routewright-mpi.*/ompi.*")), "mpirun's files in a folder of their own")
             for step, command in ((1, "train"), (3, "worker"), (5, "pool"), (7, "train")):
                 wait_until(lambda: launch.steps() >= step, f"step {step}")
                 launch.kill(command)
@@ -164,7 +164,7 @@ class LauncherTest(unittest.TestCase):
             ("trainer.live_page.token_env", "NO_SUCH_TOKEN", "NO_SUCH_TOKEN"),
         ):
             with self.subTest(key), Launch({key: value}) as launch:
-                launch.start(SWITCHYARD_DOCTOR="off")
+                launch.start(ROUTEWRIGHT_DOCTOR="off")
                 self.assertEqual(launch.wait(), 1, launch.text())
                 self.assertIn(words, launch.text())
                 self.assertNotIn("starting the ranks again", launch.log.read_text())
@@ -176,9 +176,9 @@ class LauncherTest(unittest.TestCase):
     def test_what_doctor_finds_ends_before_anything_runs(self):
         with Launch() as launch:
             launch.command.remove("--emulator")
-            launch.start(SWITCHYARD_POOL_URL="")
+            launch.start(ROUTEWRIGHT_POOL_URL="")
             self.assertEqual(launch.wait(), 1, launch.text())
-            for part in ("endpoint Sage", "SWITCHYARD_POOL_URL", "with_pool.sh", "doctor found"):
+            for part in ("endpoint Sage", "ROUTEWRIGHT_POOL_URL", "with_pool.sh", "doctor found"):
                 self.assertIn(part, launch.text())
             self.assertFalse((launch.folder / "learner.json").exists())
             self.assert_nothing_left(launch)
@@ -186,9 +186,9 @@ class LauncherTest(unittest.TestCase):
     def test_without_a_pool_the_last_worker_to_fail_ends_the_run_and_says_why(self):
         with Launch() as launch:
             launch.command.remove("--emulator")
-            launch.start(SWITCHYARD_POOL_URL="", SWITCHYARD_DOCTOR="off")
+            launch.start(ROUTEWRIGHT_POOL_URL="", ROUTEWRIGHT_DOCTOR="off")
             self.assertEqual(launch.wait(), 1, launch.text())
-            for part in ("no worker is left", "SWITCHYARD_POOL_URL", "with_pool.sh"):
+            for part in ("no worker is left", "ROUTEWRIGHT_POOL_URL", "with_pool.sh"):
                 self.assertIn(part, launch.text())
             self.assert_nothing_left(launch)
 

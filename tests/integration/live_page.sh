@@ -3,12 +3,12 @@
 # it, which skip without one.
 #
 #   tests/integration/live_page.sh [unittest's arguments]
-#   SWITCHYARD_CHROMIUM=/opt/chromium/chrome tests/integration/live_page.sh      another Chromium
+#   ROUTEWRIGHT_CHROMIUM=/opt/chromium/chrome tests/integration/live_page.sh      another Chromium
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(cd ../.. && pwd)
 
-if [[ -z ${SWITCHYARD_CHROMIUM:-} ]] && ! command -v chromium >/dev/null; then
+if [[ -z ${ROUTEWRIGHT_CHROMIUM:-} ]] && ! command -v chromium >/dev/null; then
   sudo=()
   [[ $(id -u) == 0 ]] || sudo=(sudo)
   { "${sudo[@]}" apt-get update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \

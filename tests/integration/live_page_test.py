@@ -14,7 +14,7 @@ import urllib.request
 from browser import VARIANTS, Browser, blank_plots, needs_chromium, overflow, shown_figures
 from harness import ROOT, Run, kill_session, run_command, wait_for_exit, wait_until
 
-FIXTURE = os.environ.get("SWITCHYARD_PAGE_FIXTURE", str(ROOT / "build/tests/page_fixture"))
+FIXTURE = os.environ.get("ROUTEWRIGHT_PAGE_FIXTURE", str(ROOT / "build/tests/page_fixture"))
 TOKEN = "a-token-of-two-dozen-letters"
 OWNED = "document.title.includes('owned') || document.querySelectorAll('img, i:not(.swatch), main script').length > 0"
 
@@ -23,7 +23,7 @@ class MadeUpRun:
     """page_fixture in a process of its own."""
 
     def __init__(self, *arguments, token=None, folder=None):
-        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="switchyard-")
+        self._temporary = None if folder else tempfile.TemporaryDirectory(prefix="routewright-")
         self.folder = pathlib.Path(folder or self._temporary.name)
         environment = dict(os.environ, **({"PAGE_TOKEN": token} if token else {}))
         self.process = subprocess.Popen([FIXTURE, self.folder, *map(str, arguments)], stdin=subprocess.PIPE,
@@ -273,7 +273,7 @@ class AccessTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             flags = [flag for value in (f"run.output_dir={folder}", *sets) for flag in ("--set", value)]
             result = run_command("train", "--config", ROOT / "configs/quickstart.yaml", *flags,
-                                 environment={"SWITCHYARD_POOL_URL": "http://127.0.0.1:9", **(environment or {})})
+                                 environment={"ROUTEWRIGHT_POOL_URL": "http://127.0.0.1:9", **(environment or {})})
         self.assertEqual(result.returncode, 2, result.stderr)
         return result.stderr
 

@@ -1,6 +1,6 @@
 """Figures for Prometheus: the real one scrapes a run, loads our rules and answers our dashboard; promtool reads it all.
 
-Needs prometheus and promtool on the PATH or in $SWITCHYARD_PROMETHEUS (monitoring.sh fetches them), else it skips.
+Needs prometheus and promtool on the PATH or in $ROUTEWRIGHT_PROMETHEUS (monitoring.sh fetches them), else it skips.
 """
 import functools
 import json
@@ -21,13 +21,13 @@ from grafana_foundation_sdk.models import dashboard as grafana
 from harness import ROOT, Run, kill_session, wait_until
 
 FOLDER = ROOT / "launch/monitoring"
-TOOLS = os.pathsep.join(filter(None, [os.environ.get("SWITCHYARD_PROMETHEUS"), os.environ["PATH"]]))
+TOOLS = os.pathsep.join(filter(None, [os.environ.get("ROUTEWRIGHT_PROMETHEUS"), os.environ["PATH"]]))
 PROMTOOL, PROMETHEUS = (shutil.which(tool, path=TOOLS) for tool in ("promtool", "prometheus"))
 needs_prometheus = unittest.skipUnless(PROMTOOL and PROMETHEUS, "no prometheus: run tests/integration/monitoring.sh")
 
 SERVED = {"trainer.prometheus.listen_address": "127.0.0.1:0", "worker.prometheus.listen_address": "127.0.0.1:0"}
 # What a sound and short run does not show.
-RARE = {"switchyard_worker_lease_failures_total"}
+RARE = {"routewright_worker_lease_failures_total"}
 
 
 def dashboard():
@@ -163,7 +163,7 @@ class ScrapeTest(unittest.TestCase):
         cls.run_, cls.trainer = run, trainer
         cls.workers = [run.start_worker(address, f"worker{i}") for i in range(2)]
         cls.prometheus = Prometheus(run)
-        wait_until(lambda: (cls.prometheus.value("max(switchyard_step)") or 0) >= 4, "four steps in Prometheus")
+        wait_until(lambda: (cls.prometheus.value("max(routewright_step)") or 0) >= 4, "four steps in Prometheus")
         wait_until(lambda: len(cls.prometheus.query('up{run="run"} == 1')) == 4, "four targets")
 
     def test_every_process_is_a_target_that_is_up(self):
@@ -183,7 +183,7 @@ class ScrapeTest(unittest.TestCase):
         rows = self.run_.metrics
         def is_shown():
             row = rows()[-1]
-            shown = self.prometheus.query(f"switchyard_pool_share and on (instance) switchyard_step == {row['step'] + 1}")
+            shown = self.prometheus.query(f"routewright_pool_share and on (instance) routewright_step == {row['step'] + 1}")
             if not shown or rows()[-1]["step"] != row["step"]:
                 return False  # the run went on between the two
             return all(float(s["value"][1]) == row[f"pool/share:{s['metric']['model']}"] for s in shown)
@@ -191,7 +191,7 @@ class ScrapeTest(unittest.TestCase):
 
     def test_both_sides_say_how_long_they_waited(self):
         for name in ("trainer_wait_for_batch", "worker_wait_for_lease"):
-            wait_until(lambda: (self.prometheus.value(f"sum(switchyard_{name}_seconds_total)") or 0) > 0, name)
+            wait_until(lambda: (self.prometheus.value(f"sum(routewright_{name}_seconds_total)") or 0) > 0, name)
         row = self.run_.metrics()[-1]
         self.assertGreater(row["trainer/wait_for_batch_s"], 0)
         self.assertGreater(sum(row["worker/wait_for_lease_s"] for row in self.run_.metrics()), 0)
@@ -210,7 +210,7 @@ class ScrapeTest(unittest.TestCase):
 
     def test_no_rule_or_panel_asks_for_a_name_that_nobody_has(self):
         names = set(self.prometheus.ask("label/__name__/values")) | RARE
-        recorded = functools.partial(re.findall, r"(?<![\w:])switchyard_\w+")
+        recorded = functools.partial(re.findall, r"(?<![\w:])routewright_\w+")
         for expression in dashboard_expressions() + rule_expressions():
             self.assertLessEqual(set(recorded(expression)), names, expression)
 

@@ -78,7 +78,7 @@ folder=${folders[0]}
 
 
 inside=$(cat "$tests/package_inside.sh")
-look_at() { (cd "$tests" && SWITCHYARD_PACKAGE=$1 python3 -m unittest package_test); }
+look_at() { (cd "$tests" && ROUTEWRIGHT_PACKAGE=$1 python3 -m unittest package_test); }
 
 say "looking at the folder"
 look_at "$folder"

@@ -1,7 +1,7 @@
 # What package.sh, beside this file, runs in a bare Debian: bash package_inside.sh ARCHIVE'S-FOLDER, in an empty home.
 set -euo pipefail
 archive=$1
-switchyard=$archive/bin/switchyard
+routewright=$archive/bin/routewright
 say() { printf -- '-- %s\n' "$*"; }
 fail() { echo "package_inside.sh: $*"; exit 1; }
 # expect STATUS COMMAND…: its output is shown if it ends with another.
@@ -13,10 +13,10 @@ expect() {
 }
 
 say "the machine has nothing of ours, and the archive cannot be written"
-for name in python3 curl mpirun switchyard g++; do ! command -v "$name" || fail "this machine is not bare: it has $name"; done
+for name in python3 curl mpirun routewright g++; do ! command -v "$name" || fail "this machine is not bare: it has $name"; done
 [[ $(id -u) != 0 && ! -e /work && ! -e /usr/lib/x86_64-linux-gnu/libstdc++.so.6 ]] || fail "this machine is not bare"
 ! touch "$archive/written" 2>/dev/null || fail "the archive can be written"
-expect 0 "$switchyard" --version
+expect 0 "$routewright" --version
 
 say "trains from the archive's own config"
 mkdir router && cd router
@@ -54,13 +54,13 @@ cp -r "$archive"/{configs,data} .
 sed -i 's,data/quickstart,data/mine,' configs/quickstart.yaml
 mv data/quickstart data/mine
 with_pool=("$archive/launch/with_pool.sh" --config configs/quickstart.yaml --)
-expect 0 "${with_pool[@]}" "$switchyard" eval --config configs/quickstart.yaml \
+expect 0 "${with_pool[@]}" "$routewright" eval --config configs/quickstart.yaml \
   --set evaluation.max_questions=20 --policy runs/second/checkpoints/step-000008/policy --output report.json --table table.txt
 grep -q '^oracle' table.txt || fail "the table of eval has no oracle: $(cat table.txt)"
-expect 0 "${with_pool[@]}" "$switchyard" doctor --config configs/quickstart.yaml --ranks 2
+expect 0 "${with_pool[@]}" "$routewright" doctor --config configs/quickstart.yaml --ranks 2
 grep -q 'Open MPI.*reports lost ranks' "$HOME/output" || fail "doctor did not find the archive's mpirun"
-expect 0 "$switchyard" inspect runs/second
-expect 0 "$switchyard" inspect data/mine/policy
+expect 0 "$routewright" inspect runs/second
+expect 0 "$routewright" inspect data/mine/policy
 
 say "quickstart.sh trains and evaluates, without building"
 expect 0 "$archive/launch/quickstart.sh" --seed 2 --steps 1

@@ -1,6 +1,6 @@
 """What launch/package.sh makes stands on its own: libraries, search paths, scripts, the same bytes each time.
 
-Packs the program without LibTorch, which takes seconds, or checks the folder that $SWITCHYARD_PACKAGE names. Running the
+Packs the program without LibTorch, which takes seconds, or checks the folder that $ROUTEWRIGHT_PACKAGE names. Running the
 archive in a bare Debian is package.sh's, beside this file.
 """
 import functools
@@ -27,7 +27,7 @@ def run(*command, **options):
 
 def pack(*options, **settings):
     result = run(ROOT / "launch/package.sh", "--no-install", "--without-torch", *options,
-                 **{"env": dict(os.environ, SWITCHYARD_BINARY=BINARY), **settings})
+                 **{"env": dict(os.environ, ROUTEWRIGHT_BINARY=BINARY), **settings})
     assert result.returncode == 0, result.stderr
     return result
 
@@ -54,8 +54,8 @@ def dynamic(path):
 class PackageTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.temporary = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="switchyard-")))
-        cls.folder = pathlib.Path(os.environ.get("SWITCHYARD_PACKAGE") or cls.temporary / "a folder")
+        cls.temporary = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="routewright-")))
+        cls.folder = pathlib.Path(os.environ.get("ROUTEWRIGHT_PACKAGE") or cls.temporary / "a folder")
         if not cls.folder.exists():
             pack("--folder", cls.folder)
         cls.facts = dict(line.split(": ", 1) for line in (cls.folder / "PACKAGE").read_text().split("\n\n")[0].splitlines())
@@ -64,8 +64,8 @@ class PackageTest(unittest.TestCase):
         cls.elves = [path for path in cls.files if is_elf(path)]
         cls.environment = {"PATH": "/usr/bin:/bin", "HOME": str(cls.temporary)}
         if not cls.is_whole:
-            cls.environment |= {"SWITCHYARD_TORCH": str(torch_of_the_venv()),
-                                "SWITCHYARD_CUDA": str(torch_of_the_venv().parent / "nvidia")}
+            cls.environment |= {"ROUTEWRIGHT_TORCH": str(torch_of_the_venv()),
+                                "ROUTEWRIGHT_CUDA": str(torch_of_the_venv().parent / "nvidia")}
 
     def place(self, folder, origin):
         """A folder of a search path, from the place of the file that names it."""
@@ -74,7 +74,7 @@ class PackageTest(unittest.TestCase):
 
     def find(self, name, path):
         """The archive's file that a name of NEEDED means for the loader, or None."""
-        program = self.folder / "libexec/switchyard"
+        program = self.folder / "libexec/routewright"
         is_inherited, folders = dynamic(path)[1]
         places = [self.place(folder, path) for folder in folders if folder]
         if is_inherited and self.is_the_programs(path):  # the search path of the program that loads it holds too
@@ -87,7 +87,7 @@ class PackageTest(unittest.TestCase):
 
     def loaded_at_start(self):
         """Names of what the program has loaded before anything that it opens later."""
-        found, todo = {}, [self.folder / "libexec/switchyard"]
+        found, todo = {}, [self.folder / "libexec/routewright"]
         while todo:
             path = todo.pop()
             for name in dynamic(path)[0]:
@@ -139,9 +139,9 @@ class PackageTest(unittest.TestCase):
 
     def test_the_program_and_its_mpirun_run_from_anywhere_by_a_link_too(self):
         link = self.temporary / "link"
-        link.symlink_to(self.folder / "bin/switchyard")
+        link.symlink_to(self.folder / "bin/routewright")
         result = run(link, "--version", cwd="/", env=self.environment)
-        self.assertEqual((result.returncode, result.stdout.split()[-1]), (0, self.facts["switchyard"].split()[0]), result.stderr)
+        self.assertEqual((result.returncode, result.stdout.split()[-1]), (0, self.facts["routewright"].split()[0]), result.stderr)
         result = run(self.folder / "mpi/bin/mpirun", "-n", 1, "--allow-run-as-root", "true", cwd="/", env=self.environment)
         self.assertEqual(result.returncode, 0, result.stderr)
 
@@ -161,8 +161,8 @@ class PackageTest(unittest.TestCase):
 
     def test_without_cuda_it_says_what_to_set(self):
         if "inside" in self.facts["torch"] and "outside" in self.facts["cuda"]:
-            result = run(self.folder / "bin/switchyard", "--version", env={"PATH": "/usr/bin:/bin"})
-            self.assertEqual((result.returncode, "set SWITCHYARD_CUDA" in result.stderr), (1, True), result.stderr)
+            result = run(self.folder / "bin/routewright", "--version", env={"PATH": "/usr/bin:/bin"})
+            self.assertEqual((result.returncode, "set ROUTEWRIGHT_CUDA" in result.stderr), (1, True), result.stderr)
         else:
             self.skipTest("NVIDIA's libraries are in it, or LibTorch brings them")
 
@@ -173,23 +173,23 @@ class PackageTest(unittest.TestCase):
         (other / "lib").mkdir(parents=True)
         (other / "lib/libtorch_cpu.so").touch()
         (other / "version.py").write_text("__version__ = '1.13.1'\n")
-        for folder, message in (("/nowhere", "set SWITCHYARD_TORCH to the folder of torch 2."), (other, "has 1.13.1: set")):
-            result = run(self.folder / "bin/switchyard", "--version",
-                         env={**self.environment, "SWITCHYARD_TORCH": str(folder)})
+        for folder, message in (("/nowhere", "set ROUTEWRIGHT_TORCH to the folder of torch 2."), (other, "has 1.13.1: set")):
+            result = run(self.folder / "bin/routewright", "--version",
+                         env={**self.environment, "ROUTEWRIGHT_TORCH": str(folder)})
             self.assertEqual(result.returncode, 1)
             self.assertIn(message, result.stderr)
 
     def test_the_same_program_gives_the_same_bytes(self):
-        if "SWITCHYARD_PACKAGE" in os.environ:
+        if "ROUTEWRIGHT_PACKAGE" in os.environ:
             self.skipTest("looks at a folder that is there")
         archives = []
         for name, settings in (("one", {}), ("two", {"umask": 0o077, "cwd": self.temporary})):
             pack("--level", 1, "--output", self.temporary / name,
-                 env=dict(os.environ, SWITCHYARD_BINARY=BINARY, TZ="Asia/Tokyo" if settings else "UTC"), **settings)
+                 env=dict(os.environ, ROUTEWRIGHT_BINARY=BINARY, TZ="Asia/Tokyo" if settings else "UTC"), **settings)
             archives += (self.temporary / name).glob("*.tar.zst")
         self.assertEqual([path.name for path in archives], [archives[0].name] * 2)
         self.assertEqual(*(path.read_bytes() for path in archives))
-        self.assertRegex(archives[0].name, r"^switchyard-.*-linux-x86_64-(cpu|cuda\d+)-without-torch\.tar\.zst$")
+        self.assertRegex(archives[0].name, r"^routewright-.*-linux-x86_64-(cpu|cuda\d+)-without-torch\.tar\.zst$")
 
     def test_bad_arguments_say_what_is_wrong(self):
         for options, message in ((["--level", 20], "from 1 to 19"), (["--folder", self.folder], "exists already"),

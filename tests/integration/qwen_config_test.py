@@ -17,9 +17,9 @@ from qwen_policy import make_qwen_policy  # noqa: E402
 
 CONFIG = ROOT / "configs/qwen2.5_3b_h100.yaml"
 PAGE = (ROOT / "configs/qwen2.5_3b_h100.md").read_text()
-POOL = {"SWITCHYARD_POOL_SMALL_URL": "Qwen/Qwen2.5-7B-Instruct", "SWITCHYARD_POOL_MEDIUM_URL": "microsoft/phi-4",
-        "SWITCHYARD_POOL_LARGE_URL": "Qwen/Qwen2.5-72B-Instruct"}
-KEY = {"SWITCHYARD_POOL_KEY": "a-key"}
+POOL = {"ROUTEWRIGHT_POOL_SMALL_URL": "Qwen/Qwen2.5-7B-Instruct", "ROUTEWRIGHT_POOL_MEDIUM_URL": "microsoft/phi-4",
+        "ROUTEWRIGHT_POOL_LARGE_URL": "Qwen/Qwen2.5-72B-Instruct"}
+KEY = {"ROUTEWRIGHT_POOL_KEY": "a-key"}
 URLS = dict.fromkeys(POOL, "http://127.0.0.1:1")
 
 
@@ -33,7 +33,7 @@ def shown(command):
 class PageTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="switchyard-qwen-")))
+        cls.folder = pathlib.Path(cls.enterClassContext(tempfile.TemporaryDirectory(prefix="routewright-qwen-")))
         cls.policy = cls.folder / "policy"
         make_qwen_policy(cls.policy)
 
@@ -46,18 +46,18 @@ class PageTest(unittest.TestCase):
         result = run_command("train", "--config", CONFIG, "--set", f"policy.path={self.policy}", "--dry-run", "--ranks", 16,
                              "--ranks-per-host", 8)
         self.assertEqual(result.returncode, 0, result.stderr)
-        lines = shown("build/bin/switchyard train")
+        lines = shown("build/bin/routewright train")
         self.assertGreater(len(lines), 15)
         for line in lines:
             self.assertIn(line, result.stdout.splitlines())
         self.assertIn("# it fits (H100", "\n".join(lines))
 
     def test_doctor_names_the_variables_that_are_not_exported_yet(self):
-        status, findings = self.findings("--no-probe", SWITCHYARD_POOL_KEY="", **dict.fromkeys(POOL, ""))
+        status, findings = self.findings("--no-probe", ROUTEWRIGHT_POOL_KEY="", **dict.fromkeys(POOL, ""))
         self.assertEqual(status, 1)
         for subject in ("endpoint Qwen2.5-7B", "endpoint Phi-4", "endpoint Qwen2.5-72B"):
             self.assertEqual(findings[subject]["level"], "failure")
-            self.assertIn("SWITCHYARD_POOL_", findings[subject]["text"])
+            self.assertIn("ROUTEWRIGHT_POOL_", findings[subject]["text"])
         self.assertEqual(findings["policy"]["level"], "failure")  # the weights are missing here
         self.assertIn("weights", findings["policy"]["remedy"])
 
@@ -105,7 +105,7 @@ class TrainingTest(unittest.TestCase):
             made = run_command("convert", "--random", run.parent / "config.json", "--tokenizer", run.parent / "tokenizer",
                                "--to", run.parent / "policy")
             self.assertEqual(made.returncode, 0, made.stderr)
-            run.environment.update(KEY, VLLM_API_KEY=KEY["SWITCHYARD_POOL_KEY"])
+            run.environment.update(KEY, VLLM_API_KEY=KEY["ROUTEWRIGHT_POOL_KEY"])
             for variable, model in POOL.items():
                 port = free_port()
                 run.environment[variable] = f"http://127.0.0.1:{port}"

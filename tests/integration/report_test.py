@@ -1,4 +1,4 @@
-"""`switchyard report`: report.html opened from the disk in a real Chromium, its figures against their sources.
+"""`routewright report`: report.html opened from the disk in a real Chromium, its figures against their sources.
 
 The pages need Chromium (live_page.sh installs it), else they skip; the command itself is always tested.
 """
@@ -31,7 +31,7 @@ class MadeUpFolder:
     """A run's folder with a few steps. Use as a context manager."""
 
     def __init__(self, steps=40, evaluation=None, damage=()):
-        self._temporary = tempfile.TemporaryDirectory(prefix="switchyard-")
+        self._temporary = tempfile.TemporaryDirectory(prefix="routewright-")
         self.folder = pathlib.Path(self._temporary.name)
         self.rows = [{"step": step, "episode/em": 0.2 + step / 100, "episode/f1": 0.3 + step / 100, "episode/reward_mean": 0.1 + step / 90,
                       "episode/cost_usd_per_1k": 0.007 - step / 1e5, "pool/share:Atlas": 0.5, "pool/share:Sage": 0.5, "run/cost_usd": 0.001 * step,
@@ -82,7 +82,7 @@ class ReportCommandTest(unittest.TestCase):
         with MadeUpFolder(damage=[(3, '{"step":3,"epi'), (9, "what?")], evaluation='{"trained": {}}') as run:
             result, _ = run.report()
         self.assertIn("metrics.jsonl: 2 damaged lines are left out (line 4, 10)", result.stderr)
-        self.assertIn("report.json is left out: its row 'trained' is not what `switchyard eval` writes", result.stderr)
+        self.assertIn("report.json is left out: its row 'trained' is not what `routewright eval` writes", result.stderr)
 
 
 @needs_chromium
@@ -135,7 +135,7 @@ class ReportPageTest(unittest.TestCase):
         with MadeUpFolder() as run:
             _, url = run.report()
             page = self.browser.open(url)
-            self.assertIn("switchyard eval --config", page.locator("#no-evaluation").inner_text())
+            self.assertIn("routewright eval --config", page.locator("#no-evaluation").inner_text())
             self.assertFalse(page.locator("#evaluation").is_visible())
             self.assert_sound(page, url)
 
@@ -168,7 +168,7 @@ class FinishedRunTest(unittest.TestCase):
             self.assertIn('"evaluation":null', first)
             result = run_command("eval", "--config", run.config, *run._sets(), "--set", "evaluation.max_questions=4", "--baselines", "none",
                                  "--policy", run.checkpoints()[-1] / "policy", "--output", run.folder / "report.json",
-                                 environment={"SWITCHYARD_POOL_URL": run.pool_url})
+                                 environment={"ROUTEWRIGHT_POOL_URL": run.pool_url})
             self.assertEqual(result.returncode, 0, result.stderr)
             self.assertEqual(run_command("report", run.folder).returncode, 0)
             self.assertIn('"evaluation":{"trained":{"num_questions":4', (run.folder / "report.html").read_text())

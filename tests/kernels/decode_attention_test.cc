@@ -9,7 +9,7 @@
 
 #include "tests/kernels/kernel_testing.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Keys and values of one episode, plain and in pages that hold two layers (the second is the one
@@ -125,4 +125,4 @@ TEST(DecodeAttentionTest, Avx2AndAvx512GiveEqualBits) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

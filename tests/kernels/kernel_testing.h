@@ -7,7 +7,7 @@
 #include "common/random.h"
 #include "kernels/cpu_level.h"
 
-namespace switchyard {
+namespace routewright {
 
 // `count` numbers in [-scale, scale), from `key`.
 inline std::vector<float> RandomFloats(int64_t count, uint64_t key, double scale = 1) {
@@ -26,4 +26,4 @@ inline std::vector<CpuLevel> LevelsHere() {
   return levels;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

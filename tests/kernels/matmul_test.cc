@@ -10,7 +10,7 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Small, odd, and large enough for every path.
@@ -110,4 +110,4 @@ TEST(LinearTest, AddsToTheGradientThatIsThere) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

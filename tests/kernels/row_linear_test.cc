@@ -8,7 +8,7 @@
 
 #include "tests/kernels/kernel_testing.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 struct Shape {
@@ -141,4 +141,4 @@ TEST(RowLinearTest, NoRowsIsNoWork) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 
 #include "tests/kernels/kernel_testing.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 const std::vector<int64_t> kWidths = {1, 2, 15, 16, 31, 32, 33, 63, 128, 576};
@@ -132,4 +132,4 @@ TEST(RowOpsTest, Avx2AndAvx512GiveEqualBits) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "common/random.h"
 #include "tests/counting_allocator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 at::Tensor Random(std::vector<int64_t> shape, uint64_t key, double scale) {
@@ -112,10 +112,10 @@ TEST(TokenLogprobTest, BothBuffersStayBelowTheBound) {
 }
 
 // Qwen2.5's vocabulary and 0.5B's width, forward and backward, beside operands and results. The
-// environment's SWITCHYARD_TEST_HEAD_TOKENS=16384 takes half an hour; what grows with tokens is
+// environment's ROUTEWRIGHT_TEST_HEAD_TOKENS=16384 takes half an hour; what grows with tokens is
 // 20 bytes each.
 TEST(TokenLogprobTest, TheHeadTakesAtMost64MebibytesBesideItsOperands) {
-  const char* wanted = std::getenv("SWITCHYARD_TEST_HEAD_TOKENS");
+  const char* wanted = std::getenv("ROUTEWRIGHT_TEST_HEAD_TOKENS");
   const int64_t num_rows = wanted != nullptr ? std::atoll(wanted) : 96;
   const int64_t vocabulary_size = 151936, width = 896;
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
@@ -140,4 +140,4 @@ TEST(TokenLogprobTest, TheHeadTakesAtMost64MebibytesBesideItsOperands) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

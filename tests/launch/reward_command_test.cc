@@ -1,4 +1,4 @@
-// `switchyard reward` as a user runs it: lines in, lines out, exit codes.
+// `routewright reward` as a user runs it: lines in, lines out, exit codes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
@@ -9,7 +9,7 @@
 #include "common/file_system.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -22,7 +22,7 @@ struct Outcome {
 Outcome RunReward(const std::string& arguments, const std::string& input) {
   TempFolder folder;
   std::ofstream(folder / "in") << input;
-  const char* binary = std::getenv("SWITCHYARD_BINARY");
+  const char* binary = std::getenv("ROUTEWRIGHT_BINARY");
   EXPECT_NE(binary, nullptr);
   const std::string command = std::string(binary) + " reward " + arguments + " < " +
                               (folder / "in") + " > " + (folder / "out") + " 2> " +
@@ -51,7 +51,7 @@ TEST(RewardCommandTest, ABadLineIsNamedAndTheOthersAreScored) {
   const Outcome outcome =
       RunReward("--mode reference", std::string(kGood) + "\n{oops\n" + kGood + "\n");
   EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_EQ(outcome.err, "switchyard reward: line 2 is not valid JSON\n");
+  EXPECT_EQ(outcome.err, "routewright reward: line 2 is not valid JSON\n");
   EXPECT_EQ(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 2);
 }
 
@@ -74,11 +74,11 @@ TEST(RewardCommandTest, BadUsageExitsWithTwo) {
 }
 
 TEST(RewardCommandTest, AFullDiskIsReported) {
-  const char* binary = std::getenv("SWITCHYARD_BINARY");
+  const char* binary = std::getenv("ROUTEWRIGHT_BINARY");
   const std::string command = std::string("echo '") + kGood + "' | " + binary +
                               " reward --mode reference > /dev/full 2> /dev/null";
   EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 1);
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,4 +1,4 @@
-// `switchyard generate` and `switchyard logprob` as a user runs them: lines in, lines out, exit
+// `routewright generate` and `routewright logprob` as a user runs them: lines in, lines out, exit
 // codes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,7 +20,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/policy/tiny_policy.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -41,7 +41,7 @@ class TokenCommandsTest : public ::testing::Test {
   }
 
   std::string Command(const std::string& arguments) const {
-    const char* binary = std::getenv("SWITCHYARD_BINARY");
+    const char* binary = std::getenv("ROUTEWRIGHT_BINARY");
     EXPECT_NE(binary, nullptr);
     return absl::StrCat(binary, " ", arguments);
   }
@@ -148,7 +148,7 @@ TEST_F(TokenCommandsTest, BadLinesAreNamedAndTheOthersAnswered) {
   EXPECT_EQ(outcome.exit_code, 1);
   ASSERT_EQ(outcome.lines.size(), 2u);
   EXPECT_EQ(outcome.lines[0], outcome.lines[1]);
-  EXPECT_THAT(outcome.err, HasSubstr("switchyard generate: line 2: not a JSON object"));
+  EXPECT_THAT(outcome.err, HasSubstr("routewright generate: line 2: not a JSON object"));
   EXPECT_THAT(outcome.err, HasSubstr("line 4: 'ids' must be a list of at least one token id"));
   EXPECT_THAT(outcome.err,
               HasSubstr("line 5: 'ids' holds 97, token ids are integers from 0 to 96"));
@@ -191,4 +191,4 @@ TEST_F(TokenCommandsTest, MissingPolicyFolderIsOneSentence) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

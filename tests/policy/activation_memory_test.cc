@@ -12,7 +12,7 @@
 #include "tests/counting_allocator.h"
 #include "tests/policy/test_weights.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 struct Shape {
@@ -121,4 +121,4 @@ TEST(ActivationMemoryTest, StatesWhatAPassInBfloatKeeps) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

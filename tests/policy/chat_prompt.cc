@@ -10,7 +10,7 @@
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
   const auto chat_template =
-      switchyard::ChatTemplate::Load(switchyard::PolicyConfig::CHAT_TEMPLATE_AUTO, argv[1]);
+      routewright::ChatTemplate::Load(routewright::PolicyConfig::CHAT_TEMPLATE_AUTO, argv[1]);
   if (!chat_template.ok()) {
     std::fprintf(stderr, "chat_prompt: %s\n",
                  std::string(chat_template.status().message()).c_str());

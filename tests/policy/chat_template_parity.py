@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares Switchyard's chat templates with `apply_chat_template` of Hugging Face `transformers`.
+"""Compares Routewright's chat templates with `apply_chat_template` of Hugging Face `transformers`.
 
   chat_template_parity.py --chat build/tests/chat_prompt --cache build/tokenizers
 
 SmolLM2's template is the real one, from its GGUF file. The others are written here in the manner of their families:
 ChatML without and with a default system text, with a begin token, and with a thinking prompt; Llama 3 without and with
-the header of dates. Templates that run code to say what Switchyard cannot read out of their strings must be refused.
+the header of dates. Templates that run code to say what Routewright cannot read out of their strings must be refused.
 """
 
 import argparse
@@ -112,7 +112,7 @@ def compare(name, folder, arguments):
     for message, expected, actual in zip(MESSAGES, theirs, ours, strict=True):
         if expected != actual:
             wrong += 1
-            print(f"{name}: {message[:60]!a}\n  transformers {expected[:400]!a}\n  switchyard   {actual[:400]!a}")
+            print(f"{name}: {message[:60]!a}\n  transformers {expected[:400]!a}\n  routewright   {actual[:400]!a}")
     print(f"{name}: {len(MESSAGES)} messages, {wrong} differ")
     return wrong
 

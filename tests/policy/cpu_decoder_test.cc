@@ -13,7 +13,7 @@
 #include "policy/decoder.h"
 #include "tests/policy/tiny_policy.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -244,4 +244,4 @@ TEST_P(CpuDecoderTest, NamesTheTensorThatIsMissing) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -21,7 +21,7 @@
 #include "tests/policy/test_weights.h"
 #include "tests/policy/tiny_policy.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Weights = std::shared_ptr<const PolicyWeights>;
@@ -109,8 +109,8 @@ TEST(DecoderTransformerTest, LogprobsOfAnEpisodeAgreeForTheQuickstartsPolicy) {
 
 // Another policy's folder, such as SmolLM2's, can be named: it is too large for the tree.
 TEST(DecoderTransformerTest, LogprobsOfAnEpisodeAgreeForThePolicyThatIsNamed) {
-  const char* folder = std::getenv("SWITCHYARD_TEST_POLICY");
-  if (folder == nullptr) GTEST_SKIP() << "set SWITCHYARD_TEST_POLICY to a policy folder";
+  const char* folder = std::getenv("ROUTEWRIGHT_TEST_POLICY");
+  if (folder == nullptr) GTEST_SKIP() << "set ROUTEWRIGHT_TEST_POLICY to a policy folder";
   EXPECT_LE(LargestGapInTheEpisode(folder), 1e-4);
 }
 
@@ -136,4 +136,4 @@ TEST(DecoderTransformerTest, LogprobsAgreeForEveryFamily) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

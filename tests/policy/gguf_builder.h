@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 // The bytes of a GGUF file, piece by piece and in any order, well formed or not.
 class GgufBuilder {
@@ -63,4 +63,4 @@ class GgufBuilder {
   std::string bytes_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

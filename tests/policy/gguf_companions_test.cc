@@ -10,7 +10,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/policy/gguf_builder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -84,4 +84,4 @@ TEST_F(GgufCompanionsTest, NamesFileAndWhatIsMissingOrTooMuch) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "policy/gguf_policy.h"
 #include "tests/policy/gguf_builder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -238,4 +238,4 @@ TEST_F(GgufTest, RefusesModelsThatItWouldGetWrong) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

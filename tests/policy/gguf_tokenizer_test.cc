@@ -8,7 +8,7 @@
 #include "policy/byte_alphabet.h"
 #include "policy/tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -86,4 +86,4 @@ TEST(GgufTokenizerTest, TheConfigNamesTokensAndTemplate) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -65,7 +65,7 @@ def main():
     known = matched_by_tokenizers(r"\w")
     tables["Word"] = {c for c in known if is_new(c)}
     print("// Made by tests/policy/make_unicode_additions.py; do not edit.")
-    print('#include "policy/unicode_additions.h"\n\nnamespace switchyard {\nnamespace {\n')
+    print('#include "policy/unicode_additions.h"\n\nnamespace routewright {\nnamespace {\n')
     tables = {name: found for name, found in tables.items() if found}
     for name, additions in tables.items():
         print("\n".join(lines_of(name, additions)))
@@ -73,7 +73,7 @@ def main():
     print("std::span<const CodePointRange> UnicodeAdditions(std::string_view name) {")
     for name in tables:
         print(f'  if (name == "{name}") return k{name};')
-    print("  return {};\n}\n\n}  // namespace switchyard")
+    print("  return {};\n}\n\n}  // namespace routewright")
 
 
 if __name__ == "__main__":

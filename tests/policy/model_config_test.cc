@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -123,4 +123,4 @@ TEST(ModelConfigTest, AddsTheEndTokensOfGenerationConfigOnce) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;
-  const auto tokenizer = switchyard::Tokenizer::Load(argv[1]);
+  const auto tokenizer = routewright::Tokenizer::Load(argv[1]);
   if (!tokenizer.ok()) {
     std::fprintf(stderr, "plain_ids: %s\n", std::string(tokenizer.status().message()).c_str());
     return 1;

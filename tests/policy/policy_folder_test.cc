@@ -8,7 +8,7 @@
 
 #include "common/file_system.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -165,4 +165,4 @@ TEST_F(PolicyFolderTest, ReadsShardsThroughTheIndex) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "policy/flat_weights.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -106,4 +106,4 @@ TEST(PolicyWeightsTest, NamesAMissingTensorAndAWrongShape) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

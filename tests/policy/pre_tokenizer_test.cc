@@ -6,7 +6,7 @@
 #include "policy/regex_translation.h"
 #include "policy/tokenizer_json.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -136,4 +136,4 @@ TEST(PreTokenizerTest, ByteLevelComesLast) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

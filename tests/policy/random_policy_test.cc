@@ -8,7 +8,7 @@
 #include "policy/parameter_layout.h"
 #include "tests/policy/tiny_policy.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(RandomPolicyTest, ThreadsDrawTheSameAndSeedsDiffer) {
@@ -36,4 +36,4 @@ TEST(RandomPolicyTest, MatricesAreNormalNormsOneBiasesZero) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

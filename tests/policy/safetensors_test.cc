@@ -11,7 +11,7 @@
 #include "common/file_system.h"
 #include "policy/float_bits.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -208,4 +208,4 @@ TEST_F(SafetensorsTest, ReportsAMissingFileAndAnUnreadableDtype) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::vector<float> RandomLogits(size_t size, uint64_t key, double scale) {
@@ -120,4 +120,4 @@ TEST(SamplerTest, TinyTemperatureAndHugeLogitsStayFinite) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

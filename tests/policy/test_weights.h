@@ -17,7 +17,7 @@
 #include "policy/parameter_layout.h"
 #include "policy/weight_provider.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ReplicatedTestWeights final : public WeightProvider {
  public:
@@ -95,4 +95,4 @@ class ReplicatedTestWeights final : public WeightProvider {
   std::vector<int> ready_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

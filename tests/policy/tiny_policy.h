@@ -13,7 +13,7 @@
 #include "policy/parameter_layout.h"
 #include "policy/policy_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline ModelConfig TinyLlamaConfig() {
   ModelConfig config;
@@ -85,4 +85,4 @@ inline std::vector<uint32_t> RandomTokens(const ModelConfig& config, int64_t cou
   return ids;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

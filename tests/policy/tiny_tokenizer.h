@@ -8,7 +8,7 @@
 
 #include "policy/byte_alphabet.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Ids 0-255 are the bytes; `merges` add one token each, counting up from 256, in order.
 inline nlohmann::json TinyTokenizerJson(
@@ -44,4 +44,4 @@ inline nlohmann::json AddedTokenJson(const std::string& content, uint32_t id, bo
   return token;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares Switchyard's tokenizer with Hugging Face `tokenizers` on thousands of awkward strings.
+"""Compares Routewright's tokenizer with Hugging Face `tokenizers` on thousands of awkward strings.
 
-  tokenizer_parity.py --switchyard build/bin/switchyard --plain build/tests/plain_ids --cache build/tokenizers
+  tokenizer_parity.py --routewright build/bin/routewright --plain build/tests/plain_ids --cache build/tokenizers
                       [--count 12000] [--seed 1] [--policy FOLDER…]
 
 For SmolLM2, Qwen2 and Llama 3 (their real vocabularies, made by make_tokenizers.py), for every --policy, and for the
-folder that `switchyard convert` makes of SmolLM2's GGUF file (against make_tokenizers.py's SmolLM2):
+folder that `routewright convert` makes of SmolLM2's GGUF file (against make_tokenizers.py's SmolLM2):
 ids equal; ids with added tokens off equal, and none of them an added one; decoded text equal.
 Fails on the first differences of each, printing them.
 """
@@ -45,12 +45,12 @@ def report(name, what, strings, expected, actual):
     """Prints the first differences; returns their number."""
     wrong = [i for i in range(len(strings)) if expected[i] != actual[i]]
     for i in wrong[:5]:
-        print(f"{name}: {what} of {strings[i]!a}\n  tokenizers {expected[i]!a}\n  switchyard {actual[i]!a}")
+        print(f"{name}: {what} of {strings[i]!a}\n  tokenizers {expected[i]!a}\n  routewright {actual[i]!a}")
     return len(wrong)
 
 
 def compare(name, folder, arguments, theirs_folder=None):
-    """Switchyard's tokenizer of `folder` with Hugging Face's of `theirs_folder` (default: the same)."""
+    """Routewright's tokenizer of `folder` with Hugging Face's of `theirs_folder` (default: the same)."""
     started = time.monotonic()
     path = pathlib.Path(theirs_folder or folder) / "tokenizer.json"
     theirs = Tokenizer.from_file(str(path))
@@ -58,14 +58,14 @@ def compare(name, folder, arguments, theirs_folder=None):
     strings = awkward_strings.awkward_strings(arguments.count, arguments.seed, [t.content for t in added.values()][:40])
 
     ids = encode(theirs, strings)
-    ours = [a["ids"] for a in run_lines([arguments.switchyard, "tokenize", "--policy", str(folder)], strings)]
+    ours = [a["ids"] for a in run_lines([arguments.routewright, "tokenize", "--policy", str(folder)], strings)]
     wrong = report(name, "ids", strings, ids, ours)
 
     plain = [a["ids"] for a in run_lines([arguments.plain, str(folder)], strings)]
     wrong += report(name, "plain ids", strings, encode(without_added_tokens(path), strings), plain)
     wrong += sum(any(id in added for id in line) for line in plain)
 
-    back = run_lines([arguments.switchyard, "tokenize", "--policy", str(folder), "--decode"], [{"ids": i} for i in ids])
+    back = run_lines([arguments.routewright, "tokenize", "--policy", str(folder), "--decode"], [{"ids": i} for i in ids])
     texts = theirs.decode_batch(ids, skip_special_tokens=False)
     # Where a vocabulary lacks a byte, what is left may be no UTF-8: then each shows it in its own way.
     whole = [i for i, text in enumerate(texts) if "\ufffd" not in text]
@@ -76,12 +76,12 @@ def compare(name, folder, arguments, theirs_folder=None):
 
 
 def compare_converted(arguments):
-    """The tokenizer that `convert` makes, read by Switchyard and by Hugging Face, against make_tokenizers.py's."""
+    """The tokenizer that `convert` makes, read by Routewright and by Hugging Face, against make_tokenizers.py's."""
     made = make_tokenizers.policy_folder(arguments.cache, "smollm2")
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch) / "smollm2"
         gguf = str(make_tokenizers.smollm2_gguf())
-        convert = [arguments.switchyard, "convert", "--from", gguf, "--to", str(folder), "--format", "bf16"]
+        convert = [arguments.routewright, "convert", "--from", gguf, "--to", str(folder), "--format", "bf16"]
         subprocess.run(convert, check=True)
         wrong = compare("smollm2 converted", folder, arguments, theirs_folder=made)
         theirs = Tokenizer.from_file(str(made / "tokenizer.json"))
@@ -93,7 +93,7 @@ def compare_converted(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--switchyard", required=True)
+    parser.add_argument("--routewright", required=True)
     parser.add_argument("--plain", required=True)
     parser.add_argument("--cache", required=True)
     parser.add_argument("--count", type=int, default=12000)

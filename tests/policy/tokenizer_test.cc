@@ -8,7 +8,7 @@
 
 #include "tests/policy/tiny_tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -251,4 +251,4 @@ TEST(TokenizerTest, AMissingFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 
 #include "tests/policy/test_weights.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -272,4 +272,4 @@ TEST(TransformerTest, Bf16IsCloseToF32AndItsGradientsPointTheSameWay) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares `switchyard logprob` and `switchyard generate` with Hugging Face `transformers`, in f32 on the CPU.
+"""Compares `routewright logprob` and `routewright generate` with Hugging Face `transformers`, in f32 on the CPU.
 
-  transformers_parity.py --switchyard build/bin/switchyard
+  transformers_parity.py --routewright build/bin/routewright
 
-Three policies: SmolLM2-135M-Instruct, converted from its GGUF file (Q4_1 and Q8_0) by `switchyard convert`, whose
+Three policies: SmolLM2-135M-Instruct, converted from its GGUF file (Q4_1 and Q8_0) by `routewright convert`, whose
 weights must be those that transformers' own reader of that file gives (so the order of query and key rows is checked
-on a real file); and two of random weights made by `switchyard convert --random`: Qwen2 (biases drawn too, untied
+on a real file); and two of random weights made by `routewright convert --random`: Qwen2 (biases drawn too, untied
 head) and Llama with Llama 3's RoPE scaling. Of each: log-probabilities of texts of some hundred tokens within 1e-3,
 and greedy continuations with equal ids.
 """
@@ -78,7 +78,7 @@ def texts():
 
 
 def convert(arguments, folder, *source):
-    command = [arguments.switchyard, "convert", *map(str, source), "--to", str(folder), "--format", "f32"]
+    command = [arguments.routewright, "convert", *map(str, source), "--to", str(folder), "--format", "f32"]
     subprocess.run(command, check=True)
     return folder
 
@@ -109,7 +109,7 @@ class Failures:
 
 def compare_logprobs(name, folder, model, sequences, arguments, failures):
     theirs = [logprobs(model, ids) for ids in sequences]
-    command = [arguments.switchyard, "logprob", "--policy", str(folder), "--threads", "1"]
+    command = [arguments.routewright, "logprob", "--policy", str(folder), "--threads", "1"]
     ours = [line["logprobs"] for line in run_lines(command, [{"ids": ids} for ids in sequences])]
     equal = [len(a) for a in ours] == [len(b) for b in theirs]
     failures.expect(equal, f"{name}: a log-probability for each id after the first")
@@ -123,7 +123,7 @@ def compare_logprobs(name, folder, model, sequences, arguments, failures):
 def compare_greedy(name, folder, model, tokenizer, prompts, max_tokens, arguments, failures):
     """Returns the continuations."""
     requests = [{"ids": ids, "max_tokens": max_tokens, "temperature": 0} for ids in prompts]
-    command = [arguments.switchyard, "generate", "--policy", str(folder), "--threads", "1"]
+    command = [arguments.routewright, "generate", "--policy", str(folder), "--threads", "1"]
     ours = [line["ids"] for line in run_lines(command, requests)]
     for ids, continuation in zip(prompts, ours):
         given = torch.tensor([ids])
@@ -132,7 +132,7 @@ def compare_greedy(name, folder, model, tokenizer, prompts, max_tokens, argument
         what = f"{name}: greedy, {len(continuation)} ids: {tokenizer.decode(continuation)[:70]!r}"
         failures.expect(continuation == theirs, what)
         if continuation != theirs:
-            print(f"      transformers {theirs}\n      switchyard   {continuation}")
+            print(f"      transformers {theirs}\n      routewright   {continuation}")
     return ours
 
 
@@ -194,7 +194,7 @@ def check_that_biases_matter(model, theirs, sequences, failures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--switchyard", required=True)
+    parser.add_argument("--routewright", required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     failures = Failures()

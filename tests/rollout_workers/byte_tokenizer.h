@@ -11,7 +11,7 @@
 
 #include "policy/tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ByteTokenizer final : public Tokenizer {
  public:
@@ -65,4 +65,4 @@ class ByteTokenizer final : public Tokenizer {
   std::vector<std::string> spellings_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -179,4 +179,4 @@ TEST(ChatProtocolTest, ErrorMessagesAreFoundCutAndCleaned) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Milliseconds after some moment.
@@ -37,4 +37,4 @@ TEST(ClockOffsetTest, OldExchangesAreForgotten) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

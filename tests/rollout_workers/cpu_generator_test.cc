@@ -14,7 +14,7 @@
 #include "policy/tokenizer.h"
 #include "tests/policy/tiny_policy.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::Each;
@@ -293,4 +293,4 @@ TEST(CpuGeneratorTest, WeightsThatDivergedAreAnErrorThatNamesTheirVersion) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

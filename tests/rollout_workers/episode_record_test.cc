@@ -10,7 +10,7 @@
 #include "tests/rollout_workers/episode_world.h"
 #include "tests/rollout_workers/fake_pool.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -196,4 +196,4 @@ TEST(EpisodeDefaultsTest, AreTheStatedLimits) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "tests/rollout_workers/fake_pool.h"
 #include "tests/rollout_workers/scripted_generator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -243,4 +243,4 @@ TEST_F(EpisodeRunnerTest, WhatAnEpisodeBecomesDoesNotDependOnTheOthers) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

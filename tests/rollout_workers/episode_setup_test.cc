@@ -5,7 +5,7 @@
 
 #include "policy/chat_template.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::EndsWith;
@@ -62,4 +62,4 @@ TEST(EpisodeSetupTest, WhatIsMissingIsNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

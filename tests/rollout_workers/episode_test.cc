@@ -7,7 +7,7 @@
 #include "tests/rollout_workers/episode_world.h"
 #include "tests/rollout_workers/fake_pool.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -377,4 +377,4 @@ TEST_F(EpisodeTest, PolicyTextOfRandomBytesIsRecordedAndInvalid) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include "tests/rollout_workers/episode_world.h"
 #include "tests/rollout_workers/fake_pool.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -71,4 +71,4 @@ TEST_F(EpisodeTextTest, NothingThatAModelSaysReachesTheTerminalAsAControlSequenc
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

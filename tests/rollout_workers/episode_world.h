@@ -11,7 +11,7 @@
 #include "rollout_workers/episode.h"
 #include "tests/rollout_workers/byte_tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 
 class EpisodeWorld {
  public:
@@ -108,4 +108,4 @@ class EpisodeWorld {
   }
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "tests/rollout_workers/fake_pool.h"
 #include "tests/rollout_workers/scripted_generator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -200,4 +200,4 @@ TEST_F(EvaluationTest, TheTableShowsTheGapToTheOracleAndWhatWasLeftOut) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "absl/time/time.h"
 #include "rollout_workers/pool_client.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Thread-safe.
 class FakePool final : public PoolClient {
@@ -134,4 +134,4 @@ class FakePool final : public PoolClient {
   std::vector<PoolCall> finished_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "trainer/batch.h"
 #include "trainer/reward_composer.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Ids = std::vector<uint32_t>;
@@ -181,4 +181,4 @@ INSTANTIATE_TEST_SUITE_P(Tokenizers, HostileReplyTest, testing::Values("bytes", 
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "common/file_system.h"
 #include "tests/rollout_workers/pool_client_calls.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -226,4 +226,4 @@ TEST_F(HttpPoolClientFailureTest, ABadConfigIsRefusedBeforeAnythingIsPaidFor) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

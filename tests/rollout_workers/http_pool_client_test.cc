@@ -15,7 +15,7 @@
 #include "tests/rollout_workers/pool_client_calls.h"
 #include "tests/rollout_workers/pool_emulator/small_world.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -124,8 +124,8 @@ TEST_F(HttpPoolClientTest, ProxiesFromTheEnvironmentAreNotUsedForThisMachine) {
 }
 
 TEST_F(HttpPoolClientTest, TheKeyGoesIntoTheHeaderAndNowhereElse) {
-  setenv("SY_TEST_KEY", "sk-hidden-123", 1);
-  config_.mutable_models(0)->set_api_key_env("SY_TEST_KEY");
+  setenv("RW_TEST_KEY", "sk-hidden-123", 1);
+  config_.mutable_models(0)->set_api_key_env("RW_TEST_KEY");
   std::string sent;
   const PoolCall rejected = CallOnce([&sent](int, const std::string& request) {
     sent = request;
@@ -285,4 +285,4 @@ TEST_F(HttpPoolClientTest, CallsTheEmulatorManyAtOnceAndSurvivesItsFailures) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "tests/rollout_workers/episode_world.h"
 #include "tests/rollout_workers/learner_fake_service.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -220,4 +220,4 @@ TEST(LearnerRetryTest, AStopEndsThePause) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

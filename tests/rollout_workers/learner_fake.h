@@ -17,7 +17,7 @@
 #include "rollout_workers/learner_client.h"
 #include "tests/policy/tiny_policy.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Thread-safe.
 class FakeLearner {
@@ -287,4 +287,4 @@ class FakeLearner {
   std::vector<Trajectory> submitted_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace switchyard
+}  // namespace routewright

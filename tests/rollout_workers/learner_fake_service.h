@@ -10,7 +10,7 @@
 #include "proto/learner_service.grpc.pb.h"
 #include "tests/rollout_workers/learner_fake.h"
 
-namespace switchyard {
+namespace routewright {
 
 class FakeLearnerService final : public LearnerService::Service {
  public:
@@ -62,4 +62,4 @@ class FakeLearnerService final : public LearnerService::Service {
   std::unique_ptr<grpc::Server> server_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/strings/str_split.h"
 #include "common/file_system.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The text of all its files, in the order of their names.
 inline std::string LedgerText(const std::string& folder) {
@@ -29,4 +29,4 @@ inline std::vector<nlohmann::json> ReadLedger(const std::string& folder) {
   return lines;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

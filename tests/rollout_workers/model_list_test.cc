@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -49,4 +49,4 @@ TEST(ModelListTest, RefusesTwoModelsOfOneName) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

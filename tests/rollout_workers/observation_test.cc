@@ -5,7 +5,7 @@
 
 #include "tests/rollout_workers/byte_tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -98,4 +98,4 @@ TEST(ObservationTest, EveryInvalidActionSaysWhatWasWrong) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

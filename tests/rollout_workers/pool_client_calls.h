@@ -17,7 +17,7 @@
 #include "tests/rollout_workers/ledger_reading.h"
 #include "tests/rollout_workers/scripted_server.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr absl::Duration kLimit = absl::Minutes(1);  // of a wait that ends much earlier
 
@@ -87,4 +87,4 @@ class HttpPoolClientTest : public ::testing::Test {
   size_t num_requests_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include <cstdlib>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -25,8 +25,8 @@ std::string Error(const PoolModelConfig& model) {
 }
 
 TEST(PoolEndpointTest, ReplacesEnvironmentVariablesAndAppendsThePath) {
-  setenv("SY_TEST_POOL", "http://127.0.0.1:8100", 1);
-  const auto endpoint = ResolveEndpoint(Model("${SY_TEST_POOL}/v1/"));
+  setenv("RW_TEST_POOL", "http://127.0.0.1:8100", 1);
+  const auto endpoint = ResolveEndpoint(Model("${RW_TEST_POOL}/v1/"));
   ASSERT_TRUE(endpoint.ok()) << endpoint.status();
   EXPECT_EQ(endpoint->base_url, "http://127.0.0.1:8100/v1");
   EXPECT_EQ(endpoint->chat_url, "http://127.0.0.1:8100/v1/chat/completions");
@@ -45,9 +45,9 @@ TEST(PoolEndpointTest, AnotherMachineIsNotLoopback) {
 }
 
 TEST(PoolEndpointTest, ABadAddressIsRefusedWithoutShowingIt) {
-  unsetenv("SY_TEST_UNSET");
-  EXPECT_THAT(Error(Model("${SY_TEST_UNSET}/v1")), HasSubstr("SY_TEST_UNSET is not set"));
-  EXPECT_THAT(Error(Model("${SY_TEST")), HasSubstr("without its }"));
+  unsetenv("RW_TEST_UNSET");
+  EXPECT_THAT(Error(Model("${RW_TEST_UNSET}/v1")), HasSubstr("RW_TEST_UNSET is not set"));
+  EXPECT_THAT(Error(Model("${RW_TEST")), HasSubstr("without its }"));
   EXPECT_THAT(Error(Model("ftp://host/v1")), HasSubstr("http:// or https://"));
   EXPECT_THAT(Error(Model("http://")), HasSubstr("not a URL"));
   EXPECT_THAT(Error(Model("127.0.0.1:8100/v1")), HasSubstr("base_url"));
@@ -60,12 +60,12 @@ TEST(PoolEndpointTest, ABadAddressIsRefusedWithoutShowingIt) {
 
 TEST(PoolEndpointTest, KeysComeFromTheEnvironmentAndMustFitInAHeader) {
   PoolModelConfig model = Model("https://api.example.com/v1");
-  model.set_api_key_env("SY_TEST_KEY");
-  unsetenv("SY_TEST_KEY");
-  EXPECT_THAT(Error(model), HasSubstr("SY_TEST_KEY"));
-  setenv("SY_TEST_KEY", "sk-hidden-1", 1);
+  model.set_api_key_env("RW_TEST_KEY");
+  unsetenv("RW_TEST_KEY");
+  EXPECT_THAT(Error(model), HasSubstr("RW_TEST_KEY"));
+  setenv("RW_TEST_KEY", "sk-hidden-1", 1);
   EXPECT_EQ(ResolveEndpoint(model)->api_key.Reveal(), "sk-hidden-1");
-  setenv("SY_TEST_KEY", "sk-hidden-1\r\nHost: evil", 1);
+  setenv("RW_TEST_KEY", "sk-hidden-1\r\nHost: evil", 1);
   EXPECT_THAT(Error(model), HasSubstr("control character"));
   EXPECT_THAT(Error(model), Not(HasSubstr("hidden")));
 }
@@ -77,4 +77,4 @@ TEST(PoolEndpointTest, SecretsAreReplacedWhereverTheyStand) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/rollout_workers/ledger_reading.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 PoolCall Call(const std::string& call_id) {
@@ -84,4 +84,4 @@ TEST(PoolLedgerTest, AFolderThatCannotBeMadeIsNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

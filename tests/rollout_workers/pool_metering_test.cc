@@ -4,7 +4,7 @@
 
 #include <limits>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kMaxReplyTokens = 64;
@@ -113,4 +113,4 @@ TEST(PoolMeteringTest, ACallIsTheSumOfItsAttempts) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -155,4 +155,4 @@ TEST(PoolRetryTest, GivesUpAfterMaxRetriesOrWhenThePauseWouldPassTheDeadline) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

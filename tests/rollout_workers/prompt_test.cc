@@ -5,7 +5,7 @@
 
 #include "tests/rollout_workers/byte_tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::Contains;
@@ -160,4 +160,4 @@ TEST(PromptTest, PricesHaveTheDecimalsTheyNeed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -184,4 +184,4 @@ TEST(RouterProtocolTest, RandomBytesAreParsedIntoValidText) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

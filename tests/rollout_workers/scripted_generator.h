@@ -11,7 +11,7 @@
 #include "rollout_workers/generator.h"
 #include "tests/rollout_workers/byte_tokenizer.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ScriptedGenerator final : public Generator {
  public:
@@ -79,4 +79,4 @@ class ScriptedGenerator final : public Generator {
   std::map<std::string, std::pair<RoundResult, size_t>> running_;  // round, tokens sampled so far
 };
 
-}  // namespace switchyard
+}  // namespace routewright

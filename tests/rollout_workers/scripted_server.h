@@ -19,7 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct ScriptedResponse {
   std::string bytes;
@@ -160,4 +160,4 @@ class ScriptedServer {
   std::jthread accepting_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Index of the token at which `tokens` stop, or -1.
@@ -55,4 +55,4 @@ TEST(StopDetectorTest, OneByteStopsNeedNoMemory) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "tests/rollout_workers/learner_fake.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -116,4 +116,4 @@ TEST_F(WeightAssemblyTest, AWrongTensorChecksumIsFound) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

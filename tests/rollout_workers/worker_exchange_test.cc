@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Duration Waited(WorkerExchange& exchange) {
@@ -41,4 +41,4 @@ TEST(WorkerExchangeTest, WaitsForALeaseUntilItHasOneAndAgainWhenNoneIsLeft) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

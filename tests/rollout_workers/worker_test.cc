@@ -13,7 +13,7 @@
 #include "tests/rollout_workers/learner_fake_service.h"
 #include "tests/rollout_workers/scripted_generator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -258,4 +258,4 @@ TEST_F(WorkerTest, AnotherPolicyThanTheLearnersEndsIt) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/random.h"
 #include "tests/trainer/tiny_model.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 at::Tensor RandomVector(int64_t count, uint64_t key) {
@@ -94,4 +94,4 @@ TEST(AdamWTest, SquaredNormIsTheSumOfSquares) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -118,4 +118,4 @@ TEST(BatchTest, DemonstrationsNeedNeitherLogprobsNorVersions) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::DoubleNear;
@@ -84,4 +84,4 @@ TEST(CreditTest, DemonstrationsWeighEveryTokenTheSame) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -89,4 +89,4 @@ TEST_F(DemonstrationsTest, AMissingFileIsNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TrainerConfig Grpo() {
@@ -80,4 +80,4 @@ TEST(EpisodePlanTest, AStaleTrajectoryIsRefusedByName) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "tests/trainer/recorded_trajectories.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What a test sees of the source, which dies with its run.
 struct SourceRecord {
@@ -101,4 +101,4 @@ class FakeTrajectorySource final : public TrajectorySource {
   const BeforeStep before_step_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "common/status_macros.h"
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ForwardingCommunicator : public Communicator {
  public:
@@ -40,7 +40,7 @@ class ForwardingCommunicator : public Communicator {
     return target_->Barrier(name);
   }
   absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) override {
-    SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, target_->Split(name, color));
+    RW_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, target_->Split(name, color));
     return Wrap(std::move(group));
   }
   void BeginStep(int64_t step) override { target_->BeginStep(step); }
@@ -58,4 +58,4 @@ class ForwardingCommunicator : public Communicator {
   Communicator* const target_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstring>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kLarge = int64_t{32} << 20;  // bytes
@@ -63,4 +63,4 @@ TEST(HostTensorTest, WhatIsLargeGoesBackToTheSystemAtOnce) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

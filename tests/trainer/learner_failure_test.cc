@@ -13,7 +13,7 @@
 #include "common/config_loader.h"
 #include "tests/trainer/learner_run.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -178,4 +178,4 @@ TEST_F(LearnerFailureTest, AMissingPolicyFolderIsNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "tests/trainer/learner_run.h"
 #include "trainer/run_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -222,4 +222,4 @@ TEST_F(LearnerResumeTest, OtherQuestionsThanTheCheckpointsAreRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -24,7 +24,7 @@
 #include "trainer/learner.h"
 #include "trainer/live_page/live_state.h"
 
-namespace switchyard {
+namespace routewright {
 
 class LearnerTest : public ::testing::Test {
  protected:
@@ -163,4 +163,4 @@ class LearnerTest : public ::testing::Test {
   LiveState* live_state_ = nullptr;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

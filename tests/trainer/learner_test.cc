@@ -15,7 +15,7 @@
 #include "tests/trainer/learner_run.h"
 #include "trainer/live_page/live_state.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -199,4 +199,4 @@ TEST_F(LearnerTest, ThePageHasEachStepWithTheAdvantagesThatWereLearntWith) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -85,4 +85,4 @@ TEST(MemoryFitTest, MoreRanksAreTheLastResortAndATooSmallDeviceIsSaidSo) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

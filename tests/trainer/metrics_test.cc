@@ -11,7 +11,7 @@
 #include "tests/common/temp_folder.h"
 #include "trainer/progress.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(MetricsTest, ALineIsJsonWhoseNumbersReadBackToTheSameBits) {
@@ -94,4 +94,4 @@ TEST(MetricsRowTest, ComesBackAsItWasWritten) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

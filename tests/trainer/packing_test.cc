@@ -10,7 +10,7 @@
 
 #include "common/random.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::vector<int64_t> UnequalLengths(int count, int64_t longest) {
@@ -143,4 +143,4 @@ TEST(PackingTest, ATrajectoryThatCannotFitIsRefusedByName) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

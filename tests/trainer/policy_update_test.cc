@@ -14,7 +14,7 @@
 #include "tests/trainer/tiny_model.h"
 #include "trainer/comm/local_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 class PolicyUpdateTest : public ::testing::Test {
@@ -259,4 +259,4 @@ TEST_F(PolicyUpdateTest, ATrajectoryThatFitsNoMicroBatchIsRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <string>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -80,4 +80,4 @@ TEST_F(ProgressTest, ABarKeepsToOneLine) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

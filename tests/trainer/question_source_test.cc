@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <set>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::vector<Question> Questions(int n, const std::string& prefix = "q") {
@@ -42,4 +42,4 @@ TEST(QuestionSourceTest, OtherQuestionsAreRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "proto/episode.pb.h"
 #include "trainer/batch.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Policy tokens get a log-probability near that of a uniform guess over the vocabulary.
 inline Trajectory RecordTrajectory(const std::string& episode_id, uint64_t seed,
@@ -55,4 +55,4 @@ inline Batch RecordBatch(int count, uint64_t seed, int64_t vocabulary_size) {
   return batch;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

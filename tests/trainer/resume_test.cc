@@ -11,7 +11,7 @@
 #include "trainer/checkpoint/checkpoint_saver.h"
 #include "trainer/host_copy.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kSavedAfter = 2;  // steps
@@ -180,6 +180,6 @@ TEST(ResumeTest, WithoutACheckpointAllStartAnewAndWithoutAGoodOneNoneDoes) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
-int main(int argc, char** argv) { return switchyard::RunTestsOnRanks(argc, argv); }
+int main(int argc, char** argv) { return routewright::RunTestsOnRanks(argc, argv); }

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 RewardConfig Config() {
@@ -77,4 +77,4 @@ TEST(RewardComposerTest, RestoredWindowsGoOnWithTheSameBits) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

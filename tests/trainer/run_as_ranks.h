@@ -8,7 +8,7 @@
 
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Runs all tests with `world` set to the ranks' communicator; a rank whose check failed ends all.
 inline int RunAsRanks(int argc, char** argv, const CommunicatorConfig& config,
@@ -25,4 +25,4 @@ inline int RunAsRanks(int argc, char** argv, const CommunicatorConfig& config,
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -17,7 +17,7 @@
 #include "policy/model_config.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::AllOf;
@@ -197,4 +197,4 @@ TEST_F(RunDescriptionTest, WhatNoChangeMakesFitIsSaidSo) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

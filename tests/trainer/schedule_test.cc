@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 OptimizerConfig Config(OptimizerConfig::Schedule schedule, int warmup, double end) {
@@ -41,4 +41,4 @@ TEST(ScheduleTest, ARunOfOneStepUsesThePeak) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -20,7 +20,7 @@
 #include "trainer/comm/local_communicator.h"
 #include "trainer/policy_update.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline Communicator* world = nullptr;
 constexpr int kSteps = 5;
@@ -300,4 +300,4 @@ inline int RunTestsOnRanks(int argc, char** argv) {
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

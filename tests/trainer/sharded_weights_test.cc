@@ -11,7 +11,7 @@
 #include "tests/trainer/tiny_model.h"
 #include "trainer/comm/local_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // One rank that says it is the first of two and writes down what it was asked for; the other holds
@@ -173,4 +173,4 @@ TEST_F(ShardedWeightsTest, BfloatCopiesFollowTheMasters) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,7 +3,7 @@
 // at the stages and layouts that its own collectives depend on, not at all of them.
 #include "tests/trainer/sharded_learning.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 void ExpectLearnsWhatOneRankLearns(const Variant& variant, const Difference& limit = {}) {
@@ -82,6 +82,6 @@ TEST(ShardingModelsTest, BfloatComputeLearnsNearlyWhatOneRankLearnsInBfloat) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
-int main(int argc, char** argv) { return switchyard::RunTestsOnRanks(argc, argv); }
+int main(int argc, char** argv) { return routewright::RunTestsOnRanks(argc, argv); }

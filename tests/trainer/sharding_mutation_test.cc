@@ -4,7 +4,7 @@
 #include "tests/trainer/spoiling_communicator.h"
 #include "trainer/comm/checked_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr auto kReplicated = ShardingConfig::STAGE_REPLICATED;
@@ -240,6 +240,6 @@ TEST(ShardingMutationTest, RanksThatGatherInOtherOrdersAreToldSo) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
-int main(int argc, char** argv) { return switchyard::RunTestsOnRanks(argc, argv); }
+int main(int argc, char** argv) { return routewright::RunTestsOnRanks(argc, argv); }

@@ -15,7 +15,7 @@
 #include "tests/trainer/sharded_learning.h"
 #include "trainer/comm/checked_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The full product of ways to lay the work out.
@@ -144,6 +144,6 @@ TEST(ShardingTest, HostsWithUnequalRanksAreNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
-int main(int argc, char** argv) { return switchyard::RunTestsOnRanks(argc, argv); }
+int main(int argc, char** argv) { return routewright::RunTestsOnRanks(argc, argv); }

@@ -14,7 +14,7 @@
 #include "tests/trainer/forwarding_communicator.h"
 #include "trainer/comm/local_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 enum class Fault {
   kUnsummed,    // of a sum: every rank keeps its own terms
@@ -66,7 +66,7 @@ class SpoilingCommunicator final : public ForwardingCommunicator {
                                         CommBuffer all) override {
     if (!IsSpoilt(name)) return ForwardingCommunicator::AllGather(name, mine, all);
     if (spoilt_.fault == Fault::kLost) {
-      SY_CHECK(ForwardingCommunicator::AllGather(name, mine, all)->Wait().ok()) << name;
+      RW_CHECK(ForwardingCommunicator::AllGather(name, mine, all)->Wait().ok()) << name;
       std::memset(all.data, 0, Bytes(all));
     } else if (name.starts_with("gather/")) {
       ZeroAllBut(mine, all);
@@ -93,7 +93,7 @@ class SpoilingCommunicator final : public ForwardingCommunicator {
       std::memset(buffer.data, 0, Bytes(buffer));
       return;
     }
-    SY_CHECK(buffer.type == CommType::kFloat32) << "gradients are f32";
+    RW_CHECK(buffer.type == CommType::kFloat32) << "gradients are f32";
     auto* const terms = static_cast<float*>(buffer.data);
     for (int64_t i = 0; i < buffer.num_elements; ++i) {
       terms[i] = spoilt_.fault == Fault::kShifted ? terms[i] + 1e-3f
@@ -101,11 +101,11 @@ class SpoilingCommunicator final : public ForwardingCommunicator {
     }
   }
   void AddBackwards(std::string_view name, const CommBuffer& buffer) {
-    SY_CHECK(buffer.type == CommType::kFloat32) << "gradients are f32";
+    RW_CHECK(buffer.type == CommType::kFloat32) << "gradients are f32";
     const int64_t n = buffer.num_elements;
     std::vector<float> terms(n * size());
     const CommBuffer all{.data = terms.data(), .num_elements = n * size()};
-    SY_CHECK(ForwardingCommunicator::AllGather(name, buffer, all)->Wait().ok()) << name;
+    RW_CHECK(ForwardingCommunicator::AllGather(name, buffer, all)->Wait().ok()) << name;
     auto* const sum = static_cast<float*>(buffer.data);
     for (int64_t i = 0; i < n; ++i) {
       sum[i] = terms[n * (size() - 1) + i];
@@ -125,4 +125,4 @@ class SpoilingCommunicator final : public ForwardingCommunicator {
   const std::unique_ptr<Communicator> local_ = NewLocalCommunicator();
 };
 
-}  // namespace switchyard
+}  // namespace routewright

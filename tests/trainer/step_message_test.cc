@@ -4,7 +4,7 @@
 
 #include "tests/trainer/recorded_trajectories.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(StepMessageTest, AnUpdateArrivesWithItsBatch) {
@@ -36,4 +36,4 @@ TEST(StepMessageTest, WhatIsCutShortIsRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

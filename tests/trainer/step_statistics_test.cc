@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 PoolConfig Pool() {
@@ -90,4 +90,4 @@ TEST(StepStatisticsTest, DataSourcesHaveFiguresOfTheirOwn) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

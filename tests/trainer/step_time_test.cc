@@ -9,7 +9,7 @@
 #include "trainer/packing.h"
 #include "trainer/step_time_text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::AllOf;
@@ -239,4 +239,4 @@ TEST(StepTimeTest, TheTextSaysWhatWasAssumedAndRoundsToThreeDigits) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "trainer/policy_update.h"
 #include "trainer/step_time.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 Communicator* world = nullptr;
@@ -124,19 +124,19 @@ TEST(StepTrafficTest, SharesWithinAHostAreGatheredThereAndReducedBetweenHosts) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   at::set_num_threads(1);
-  switchyard::CommunicatorConfig config;
+  routewright::CommunicatorConfig config;
   config.set_deadline_s(60);
-  auto made = switchyard::NewCommunicator(config, /*is_on_gpu=*/false);
+  auto made = routewright::NewCommunicator(config, /*is_on_gpu=*/false);
   if (!made.ok()) {
     std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
     return 1;
   }
-  switchyard::world = made->get();
+  routewright::world = made->get();
   const int result = RUN_ALL_TESTS();
   if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
   return result;

@@ -8,7 +8,7 @@
 
 #include "absl/time/clock.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 bool Blocks(int signal) {
@@ -55,4 +55,4 @@ TEST(StopSignalsDeathTest, ASecondCtrlCEndsTheProcess) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "absl/time/time.h"
 #include "tests/trainer/forwarding_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct LinkUse {
   std::string name;
@@ -84,4 +84,4 @@ class ThrottledCommunicator final : public ForwardingCommunicator {
   std::vector<LinkUse> uses_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

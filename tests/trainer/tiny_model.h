@@ -8,7 +8,7 @@
 #include "policy/parameter_layout.h"
 #include "policy/policy_weights.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline ModelConfig TinyModelConfig() {
   ModelConfig config;
@@ -46,4 +46,4 @@ inline std::shared_ptr<const PolicyWeights> TinyModelWeights(const ModelConfig& 
   return std::make_shared<PolicyWeights>(std::move(tensors));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

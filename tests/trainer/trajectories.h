@@ -5,7 +5,7 @@
 
 #include "proto/episode.pb.h"
 
-namespace switchyard::testing {
+namespace routewright::testing {
 
 inline EpisodeSpec MakeSpec(const std::string& episode_id, int64_t step = 0,
                             int64_t policy_version = 1) {
@@ -42,4 +42,4 @@ inline Trajectory MakeTrajectory(const EpisodeSpec& spec, int attempt = 1) {
   return t;
 }
 
-}  // namespace switchyard::testing
+}  // namespace routewright::testing

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares steps of PolicyUpdate with Hugging Face `transformers`, autograd and torch.optim.AdamW, in f32 on the CPU.
 
-  transformers_update_parity.py --switchyard build/bin/switchyard --steps build/tests/update_steps
+  transformers_update_parity.py --routewright build/bin/routewright --steps build/tests/update_steps
 
 SmolLM2-135M-Instruct learns from the same tokens, log-probabilities and rewards on both sides: two supervised steps,
 and two GRPO steps with sampling temperature, clipping, entropy bonus and a KL penalty to the starting policy. Of each
@@ -147,7 +147,7 @@ def compare(algorithm, folder, initial, trajectories, arguments, failures):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--switchyard", required=True)
+    parser.add_argument("--routewright", required=True)
     parser.add_argument("--steps", required=True)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

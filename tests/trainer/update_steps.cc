@@ -21,7 +21,7 @@
 #include "trainer/comm/local_communicator.h"
 #include "trainer/policy_update.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::json;
@@ -100,6 +100,6 @@ int Main() {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
-int main() { return switchyard::Main(); }
+int main() { return routewright::Main(); }

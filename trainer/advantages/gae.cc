@@ -2,11 +2,11 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 
 GaeResult Gae(std::span<const double> rewards, std::span<const double> values, double gamma,
               double lambda) {
-  SY_CHECK(rewards.size() == values.size())
+  RW_CHECK(rewards.size() == values.size())
       << rewards.size() << " rewards, " << values.size() << " values";
   const size_t n = rewards.size();
   GaeResult result{std::vector<double>(n), std::vector<double>(n)};
@@ -22,4 +22,4 @@ GaeResult Gae(std::span<const double> rewards, std::span<const double> values, d
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

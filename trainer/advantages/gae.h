@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 struct GaeResult {
   std::vector<double>
@@ -18,4 +18,4 @@ struct GaeResult {
 GaeResult Gae(std::span<const double> rewards, std::span<const double> values, double gamma,
               double lambda);
 
-}  // namespace switchyard
+}  // namespace routewright

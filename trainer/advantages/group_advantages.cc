@@ -5,7 +5,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kEpsilon = 1e-6;
@@ -22,7 +22,7 @@ struct GroupStatistics {
 
 std::vector<double> GroupAdvantages(std::span<const double> scores,
                                     std::span<const int64_t> groups) {
-  SY_CHECK(scores.size() == groups.size())
+  RW_CHECK(scores.size() == groups.size())
       << scores.size() << " scores, " << groups.size() << " groups";
   std::map<int64_t, GroupStatistics> statistics;
   for (size_t b = 0; b < scores.size(); ++b) {
@@ -43,4 +43,4 @@ std::vector<double> GroupAdvantages(std::span<const double> scores,
   return advantages;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

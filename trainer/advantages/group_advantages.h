@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 // (score − mean) / (std + 1e-6) within each group, std of n − 1. A group of one has mean 0 and
 // std 1.
@@ -14,4 +14,4 @@ namespace switchyard {
 std::vector<double> GroupAdvantages(std::span<const double> scores,
                                     std::span<const int64_t> groups);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-namespace switchyard {
+namespace routewright {
 
 void Whiten(std::span<double> advantages) {
   const size_t n = advantages.size();
@@ -19,4 +19,4 @@ void Whiten(std::span<double> advantages) {
   for (double& advantage : advantages) advantage = (advantage - mean) * scale;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -3,10 +3,10 @@
 
 #include <span>
 
-namespace switchyard {
+namespace routewright {
 
 // In place: (A − mean) / √(variance + 1e-8), unbiased variance, over all N policy tokens of the
 // batch (of all ranks). N = 1: its own mean is subtracted. N = 0: nothing.
 void Whiten(std::span<double> advantages);
 
-}  // namespace switchyard
+}  // namespace routewright

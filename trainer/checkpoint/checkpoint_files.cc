@@ -3,7 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-namespace switchyard {
+namespace routewright {
 
 std::string TensorFileName(const std::string& model, StateKind kind, int rank, int num_ranks) {
   const std::string stem = kind == StateKind::kWeights ? absl::StrCat(model, "/model")
@@ -25,4 +25,4 @@ ParameterLayout LayoutOfModel(const std::string& name, const ModelConfig& config
   return ParameterLayout(config, name == "critic" ? HeadKind::kValue : HeadKind::kLanguageModel);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "policy/parameter_layout.h"
 #include "trainer/checkpoint/state_share.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr char kManifestName[] = "manifest.json";
 
@@ -24,4 +24,4 @@ std::string PartName(int rank);
 // How a model lies in blocks.
 ParameterLayout LayoutOfModel(const std::string& name, const ModelConfig& config);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "common/absl_view.h"
 #include "common/crc32c.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // What follows the guarded text.
@@ -52,4 +52,4 @@ absl::StatusOr<CheckpointManifest> ParseManifest(std::string_view text, const st
   return manifest;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "proto/checkpoint.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr int kCheckpointFormatVersion = 2;
 
@@ -20,4 +20,4 @@ absl::StatusOr<std::string> SerializeManifest(const CheckpointManifest& manifest
 // kFailedPrecondition if it was written in another format.
 absl::StatusOr<CheckpointManifest> ParseManifest(std::string_view text, const std::string& origin);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -18,7 +18,7 @@
 #include "trainer/checkpoint/checkpoint_files.h"
 #include "trainer/checkpoint/checkpoint_manifest.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status Damaged(const std::string& path, const std::string& what) {
@@ -117,36 +117,36 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(
   if (!files.Exists(path)) {
     return absl::DataLossError(absl::StrCat(path, " is missing: not a whole checkpoint"));
   }
-  SY_ASSIGN_OR_RETURN(const std::string text, files.Read(path));
-  SY_ASSIGN_OR_RETURN(CheckpointManifest manifest, ParseManifest(text, path));
+  RW_ASSIGN_OR_RETURN(const std::string text, files.Read(path));
+  RW_ASSIGN_OR_RETURN(CheckpointManifest manifest, ParseManifest(text, path));
   return std::unique_ptr<CheckpointReader>(new CheckpointReader(folder, std::move(manifest)));
 }
 
 absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::OpenWhole(
     FileSystem& files, const std::string& folder, int num_threads) {
-  SY_ASSIGN_OR_RETURN(auto reader, Open(files, folder));
-  SY_RETURN_IF_ERROR(reader->Verify(/*reader=*/0, /*num_readers=*/1, num_threads));
-  SY_RETURN_IF_ERROR(reader->OpenTensors());
+  RW_ASSIGN_OR_RETURN(auto reader, Open(files, folder));
+  RW_RETURN_IF_ERROR(reader->Verify(/*reader=*/0, /*num_readers=*/1, num_threads));
+  RW_RETURN_IF_ERROR(reader->OpenTensors());
   return reader;
 }
 
 absl::Status CheckpointReader::VerifyFile(const std::string& folder,
                                           const CheckpointFile& expected) {
   FileChecks checks;
-  SY_RETURN_IF_ERROR(checks.Add(folder, expected));
+  RW_RETURN_IF_ERROR(checks.Add(folder, expected));
   return checks.Run(/*num_threads=*/1);
 }
 
 absl::Status CheckpointReader::Verify(int reader, int num_readers, int num_threads) const {
   FileChecks checks;
   for (const CheckpointFile& file : manifest_.files()) {
-    if (file.rank() % num_readers == reader) SY_RETURN_IF_ERROR(checks.Add(folder_, file));
+    if (file.rank() % num_readers == reader) RW_RETURN_IF_ERROR(checks.Add(folder_, file));
   }
   return checks.Run(num_threads);
 }
 
 absl::Status CheckpointReader::OpenTensors() {
-  SY_ASSIGN_OR_RETURN(config_, LoadModelConfig(folder_ + "/policy"));
+  RW_ASSIGN_OR_RETURN(config_, LoadModelConfig(folder_ + "/policy"));
   for (const auto& [name, optimizer_steps] : manifest_.learner().optimizer_steps()) {
     const auto paths = [&](StateKind kind) {
       std::vector<std::string> result;
@@ -157,11 +157,11 @@ absl::Status CheckpointReader::OpenTensors() {
       return result;
     };
     ParameterLayout layout = LayoutOfModel(name, config_);
-    SY_ASSIGN_OR_RETURN(TensorPieces weights, TensorPieces::Open(paths(StateKind::kWeights)));
-    SY_ASSIGN_OR_RETURN(TensorPieces moments, TensorPieces::Open(paths(StateKind::kFirstMoments)));
-    SY_RETURN_IF_ERROR(weights.Check(layout, TensorPrefix(StateKind::kWeights)));
+    RW_ASSIGN_OR_RETURN(TensorPieces weights, TensorPieces::Open(paths(StateKind::kWeights)));
+    RW_ASSIGN_OR_RETURN(TensorPieces moments, TensorPieces::Open(paths(StateKind::kFirstMoments)));
+    RW_RETURN_IF_ERROR(weights.Check(layout, TensorPrefix(StateKind::kWeights)));
     for (const StateKind kind : {StateKind::kFirstMoments, StateKind::kSecondMoments}) {
-      SY_RETURN_IF_ERROR(moments.Check(layout, TensorPrefix(kind)));
+      RW_RETURN_IF_ERROR(moments.Check(layout, TensorPrefix(kind)));
     }
     models_.emplace(name, Model{std::move(layout), std::move(weights), std::move(moments)});
   }
@@ -181,7 +181,7 @@ absl::Status CheckpointReader::Read(const std::string& model, StateKind kind, in
     const int64_t first = std::max(begin, slot.offset);
     const int64_t last = std::min(end, slot.offset + slot.num_elements);
     if (first >= last) continue;
-    SY_RETURN_IF_ERROR(pieces.Read(absl::StrCat(AbslView(TensorPrefix(kind)), slot.name),
+    RW_RETURN_IF_ERROR(pieces.Read(absl::StrCat(AbslView(TensorPrefix(kind)), slot.name),
                                    first - slot.offset, out.subspan(first - begin, last - first)));
   }
   return absl::OkStatus();
@@ -192,4 +192,4 @@ TensorSource CheckpointReader::Weights(const std::string& model) const {
   return [&pieces](const TensorSlot& slot) { return pieces.ReadWhole(slot); };
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -21,7 +21,7 @@
 #include "proto/checkpoint.pb.h"
 #include "trainer/checkpoint/state_share.h"
 
-namespace switchyard {
+namespace routewright {
 
 class CheckpointReader {
  public:
@@ -74,4 +74,4 @@ class CheckpointReader {
   std::map<std::string, Model> models_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

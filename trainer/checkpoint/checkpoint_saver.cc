@@ -8,7 +8,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 CheckpointSaver::CheckpointSaver(Options options)
     : options_(std::move(options)), store_(*options_.files, options_.folder, options_.config) {}
@@ -17,13 +17,13 @@ CheckpointSaver::~CheckpointSaver() { GiveUp(); }
 
 absl::Status CheckpointSaver::Prepare(int64_t step, const std::vector<std::string>& models) {
   const std::string aside = store_.FolderAside(step);
-  SY_RETURN_IF_ERROR(options_.files->RemoveAll(aside));
+  RW_RETURN_IF_ERROR(options_.files->RemoveAll(aside));
   return MakeCheckpointFolders(*options_.files, aside, models);
 }
 
 absl::Status CheckpointSaver::Start(int64_t step, StateShare state,
                                     std::optional<CheckpointTexts> texts) {
-  SY_RETURN_IF_ERROR(Wait());
+  RW_RETURN_IF_ERROR(Wait());
   step_ = step;
   Enter(Phase::kWriting);
   thread_ = std::jthread([this, step, state = std::move(state), texts = std::move(texts)] {
@@ -58,13 +58,13 @@ absl::Status CheckpointSaver::Save(int64_t step, const StateShare& state,
   FileSystem& files = *options_.files;
   const std::string aside = store_.FolderAside(step);
   const auto is_given_up = [this] { return is_given_up_.load(); };
-  SY_RETURN_IF_ERROR(WriteRankFiles(files, aside, options_.model, state, options_.rank,
+  RW_RETURN_IF_ERROR(WriteRankFiles(files, aside, options_.model, state, options_.rank,
                                     options_.num_ranks, is_given_up));
   Enter(Phase::kCommitting);
   if (!texts.has_value()) return absl::OkStatus();
-  SY_RETURN_IF_ERROR(FinishCheckpointFolder(
+  RW_RETURN_IF_ERROR(FinishCheckpointFolder(
       files, aside, *texts, absl::Seconds(options_.config.write_deadline_s()), is_given_up));
-  SY_RETURN_IF_ERROR(store_.Commit(step));
+  RW_RETURN_IF_ERROR(store_.Commit(step));
   const absl::Duration write_time = absl::Now() - start;
   {
     const absl::MutexLock lock(&mutex_);
@@ -120,4 +120,4 @@ void CheckpointSaver::Enter(Phase phase) {
   phase_ = phase;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -27,7 +27,7 @@
 #include "trainer/checkpoint/checkpoint_writer.h"
 #include "trainer/checkpoint/state_share.h"
 
-namespace switchyard {
+namespace routewright {
 
 class CheckpointSaver {
  public:
@@ -86,4 +86,4 @@ class CheckpointSaver {
   std::jthread thread_;  // last: it uses the others
 };
 
-}  // namespace switchyard
+}  // namespace routewright

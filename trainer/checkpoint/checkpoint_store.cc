@@ -12,7 +12,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kStepPrefix[] = "step-";
@@ -44,7 +44,7 @@ std::string CheckpointStore::FolderAside(int64_t step) const {
 absl::StatusOr<std::vector<int64_t>> CheckpointStore::Steps() const {
   std::vector<int64_t> steps;
   if (!files_.Exists(folder_)) return steps;
-  SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
   for (const std::string& name : names) {
     absl::string_view number = name;
     int64_t step = 0;
@@ -58,10 +58,10 @@ absl::StatusOr<std::vector<int64_t>> CheckpointStore::Steps() const {
 
 absl::Status CheckpointStore::RemoveUnfinished() {
   if (!files_.Exists(folder_)) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
   for (const std::string& name : names) {
     if (!absl::StartsWith(name, ".step-") || !absl::EndsWith(name, ".partial")) continue;
-    SY_RETURN_IF_ERROR(files_.RemoveAll(absl::StrCat(folder_, "/", name)));
+    RW_RETURN_IF_ERROR(files_.RemoveAll(absl::StrCat(folder_, "/", name)));
   }
   return absl::OkStatus();
 }
@@ -69,31 +69,31 @@ absl::Status CheckpointStore::RemoveUnfinished() {
 absl::Status CheckpointStore::Commit(int64_t step) {
   const std::string target = FolderOf(step);
   // A checkpoint of the same step can only be one that was not resumed from.
-  if (files_.Exists(target)) SY_RETURN_IF_ERROR(Remove(step));
-  SY_RETURN_IF_ERROR(files_.Rename(FolderAside(step), target));
+  if (files_.Exists(target)) RW_RETURN_IF_ERROR(Remove(step));
+  RW_RETURN_IF_ERROR(files_.Rename(FolderAside(step), target));
   return files_.SyncFolder(folder_);
 }
 
 absl::Status CheckpointStore::Prune(const LearnerState& learner) {
-  SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, Steps());
+  RW_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, Steps());
   const std::vector<int64_t> kept = StepsToKeep(config_, steps, learner);
   for (int64_t step : steps) {
     if (std::binary_search(kept.begin(), kept.end(), step)) continue;
-    SY_RETURN_IF_ERROR(Remove(step));
+    RW_RETURN_IF_ERROR(Remove(step));
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckpointStore::Remove(int64_t step) {
   const std::string aside = absl::StrFormat("%s/.%s%06d.old.partial", folder_, kStepPrefix, step);
-  SY_RETURN_IF_ERROR(files_.RemoveAll(aside));
-  SY_RETURN_IF_ERROR(files_.Rename(FolderOf(step), aside));
+  RW_RETURN_IF_ERROR(files_.RemoveAll(aside));
+  RW_RETURN_IF_ERROR(files_.Rename(FolderOf(step), aside));
   return files_.RemoveAll(aside);
 }
 
 absl::Status CheckpointStore::PutAside(int64_t step, const char* why) {
   const std::string aside = absl::StrFormat("%s/%s-%s%06d", folder_, why, kStepPrefix, step);
-  SY_RETURN_IF_ERROR(files_.RemoveAll(aside));
+  RW_RETURN_IF_ERROR(files_.RemoveAll(aside));
   return files_.Rename(FolderOf(step), aside);
 }
 
@@ -104,9 +104,9 @@ absl::Status CheckpointStore::PutAsideDamaged(int64_t step, const absl::Status& 
 }
 
 absl::Status CheckpointStore::PutAsideLaterThan(int64_t step) {
-  SY_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, Steps());
+  RW_ASSIGN_OR_RETURN(const std::vector<int64_t> steps, Steps());
   for (int64_t later : steps) {
-    if (later > step) SY_RETURN_IF_ERROR(PutAside(later, "abandoned"));
+    if (later > step) RW_RETURN_IF_ERROR(PutAside(later, "abandoned"));
   }
   return absl::OkStatus();
 }
@@ -134,4 +134,4 @@ std::vector<int64_t> StepsToKeep(const CheckpointConfig& config, const std::vect
   return {kept.begin(), kept.end()};
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -16,7 +16,7 @@
 #include "proto/checkpoint.pb.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class CheckpointStore {
  public:
@@ -57,4 +57,4 @@ class CheckpointStore {
 std::vector<int64_t> StepsToKeep(const CheckpointConfig& config, const std::vector<int64_t>& steps,
                                  const LearnerState& learner);
 
-}  // namespace switchyard
+}  // namespace routewright

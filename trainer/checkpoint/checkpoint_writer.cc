@@ -19,7 +19,7 @@
 #include "trainer/checkpoint/checkpoint_manifest.h"
 #include "trainer/checkpoint/checksummed_file.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // Files of one folder, each synced and entered into a manifest.
@@ -59,7 +59,7 @@ class FolderWriter {
             entry.add_tensors()->set_name(tensors[i].name);
             return tensors[i].values;
           };
-          SY_RETURN_IF_ERROR(WriteSafetensors(file, shapes, WeightFormat::kF32, values_of));
+          RW_RETURN_IF_ERROR(WriteSafetensors(file, shapes, WeightFormat::kF32, values_of));
           end_of_tensor(tensors.size());
           return absl::OkStatus();
         });
@@ -71,12 +71,12 @@ class FolderWriter {
   template <typename Fill>
   absl::Status Write(const std::string& name, absl::StatusOr<std::unique_ptr<WritableFile>> target,
                      const Fill& fill) {
-    SY_RETURN_IF_ERROR(target.status());
+    RW_RETURN_IF_ERROR(target.status());
     ChecksummedFile file(*std::move(target));
     CheckpointFile entry;
-    SY_RETURN_IF_ERROR(fill(file, entry));
-    SY_RETURN_IF_ERROR(file.Sync());
-    SY_RETURN_IF_ERROR(file.Close());
+    RW_RETURN_IF_ERROR(fill(file, entry));
+    RW_RETURN_IF_ERROR(file.Sync());
+    RW_RETURN_IF_ERROR(file.Close());
     entry.set_name(name);
     entry.set_rank(rank_);
     entry.set_num_bytes(file.num_bytes());
@@ -95,7 +95,7 @@ class FolderWriter {
 std::vector<SafetensorsEntry> Entries(const ParameterLayout& layout,
                                       const std::vector<BlockPart>& parts,
                                       std::string_view prefix) {
-  SY_CHECK(parts.size() == layout.blocks().size()) << parts.size() << " parts";
+  RW_CHECK(parts.size() == layout.blocks().size()) << parts.size() << " parts";
   std::vector<SafetensorsEntry> entries;
   for (size_t b = 0; b < parts.size(); ++b) {
     const int64_t part_end = parts[b].begin + static_cast<int64_t>(parts[b].values.size());
@@ -129,13 +129,13 @@ absl::StatusOr<CheckpointManifest> WaitForPart(FileSystem& files, const std::str
     }
     absl::SleepFor(absl::Milliseconds(5));
   }
-  SY_ASSIGN_OR_RETURN(const std::string text, files.Read(path));
+  RW_ASSIGN_OR_RETURN(const std::string text, files.Read(path));
   return ParseManifest(text, path);
 }
 
 absl::Status WriteSealed(FileSystem& files, const std::string& path,
                          const CheckpointManifest& manifest) {
-  SY_ASSIGN_OR_RETURN(const std::string text, SerializeManifest(manifest));
+  RW_ASSIGN_OR_RETURN(const std::string text, SerializeManifest(manifest));
   return WriteFileAtomically(files, path, text);
 }
 
@@ -147,7 +147,7 @@ absl::Status SyncFolders(FileSystem& files, const std::string& folder,
     if (slash != std::string::npos) folders.insert(file.name().substr(0, slash));
   }
   for (const std::string& name : folders) {
-    SY_RETURN_IF_ERROR(files.SyncFolder(absl::StrCat(folder, "/", name)));
+    RW_RETURN_IF_ERROR(files.SyncFolder(absl::StrCat(folder, "/", name)));
   }
   return absl::OkStatus();
 }
@@ -156,9 +156,9 @@ absl::Status SyncFolders(FileSystem& files, const std::string& folder,
 
 absl::Status MakeCheckpointFolders(FileSystem& files, const std::string& folder,
                                    const std::vector<std::string>& models) {
-  SY_RETURN_IF_ERROR(files.CreateFolders(folder + "/optimizer"));
+  RW_RETURN_IF_ERROR(files.CreateFolders(folder + "/optimizer"));
   for (const std::string& model : models) {
-    SY_RETURN_IF_ERROR(files.CreateFolders(absl::StrCat(folder, "/", model)));
+    RW_RETURN_IF_ERROR(files.CreateFolders(absl::StrCat(folder, "/", model)));
   }
   return absl::OkStatus();
 }
@@ -171,7 +171,7 @@ absl::Status WriteRankFiles(FileSystem& files, const std::string& folder, const 
   FolderWriter writer(files, folder, rank, part, is_given_up);
   for (const auto& [model, share] : state) {
     const ParameterLayout layout = LayoutOfModel(model, config);
-    SY_RETURN_IF_ERROR(
+    RW_RETURN_IF_ERROR(
         writer.WriteTensors(TensorFileName(model, StateKind::kWeights, rank, num_ranks),
                             Entries(layout, share.weights, "")));
     std::vector<SafetensorsEntry> moments;
@@ -180,11 +180,11 @@ absl::Status WriteRankFiles(FileSystem& files, const std::string& folder, const 
         moments.push_back(std::move(entry));
       }
     }
-    SY_RETURN_IF_ERROR(writer.WriteTensors(
+    RW_RETURN_IF_ERROR(writer.WriteTensors(
         TensorFileName(model, StateKind::kFirstMoments, rank, num_ranks), moments));
     (*part.mutable_learner()->mutable_optimizer_steps())[model] = share.optimizer_steps;
   }
-  SY_RETURN_IF_ERROR(SyncFolders(files, folder, part));
+  RW_RETURN_IF_ERROR(SyncFolders(files, folder, part));
   return WriteSealed(files, absl::StrCat(folder, "/", PartName(rank)), part);
 }
 
@@ -194,20 +194,20 @@ absl::Status FinishCheckpointFolder(FileSystem& files, const std::string& folder
   CheckpointManifest manifest = texts.manifest;
   manifest.set_format_version(kCheckpointFormatVersion);
   FolderWriter writer(files, folder, /*rank=*/0, manifest, is_given_up);
-  for (const auto& [name, text] : texts.texts) SY_RETURN_IF_ERROR(writer.WriteText(name, text));
-  SY_RETURN_IF_ERROR(SyncFolders(files, folder, manifest));
+  for (const auto& [name, text] : texts.texts) RW_RETURN_IF_ERROR(writer.WriteText(name, text));
+  RW_RETURN_IF_ERROR(SyncFolders(files, folder, manifest));
   const absl::Time end = absl::Now() + deadline;
   for (int rank = 0; rank < manifest.num_ranks(); ++rank) {
-    SY_ASSIGN_OR_RETURN(const CheckpointManifest part,
+    RW_ASSIGN_OR_RETURN(const CheckpointManifest part,
                         WaitForPart(files, folder, rank, end, is_given_up));
     manifest.mutable_files()->MergeFrom(part.files());
     *manifest.mutable_learner()->mutable_optimizer_steps() = part.learner().optimizer_steps();
   }
-  SY_RETURN_IF_ERROR(WriteSealed(files, absl::StrCat(folder, "/", kManifestName), manifest));
+  RW_RETURN_IF_ERROR(WriteSealed(files, absl::StrCat(folder, "/", kManifestName), manifest));
   for (int rank = 0; rank < manifest.num_ranks(); ++rank) {
-    SY_RETURN_IF_ERROR(files.RemoveAll(absl::StrCat(folder, "/", PartName(rank))));
+    RW_RETURN_IF_ERROR(files.RemoveAll(absl::StrCat(folder, "/", PartName(rank))));
   }
   return files.SyncFolder(folder);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 #include "proto/checkpoint.pb.h"
 #include "trainer/checkpoint/state_share.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The folders that the ranks write into, made by rank 0 before any of them begins.
 absl::Status MakeCheckpointFolders(FileSystem& files, const std::string& folder,
@@ -38,4 +38,4 @@ absl::Status FinishCheckpointFolder(FileSystem& files, const std::string& folder
                                     const CheckpointTexts& texts, absl::Duration deadline,
                                     const std::function<bool()>& is_given_up);
 
-}  // namespace switchyard
+}  // namespace routewright

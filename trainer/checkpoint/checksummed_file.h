@@ -10,7 +10,7 @@
 #include "common/file_system.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 
 class ChecksummedFile final : public WritableFile {
  public:
@@ -21,7 +21,7 @@ class ChecksummedFile final : public WritableFile {
     for (; !data.empty(); data.remove_prefix(std::min(kPiece, data.size()))) {
       const std::string_view piece = data.substr(0, kPiece);
       crc32c_ = ExtendCrc32c(crc32c_, piece);
-      SY_RETURN_IF_ERROR(target_->Append(piece));
+      RW_RETURN_IF_ERROR(target_->Append(piece));
       num_bytes_ += piece.size();
     }
     return absl::OkStatus();
@@ -39,4 +39,4 @@ class ChecksummedFile final : public WritableFile {
   uint32_t crc32c_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

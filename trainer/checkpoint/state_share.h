@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 enum class StateKind { kWeights, kFirstMoments, kSecondMoments };
 
@@ -36,4 +36,4 @@ struct ModelShare {
 // "policy" and, for PPO, "critic" or "value_head".
 using StateShare = std::map<std::string, ModelShare>;
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The first line in which two texts differ, of each.
@@ -27,7 +27,7 @@ absl::Status AgreeOnStatus(Communicator& communicator, std::string_view name,
   if (communicator.size() == 1) return mine;
   std::vector<int64_t> codes(communicator.size(), 0);
   int64_t my_code = static_cast<int64_t>(mine.code());
-  SY_RETURN_IF_ERROR(communicator
+  RW_RETURN_IF_ERROR(communicator
                          .AllGather(name,
                                     {.data = &my_code, .num_elements = 1, .type = CommType::kInt64},
                                     {.data = codes.data(),
@@ -38,14 +38,14 @@ absl::Status AgreeOnStatus(Communicator& communicator, std::string_view name,
   if (failed == codes.end()) return absl::OkStatus();
   const int rank = static_cast<int>(failed - codes.begin());
   std::string message(mine.message());
-  SY_RETURN_IF_ERROR(BroadcastString(communicator, name, message, rank));
+  RW_RETURN_IF_ERROR(BroadcastString(communicator, name, message, rank));
   return absl::Status(static_cast<absl::StatusCode>(*failed),
                       absl::StrCat("rank ", rank, ": ", message));
 }
 
 absl::Status AgreeOnStart(Communicator& communicator, const std::string& mine) {
   std::string of_rank_0 = mine;
-  SY_RETURN_IF_ERROR(BroadcastString(communicator, "start", of_rank_0, /*root=*/0));
+  RW_RETURN_IF_ERROR(BroadcastString(communicator, "start", of_rank_0, /*root=*/0));
   absl::Status status;
   if (mine != of_rank_0) {
     const auto [ours, theirs] = FirstDifference(mine, of_rank_0);
@@ -56,4 +56,4 @@ absl::Status AgreeOnStart(Communicator& communicator, const std::string& mine) {
   return AgreeOnStatus(communicator, "start", status);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

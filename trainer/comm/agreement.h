@@ -8,7 +8,7 @@
 #include "absl/status/status.h"
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 // OK on every rank if `mine` is OK on every rank; else, on every rank, what the lowest rank that
 // failed has to say. Collective; fails as the collectives do. `name` names them.
@@ -20,4 +20,4 @@ absl::Status AgreeOnStatus(Communicator& communicator, std::string_view name,
 // differs does so from rank 0. Collective; fails as the collectives do.
 absl::Status AgreeOnStart(Communicator& communicator, const std::string& mine);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "common/check.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // What a rank is about to start, as it crosses the wire.
@@ -77,8 +77,8 @@ class CheckedCommunicator final : public Communicator {
     return Start(name, "barrier", {}, /*root=*/0, [&] { return inner_->Barrier(name); });
   }
   absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) override {
-    SY_RETURN_IF_ERROR(Agree(name, "split", {}, /*root=*/0));
-    SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, inner_->Split(name, color));
+    RW_RETURN_IF_ERROR(Agree(name, "split", {}, /*root=*/0));
+    RW_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> group, inner_->Split(name, color));
     return NewCheckedCommunicator(std::move(group));
   }
   void BeginStep(int64_t step) override { inner_->BeginStep(step); }
@@ -106,7 +106,7 @@ class CheckedCommunicator final : public Communicator {
     mine.type = static_cast<int32_t>(buffer.type);
     mine.root = root;
     constexpr int64_t kBytes = sizeof(Announcement);
-    SY_RETURN_IF_ERROR(
+    RW_RETURN_IF_ERROR(
         inner_
             ->AllGather(
                 absl::StrCat("order of ", AbslView(name)),
@@ -132,4 +132,4 @@ std::unique_ptr<Communicator> NewCheckedCommunicator(std::unique_ptr<Communicato
   return std::make_unique<CheckedCommunicator>(std::move(communicator));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

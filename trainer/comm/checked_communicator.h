@@ -7,11 +7,11 @@
 
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 // When ranks are about to start different collectives (another name, kind, number or type of
 // elements, or root), that collective and all later ones fail on every rank: kFailedPrecondition
 // with what rank 0 and the first rank that differs start.
 std::unique_ptr<Communicator> NewCheckedCommunicator(std::unique_ptr<Communicator> communicator);
 
-}  // namespace switchyard
+}  // namespace routewright

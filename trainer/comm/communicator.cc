@@ -11,7 +11,7 @@
 #include "trainer/comm/mpi_communicator.h"
 #include "trainer/comm/nccl_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 size_t CommTypeBytes(CommType type) {
   switch (type) {
@@ -24,7 +24,7 @@ size_t CommTypeBytes(CommType type) {
     case CommType::kByte:
       return 1;
   }
-  SY_CHECK(false) << "unknown element type";
+  RW_CHECK(false) << "unknown element type";
   return 0;
 }
 
@@ -71,10 +71,10 @@ absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const Communica
         "GPU: set trainer.communicator.backend: auto, or policy.device: cpu");
   }
   auto thread = std::make_shared<MpiThread>(deadline, report_path);
-  SY_RETURN_IF_ERROR(thread->init_status());
+  RW_RETURN_IF_ERROR(thread->init_status());
   auto over_mpi = NewMpiCommunicator(thread);
   if (!start.empty()) {
-    SY_RETURN_IF_ERROR(AgreeOnStart(
+    RW_RETURN_IF_ERROR(AgreeOnStart(
         *over_mpi, absl::StrCat(is_on_gpu ? "a GPU" : "no GPU", " for the policy\n", start)));
   }
   if (backend == CommunicatorConfig::BACKEND_MPI) return over_mpi;
@@ -87,7 +87,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const Communicator
                                                               bool is_on_gpu,
                                                               const std::string& report_path,
                                                               const std::string& start) {
-  SY_ASSIGN_OR_RETURN(auto communicator, ChooseCommunicator(config, is_on_gpu, report_path, start));
+  RW_ASSIGN_OR_RETURN(auto communicator, ChooseCommunicator(config, is_on_gpu, report_path, start));
   return config.check_order() ? NewCheckedCommunicator(std::move(communicator))
                               : std::move(communicator);
 }
@@ -95,7 +95,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const Communicator
 absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value,
                              int root) {
   int64_t size = static_cast<int64_t>(value.size());
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       communicator
           .Broadcast(name, {.data = &size, .num_elements = 1, .type = CommType::kInt64}, root)
           ->Wait());
@@ -105,9 +105,9 @@ absl::Status BroadcastString(Communicator& communicator, std::string_view name, 
     const CommBuffer piece{.data = value.data() + begin,
                            .num_elements = std::min(kPiece, size - begin),
                            .type = CommType::kByte};
-    SY_RETURN_IF_ERROR(communicator.Broadcast(name, piece, root)->Wait());
+    RW_RETURN_IF_ERROR(communicator.Broadcast(name, piece, root)->Wait());
   }
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

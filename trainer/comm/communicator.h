@@ -16,7 +16,7 @@
 #include "absl/time/time.h"
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 enum class CommType { kFloat32, kFloat64, kInt64, kByte };
 size_t CommTypeBytes(CommType type);
@@ -102,4 +102,4 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const Communicator
 absl::Status BroadcastString(Communicator& communicator, std::string_view name, std::string& value,
                              int root);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 
 absl::Status CheckOneGpuPerRank(std::span<const std::string> gpus) {
   constexpr const char* kRemedy =
@@ -23,4 +23,4 @@ absl::Status CheckOneGpuPerRank(std::span<const std::string> gpus) {
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

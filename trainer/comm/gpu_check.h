@@ -7,10 +7,10 @@
 
 #include "absl/status/status.h"
 
-namespace switchyard {
+namespace routewright {
 
 // gpus  [ranks] each rank's GPU by a name that no other GPU has on any host; "": it sees none
 // Fails: kInvalidArgument naming two ranks that share one, or one that has none. Pure; any thread.
 absl::Status CheckOneGpuPerRank(std::span<const std::string> gpus);
 
-}  // namespace switchyard
+}  // namespace routewright

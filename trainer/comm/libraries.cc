@@ -2,7 +2,7 @@
 
 #include <mpi.h>
 
-namespace switchyard {
+namespace routewright {
 
 std::string MpiLibraryVersion() {
   char version[MPI_MAX_LIBRARY_VERSION_STRING] = "";
@@ -12,4 +12,4 @@ std::string MpiLibraryVersion() {
   return text.substr(0, text.find_first_of(",\n"));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

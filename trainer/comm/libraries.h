@@ -4,9 +4,9 @@
 
 #include <string>
 
-namespace switchyard {
+namespace routewright {
 
 std::string MpiLibraryVersion();   // "Open MPI v5.0.11, …", one line
 std::string NcclLibraryVersion();  // "NCCL 2.28.9"; "" in a build without it
 
-}  // namespace switchyard
+}  // namespace routewright

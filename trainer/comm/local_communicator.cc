@@ -6,7 +6,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 class DoneCollective final : public Collective {
@@ -23,7 +23,7 @@ class LocalCommunicator final : public Communicator {
 
   std::unique_ptr<Collective> AllReduceSum(std::string_view, CommBuffer) override { return Done(); }
   std::unique_ptr<Collective> Broadcast(std::string_view, CommBuffer, int root) override {
-    SY_CHECK(root == 0) << "root " << root << " of one rank";
+    RW_CHECK(root == 0) << "root " << root << " of one rank";
     return Done();
   }
   std::unique_ptr<Collective> AllGather(std::string_view, CommBuffer mine,
@@ -50,9 +50,9 @@ class LocalCommunicator final : public Communicator {
  private:
   static std::unique_ptr<Collective> Done() { return std::make_unique<DoneCollective>(); }
   static void Copy(const CommBuffer& from, const CommBuffer& to) {
-    SY_CHECK(from.num_elements == to.num_elements && from.type == to.type) << "buffers differ";
+    RW_CHECK(from.num_elements == to.num_elements && from.type == to.type) << "buffers differ";
     if (from.data == to.data) return;
-    SY_CHECK(!from.is_on_gpu && !to.is_on_gpu)
+    RW_CHECK(!from.is_on_gpu && !to.is_on_gpu)
         << "the one-process communicator copies host buffers only";
     std::memmove(to.data, from.data, from.num_elements * CommTypeBytes(from.type));
   }
@@ -64,4 +64,4 @@ std::unique_ptr<Communicator> NewLocalCommunicator() {
   return std::make_unique<LocalCommunicator>();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,8 +5,8 @@
 
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 std::unique_ptr<Communicator> NewLocalCommunicator();
 
-}  // namespace switchyard
+}  // namespace routewright

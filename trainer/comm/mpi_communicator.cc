@@ -9,7 +9,7 @@
 #include "common/check.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kTag =
@@ -45,7 +45,7 @@ void Add(CommType type, void* sum, const void* term, int64_t n) {
     case CommType::kInt64:
       return AddTo<int64_t>(sum, term, n);
     case CommType::kByte:
-      SY_CHECK(false) << "bytes are not summed";
+      RW_CHECK(false) << "bytes are not summed";
   }
 }
 
@@ -59,7 +59,7 @@ class MpiCollective final : public Collective {
       job_->done.WaitForNotification();
       return;
     }
-    SY_CHECK(is_waited_for_) << "collective '" << job_->name << "' was never waited for";
+    RW_CHECK(is_waited_for_) << "collective '" << job_->name << "' was never waited for";
   }
   absl::Status Wait() override {
     is_waited_for_ = true;
@@ -128,8 +128,8 @@ class MpiCommunicator final : public Communicator {
     return job;
   }
   static void Check(const CommBuffer& buffer) {
-    SY_CHECK(!buffer.is_on_gpu) << "MPI collectives take host buffers";
-    SY_CHECK(buffer.num_elements >= 0 && buffer.num_elements <= std::numeric_limits<int>::max())
+    RW_CHECK(!buffer.is_on_gpu) << "MPI collectives take host buffers";
+    RW_CHECK(buffer.num_elements >= 0 && buffer.num_elements <= std::numeric_limits<int>::max())
         << buffer.num_elements << " elements: cut the buffer";
   }
 
@@ -162,12 +162,12 @@ void MpiCommunicator::AddReduceRound(MpiJob& job, CommBuffer all, std::vector<Pi
     for (int r = 0; r < size(); ++r) {
       if (r == rank()) continue;
       requests.push_back(MPI_REQUEST_NULL);
-      SY_RETURN_IF_ERROR(MpiStatus(
+      RW_RETURN_IF_ERROR(MpiStatus(
           MPI_Irecv(/*buf=*/received + r * own_bytes, /*count=*/static_cast<int>(own.size),
                     MpiType(all.type), /*source=*/r, kTag, group_.comm, &requests.back()),
           "MPI_Irecv"));
       requests.push_back(MPI_REQUEST_NULL);
-      SY_RETURN_IF_ERROR(
+      RW_RETURN_IF_ERROR(
           MpiStatus(MPI_Isend(/*buf=*/static_cast<char*>(all.data) + pieces[r].begin * width,
                               /*count=*/static_cast<int>(pieces[r].size), MpiType(all.type),
                               /*dest=*/r, kTag, group_.comm, &requests.back()),
@@ -231,7 +231,7 @@ std::unique_ptr<Collective> MpiCommunicator::AllGather(std::string_view name, Co
                                                        CommBuffer all) {
   Check(mine);
   Check(all);
-  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
+  RW_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
       << "all is not size() × mine";
   auto job = NewJob(name, all);
   job->phases.push_back([this, mine, all](std::vector<MPI_Request>& requests) {
@@ -253,7 +253,7 @@ std::unique_ptr<Collective> MpiCommunicator::ReduceScatterSum(std::string_view n
                                                               CommBuffer mine) {
   Check(all);
   Check(mine);
-  SY_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
+  RW_CHECK(all.num_elements == mine.num_elements * size() && all.type == mine.type)
       << "all is not size() × mine";
   auto job = NewJob(name, all);
   std::vector<Piece> pieces;
@@ -274,16 +274,16 @@ std::unique_ptr<Collective> MpiCommunicator::Barrier(std::string_view name) {
 absl::StatusOr<std::unique_ptr<Communicator>> MpiCommunicator::Split(std::string_view name,
                                                                      int color) {
   // MPI_Comm_split blocks: it is called when every rank is known to be there.
-  SY_RETURN_IF_ERROR(Barrier(name)->Wait());
+  RW_RETURN_IF_ERROR(Barrier(name)->Wait());
   MpiGroup group;
   auto job = NewJob(name);
   job->phases.push_back([this, color, &group](std::vector<MPI_Request>&) -> absl::Status {
     MPI_Comm comm = MPI_COMM_NULL;  // freed by MPI_Finalize
-    SY_RETURN_IF_ERROR(
+    RW_RETURN_IF_ERROR(
         MpiStatus(MPI_Comm_split(group_.comm, color, /*key=*/rank(), &comm), "MPI_Comm_split"));
     return DescribeGroup(comm, &group);
   });
-  SY_RETURN_IF_ERROR(Start(std::move(job))->Wait());
+  RW_RETURN_IF_ERROR(Start(std::move(job))->Wait());
   return std::make_unique<MpiCommunicator>(mpi_, group);
 }
 
@@ -294,4 +294,4 @@ std::unique_ptr<Communicator> NewMpiCommunicator(std::shared_ptr<MpiThread> thre
   return std::make_unique<MpiCommunicator>(std::move(thread), world);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,9 +8,9 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/comm/mpi_thread.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Of all ranks, over a thread that has initialised MPI.
 std::unique_ptr<Communicator> NewMpiCommunicator(std::shared_ptr<MpiThread> thread);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "common/network_address.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // While bytes move, polling without sleep moves them fastest; a peer that is late is waited for in
@@ -44,8 +44,8 @@ void Nap(absl::Duration duration) {
 // Fills in which ranks of the world `comm` is made of.
 absl::Status FindWorldRanks(MPI_Comm comm, std::vector<int>* world_ranks) {
   MPI_Group members = MPI_GROUP_NULL, world = MPI_GROUP_NULL;
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_group(comm, &members), "MPI_Comm_group"));
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_group(MPI_COMM_WORLD, &world), "MPI_Comm_group"));
+  RW_RETURN_IF_ERROR(MpiStatus(MPI_Comm_group(comm, &members), "MPI_Comm_group"));
+  RW_RETURN_IF_ERROR(MpiStatus(MPI_Comm_group(MPI_COMM_WORLD, &world), "MPI_Comm_group"));
   int size = 0;
   MPI_Group_size(members, &size);
   std::vector<int> ranks(size);
@@ -71,13 +71,13 @@ absl::Status MpiStatus(int code, const char* call) {
 
 absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group) {
   group->comm = comm;
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       MpiStatus(MPI_Comm_set_errhandler(comm, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
   MPI_Comm_rank(comm, &group->rank);
   MPI_Comm_size(comm, &group->size);
-  SY_RETURN_IF_ERROR(FindWorldRanks(comm, &group->world_ranks));
+  RW_RETURN_IF_ERROR(FindWorldRanks(comm, &group->world_ranks));
   MPI_Comm local = MPI_COMM_NULL;
-  SY_RETURN_IF_ERROR(MpiStatus(
+  RW_RETURN_IF_ERROR(MpiStatus(
       MPI_Comm_split_type(comm, MPI_COMM_TYPE_SHARED, /*key=*/group->rank, MPI_INFO_NULL, &local),
       "MPI_Comm_split_type"));
   MPI_Comm_rank(local, &group->local_rank);
@@ -136,11 +136,11 @@ void MpiThread::Abort() {
 
 absl::Status MpiThread::Init() {
   int provided = 0;
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided),
+  RW_RETURN_IF_ERROR(MpiStatus(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &provided),
                                "MPI_Init_thread"));
   MPI_Comm comm = MPI_COMM_NULL;
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup"));
-  SY_RETURN_IF_ERROR(DescribeGroup(comm, &world_));
+  RW_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(MPI_COMM_WORLD, &comm), "MPI_Comm_dup"));
+  RW_RETURN_IF_ERROR(DescribeGroup(comm, &world_));
   return watch_.Start(comm);
 }
 
@@ -182,8 +182,8 @@ absl::Status MpiThread::RunJob(MpiJob& job) {
   std::vector<MPI_Request> requests;
   for (const MpiJob::Phase& phase : job.phases) {
     requests.clear();
-    SY_RETURN_IF_ERROR(phase(requests));
-    SY_RETURN_IF_ERROR(WaitAll(requests, deadline));
+    RW_RETURN_IF_ERROR(phase(requests));
+    RW_RETURN_IF_ERROR(WaitAll(requests, deadline));
   }
   log_.Finish(job.sequence);
   return absl::OkStatus();
@@ -196,7 +196,7 @@ absl::Status MpiThread::WaitAll(std::vector<MPI_Request>& requests, absl::Time d
     int is_done = 0;
     const int code = MPI_Testall(static_cast<int>(requests.size()), requests.data(), &is_done,
                                  MPI_STATUSES_IGNORE);
-    SY_RETURN_IF_ERROR(MpiStatus(code, "MPI_Testall"));
+    RW_RETURN_IF_ERROR(MpiStatus(code, "MPI_Testall"));
     if (is_done) break;
     const absl::Time now = absl::Now();
     if (now > deadline) {
@@ -270,7 +270,7 @@ void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
                report_path_.empty() ? "" : "; see ", report_path_.c_str());
   // By which a launcher tells its ranks' report from one that a rank of an earlier start writes
   // late.
-  const char* start = std::getenv("SWITCHYARD_START");
+  const char* start = std::getenv("ROUTEWRIGHT_START");
   const std::string text = absl::StrCat(
       absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), " ", headline,
       "\n", others, start != nullptr ? absl::StrCat("  start ", start, "\n") : "",
@@ -282,4 +282,4 @@ void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
   if (write(file, text.data(), text.size()) < 0) std::perror(report_path_.c_str());
 }
 
-}  // namespace switchyard
+}  // namespace routewright

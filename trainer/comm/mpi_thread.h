@@ -20,7 +20,7 @@
 #include "trainer/comm/operation_log.h"
 #include "trainer/comm/rank_watch.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What went wrong in a foreign MPI call, or OK.
 absl::Status MpiStatus(int code, const char* call);
@@ -120,4 +120,4 @@ class MpiThread {
   std::jthread thread_;  // last: dies first
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -18,7 +18,7 @@
 #include "trainer/comm/mpi_communicator.h"
 #include "trainer/comm/nccl_watch.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // The stream that LibTorch computes on, unless told otherwise: CUDA's default stream.
@@ -154,16 +154,16 @@ class NcclCommunicator final : public Communicator {
   // Orders the collective after what the compute stream has been given so far.
   template <typename Call>
   absl::Status Enqueue(const std::shared_ptr<NcclOperation>& operation, Call call) {
-    SY_RETURN_IF_ERROR(NewCudaEvent(&operation->ready));
-    SY_RETURN_IF_ERROR(NewCudaEvent(&operation->done));
+    RW_RETURN_IF_ERROR(NewCudaEvent(&operation->ready));
+    RW_RETURN_IF_ERROR(NewCudaEvent(&operation->done));
     const cudaEvent_t ready = operation->ready.get();
-    SY_RETURN_IF_ERROR(CudaStatus(cudaEventRecord(ready, kComputeStream), "cudaEventRecord"));
-    SY_RETURN_IF_ERROR(
+    RW_RETURN_IF_ERROR(CudaStatus(cudaEventRecord(ready, kComputeStream), "cudaEventRecord"));
+    RW_RETURN_IF_ERROR(
         CudaStatus(cudaStreamWaitEvent(stream_, ready, /*flags=*/0), "cudaStreamWaitEvent"));
     watch_->Add(operation);
-    SY_RETURN_IF_ERROR(comm_->Do("NCCL", call));
-    SY_RETURN_IF_ERROR(comm_->AwaitTakenIn());
-    SY_RETURN_IF_ERROR(
+    RW_RETURN_IF_ERROR(comm_->Do("NCCL", call));
+    RW_RETURN_IF_ERROR(comm_->AwaitTakenIn());
+    RW_RETURN_IF_ERROR(
         CudaStatus(cudaEventRecord(operation->done.get(), stream_), "cudaEventRecord"));
     operation->is_taken_in = true;
     return absl::OkStatus();
@@ -198,17 +198,17 @@ absl::StatusOr<int> NcclCommunicator::TakeGpu() {
           .copy(mine, kNameBytes);
     }
   }
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       host_
           ->AllGather("gpus", {.data = mine, .num_elements = kNameBytes, .type = CommType::kByte},
                       {.data = names.data(),
                        .num_elements = static_cast<int64_t>(names.size()),
                        .type = CommType::kByte})
           ->Wait());
-  SY_RETURN_IF_ERROR(status);
+  RW_RETURN_IF_ERROR(status);
   std::vector<std::string> gpus;
   for (int r = 0; r < size(); ++r) gpus.emplace_back(names.data() + r * kNameBytes);
-  SY_RETURN_IF_ERROR(CheckOneGpuPerRank(gpus));
+  RW_RETURN_IF_ERROR(CheckOneGpuPerRank(gpus));
   return device;
 }
 
@@ -219,7 +219,7 @@ absl::Status NcclCommunicator::MakeStream() {
 
 absl::Status NcclCommunicator::Init(std::shared_ptr<MpiThread> thread) {
   world_ranks_ = thread->world().world_ranks;
-  SY_ASSIGN_OR_RETURN(const int device, TakeGpu());
+  RW_ASSIGN_OR_RETURN(const int device, TakeGpu());
   watch_ = std::make_shared<NcclWatch>(std::move(thread), device);
   const auto operation = Ask("nccl_init", /*bytes=*/0);
   watch_->Add(operation);
@@ -230,10 +230,10 @@ absl::Status NcclCommunicator::Init(std::shared_ptr<MpiThread> thread) {
 }
 
 absl::Status NcclCommunicator::Join() {
-  SY_RETURN_IF_ERROR(MakeStream());
+  RW_RETURN_IF_ERROR(MakeStream());
   ncclUniqueId id;
-  if (rank() == 0) SY_RETURN_IF_ERROR(NcclStatus(ncclGetUniqueId(&id), "ncclGetUniqueId"));
-  SY_RETURN_IF_ERROR(
+  if (rank() == 0) RW_RETURN_IF_ERROR(NcclStatus(ncclGetUniqueId(&id), "ncclGetUniqueId"));
+  RW_RETURN_IF_ERROR(
       host_
           ->Broadcast("nccl id", {.data = &id, .num_elements = sizeof(id), .type = CommType::kByte},
                       0)
@@ -241,7 +241,7 @@ absl::Status NcclCommunicator::Join() {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   ncclComm_t comm = nullptr;
-  SY_RETURN_IF_ERROR(NcclStatus(ncclCommInitRankConfig(&comm, size(), id, rank(), &config),
+  RW_RETURN_IF_ERROR(NcclStatus(ncclCommInitRankConfig(&comm, size(), id, rank(), &config),
                                 "ncclCommInitRankConfig"));
   comm_->Set(comm);
   watch_->Add(comm_);
@@ -250,7 +250,7 @@ absl::Status NcclCommunicator::Join() {
 
 absl::StatusOr<std::unique_ptr<Communicator>> NcclCommunicator::Split(std::string_view name,
                                                                       int color) {
-  SY_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> host, host_->Split(name, color));
+  RW_ASSIGN_OR_RETURN(std::unique_ptr<Communicator> host, host_->Split(name, color));
   auto group = std::make_unique<NcclCommunicator>(std::move(host), watch_);
   const auto operation = Ask(name, /*bytes=*/0);
   watch_->Add(operation);
@@ -262,10 +262,10 @@ absl::StatusOr<std::unique_ptr<Communicator>> NcclCommunicator::Split(std::strin
 }
 
 absl::Status NcclCommunicator::SplitInto(NcclCommunicator& group, int color) {
-  SY_RETURN_IF_ERROR(group.MakeStream());
+  RW_RETURN_IF_ERROR(group.MakeStream());
   std::vector<int64_t> ranks(group.size());
   ranks[group.rank()] = watch_->mpi().world().rank;
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       group.host_
           ->AllGather(
               "ranks of the group",
@@ -276,10 +276,10 @@ absl::Status NcclCommunicator::SplitInto(NcclCommunicator& group, int color) {
   ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
   config.blocking = 0;
   ncclComm_t made = nullptr;  // filled in by NCCL when the split is complete
-  SY_RETURN_IF_ERROR(comm_->Do("ncclCommSplit", [&](ncclComm_t comm) {
+  RW_RETURN_IF_ERROR(comm_->Do("ncclCommSplit", [&](ncclComm_t comm) {
     return ncclCommSplit(comm, color, /*key=*/rank(), &made, &config);
   }));
-  SY_RETURN_IF_ERROR(comm_->AwaitTakenIn());
+  RW_RETURN_IF_ERROR(comm_->AwaitTakenIn());
   group.comm_->Set(made);
   watch_->Add(group.comm_);
   return group.comm_->AwaitTakenIn();
@@ -291,7 +291,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(
     std::shared_ptr<MpiThread> thread) {
   auto communicator =
       std::make_unique<NcclCommunicator>(NewMpiCommunicator(thread), /*watch=*/nullptr);
-  SY_RETURN_IF_ERROR(communicator->Init(std::move(thread)));
+  RW_RETURN_IF_ERROR(communicator->Init(std::move(thread)));
   return communicator;
 }
 
@@ -301,4 +301,4 @@ std::string NcclLibraryVersion() {
   return absl::StrCat("NCCL ", version / 10000, ".", version / 100 % 100, ".", version % 100);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/comm/mpi_thread.h"
 
-namespace switchyard {
+namespace routewright {
 
 // `thread`, which has initialised MPI, carries the id and all host buffers; its report tells of
 // operations over NCCL that fail or are not complete within its deadline, and of NCCL's
@@ -18,4 +18,4 @@ namespace switchyard {
 absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(
     std::shared_ptr<MpiThread> thread);
 
-}  // namespace switchyard
+}  // namespace routewright

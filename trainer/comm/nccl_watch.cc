@@ -9,7 +9,7 @@
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status NotYet() { return absl::UnknownError("not yet"); }
@@ -47,7 +47,7 @@ void NcclComm::Set(ncclComm_t comm) {
 
 absl::Status NcclComm::Poll() {
   ncclResult_t state = ncclSuccess;
-  SY_RETURN_IF_ERROR(Do("ncclCommGetAsyncError",
+  RW_RETURN_IF_ERROR(Do("ncclCommGetAsyncError",
                         [&](ncclComm_t comm) { return ncclCommGetAsyncError(comm, &state); }));
   return state == ncclInProgress ? NotYet() : NcclStatus(state, "NCCL");
 }
@@ -180,4 +180,4 @@ void NcclWatch::AbortAll() {
   for (const std::shared_ptr<NcclComm>& comm : comms) comm->Abort();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -18,7 +18,7 @@
 #include "absl/time/time.h"
 #include "trainer/comm/mpi_thread.h"
 
-namespace switchyard {
+namespace routewright {
 
 // What went wrong in a foreign call, or OK, also where NCCL goes on in the background.
 absl::Status CudaStatus(cudaError_t code, const char* call);
@@ -115,4 +115,4 @@ class NcclWatch {
   std::jthread thread_;  // last: dies first
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -2,7 +2,7 @@
 #include "trainer/comm/libraries.h"
 #include "trainer/comm/nccl_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_ptr<MpiThread>) {
   return absl::UnimplementedError(
@@ -11,4 +11,4 @@ absl::StatusOr<std::unique_ptr<Communicator>> NewNcclCommunicator(std::shared_pt
 
 std::string NcclLibraryVersion() { return ""; }
 
-}  // namespace switchyard
+}  // namespace routewright

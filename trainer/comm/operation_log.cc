@@ -7,7 +7,7 @@
 #include "absl/time/clock.h"
 #include "common/trace.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 bool IsFinished(const Operation& operation) { return operation.finished != absl::InfiniteFuture(); }
@@ -115,4 +115,4 @@ int64_t OperationLog::Find(int64_t sequence) const {
   return std::max<int64_t>(-1, sequence - operations_.front().sequence);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct Operation {
   int64_t sequence = 0;  // 1, 2, …; 0: none
@@ -63,4 +63,4 @@ class OperationLog {
   Operation last_finished_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace switchyard
+}  // namespace routewright

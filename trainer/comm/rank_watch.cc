@@ -11,7 +11,7 @@
 #include "common/status_macros.h"
 #include "trainer/comm/mpi_thread.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kTag = 2;
@@ -19,15 +19,15 @@ constexpr int kTag = 2;
 }  // namespace
 
 absl::Status RankWatch::Start(MPI_Comm world) {
-  SY_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(world, &comm_), "MPI_Comm_dup"));
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(MpiStatus(MPI_Comm_dup(world, &comm_), "MPI_Comm_dup"));
+  RW_RETURN_IF_ERROR(
       MpiStatus(MPI_Comm_set_errhandler(comm_, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler"));
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &size_);
-  SY_RETURN_IF_ERROR(GatherHosts());
+  RW_RETURN_IF_ERROR(GatherHosts());
   peers_.resize(size_);
   for (int r = 0; r < size_; ++r) {
-    if (r != rank_) SY_RETURN_IF_ERROR(Post(r));
+    if (r != rank_) RW_RETURN_IF_ERROR(Post(r));
   }
   return absl::OkStatus();
 }
@@ -38,7 +38,7 @@ absl::Status RankWatch::GatherHosts() {
   std::vector<char> names(static_cast<size_t>(size_) * kNameBytes);
   char* mine = names.data() + static_cast<size_t>(rank_) * kNameBytes;
   gethostname(mine, kNameBytes - 1);
-  SY_RETURN_IF_ERROR(
+  RW_RETURN_IF_ERROR(
       MpiStatus(MPI_Allgather(/*sendbuf=*/MPI_IN_PLACE, /*sendcount=*/0, MPI_DATATYPE_NULL,
                               /*recvbuf=*/names.data(), /*recvcount=*/kNameBytes, MPI_BYTE, comm_),
                 "MPI_Allgather"));
@@ -66,7 +66,7 @@ absl::Status RankWatch::Poll() {
       peer.request = MPI_REQUEST_NULL;
       return absl::UnavailableError(absl::StrCat("rank ", r, " died"));
     }
-    if (has_come) SY_RETURN_IF_ERROR(Handle(r));
+    if (has_come) RW_RETURN_IF_ERROR(Handle(r));
   }
   while (!sending_.empty()) {
     int is_sent = 0;
@@ -80,7 +80,7 @@ absl::Status RankWatch::Poll() {
 absl::Status RankWatch::Handle(int rank) {
   Peer& peer = peers_[rank];
   const Message message = peer.incoming;
-  SY_RETURN_IF_ERROR(Post(rank));
+  RW_RETURN_IF_ERROR(Post(rank));
   switch (message.kind) {
     case Kind::kAborting:
       return absl::AbortedError(absl::StrCat("rank ", rank, " ended the job"));
@@ -209,4 +209,4 @@ void RankWatch::Stop() {
   if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "absl/time/time.h"
 #include "trainer/comm/operation_log.h"
 
-namespace switchyard {
+namespace routewright {
 
 class RankWatch {
  public:
@@ -80,4 +80,4 @@ class RankWatch {
   std::deque<Sending> sending_;  // addresses stay while requests refer to them
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-namespace switchyard {
+namespace routewright {
 
 void Curves::Add(int64_t step, const Metrics& metrics, bool replaces_newest) {
   // A row off the grid was there as the newest only.
@@ -65,4 +65,4 @@ void RunCurves::Add(int64_t step, const Metrics& metrics) {
   if (!evaluation.values().empty()) evaluations_.Add(step, evaluation);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "trainer/metrics.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Rows of named numbers; those whose step is a multiple of the stride, which doubles when there
 // would be more than `max_rows`. Between the last of them and now nothing is lost: the newest row
@@ -63,4 +63,4 @@ class RunCurves {
   Curves steps_, evaluations_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

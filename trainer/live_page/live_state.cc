@@ -15,7 +15,7 @@
 #include "trainer/live_page/trajectory_choice.h"
 #include "trainer/live_page/worker_table.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -45,7 +45,7 @@ absl::Status LiveState::Begin(FileSystem& files, const std::string& metrics_path
   state_ = "running";
   steps_done_ = first_step;
   if (!files.Exists(metrics_path)) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(const std::string text, files.Read(metrics_path));
+  RW_ASSIGN_OR_RETURN(const std::string text, files.Read(metrics_path));
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     const std::optional<MetricsRow> row = ParseMetricsRow(std::string(line));
     if (!row.has_value()) {
@@ -252,4 +252,4 @@ std::optional<std::string> LiveState::TrajectoryJson(const std::string& id) cons
   return Dump(DescribeTrajectory(*found, *tokenizer_, kMaxShownTokens));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -28,7 +28,7 @@
 #include "trainer/metrics.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 class LiveState {
  public:
@@ -111,4 +111,4 @@ class LiveState {
   ViewWorkers view_workers_ ABSL_GUARDED_BY(workers_mutex_);
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/network_address.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 // "[::1]:8080" → "[::1]", "node7:80" → "node7".
@@ -51,4 +51,4 @@ bool PageAccess::IsAuthorized(std::string_view authorization_header) const {
   return !has_token() || IsAuthorizedBy(token_, authorization_header);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

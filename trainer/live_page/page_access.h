@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "common/secret.h"
 
-namespace switchyard {
+namespace routewright {
 
 constexpr size_t kMinTokenBytes = 16;
 
@@ -33,4 +33,4 @@ class PageAccess {
   const std::vector<std::string> host_names_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,13 +5,13 @@
 #include "common/check.h"
 #include "trainer/live_page/embedded_files.h"
 
-namespace switchyard {
+namespace routewright {
 
 std::string_view EmbeddedFile(std::string_view name) {
   for (const auto& [file, content] : kEmbeddedFiles) {
     if (file == name) return content;
   }
-  SY_CHECK(false) << "no file " << name << " was embedded";
+  RW_CHECK(false) << "no file " << name << " was embedded";
   return {};
 }
 
@@ -34,4 +34,4 @@ std::span<const PageFile> LivePageFiles() {
   return *files;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

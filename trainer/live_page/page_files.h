@@ -5,7 +5,7 @@
 #include <span>
 #include <string_view>
 
-namespace switchyard {
+namespace routewright {
 
 struct PageFile {
   const char* path;  // "/page.js"
@@ -18,4 +18,4 @@ std::span<const PageFile> LivePageFiles();
 // Any embedded file by its name: "report.html", "chart.js". Must be there.
 std::string_view EmbeddedFile(std::string_view name);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -17,7 +17,7 @@
 #include "trainer/live_page/page_access.h"
 #include "trainer/live_page/page_files.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kThreads = 8;
@@ -154,7 +154,7 @@ PageServer::PageServer(std::string host, std::unique_ptr<Site> site)
 PageServer::~PageServer() = default;
 
 absl::StatusOr<std::unique_ptr<PageServer>> PageServer::Start(Options options, LiveState* state) {
-  SY_RETURN_IF_ERROR(CheckToken(options.token));
+  RW_RETURN_IF_ERROR(CheckToken(options.token));
   const auto address = ParseNetworkAddress(options.listen_address);
   if (!address.has_value()) {
     return absl::InvalidArgumentError(
@@ -179,4 +179,4 @@ std::string PageServer::url() const {
   return absl::StrCat("http://", ReachableHost(host_), ":", port_, "/");
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "common/secret.h"
 #include "trainer/live_page/live_state.h"
 
-namespace switchyard {
+namespace routewright {
 
 class PageServer {
  public:
@@ -38,4 +38,4 @@ class PageServer {
   int port_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

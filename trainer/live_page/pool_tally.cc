@@ -6,7 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "common/money.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kBucketRatio = 1.2;
@@ -116,4 +116,4 @@ nlohmann::ordered_json PoolTally::ToJson() const {
   return json;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

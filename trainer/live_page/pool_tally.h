@@ -13,7 +13,7 @@
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class PoolTally {
  public:
@@ -49,4 +49,4 @@ class PoolTally {
   std::deque<Step> recent_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

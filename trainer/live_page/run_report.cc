@@ -23,7 +23,7 @@
 #include "trainer/live_page/page_files.h"
 #include "trainer/metrics.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -73,7 +73,7 @@ Json ReadEvaluation(FileSystem& files, const std::string& folder,
   for (const auto& [name, arm] : report.items()) {
     if (IsArm(arm)) continue;
     problems.push_back(absl::StrCat("report.json is left out: its row '", name,
-                                    "' is not what `switchyard eval` writes; evaluate again"));
+                                    "' is not what `routewright eval` writes; evaluate again"));
     return nullptr;
   }
   return report;
@@ -187,9 +187,9 @@ absl::StatusOr<RunReport> MakeRunReport(FileSystem& files, const std::string& fo
 }
 
 absl::Status WriteRunReport(FileSystem& files, const std::string& folder, const std::string& path) {
-  SY_ASSIGN_OR_RETURN(const RunReport report, MakeRunReport(files, folder));
+  RW_ASSIGN_OR_RETURN(const RunReport report, MakeRunReport(files, folder));
   for (const std::string& problem : report.problems) LogWarning("run=", folder, " | ", problem);
   return WriteFileAtomically(files, path, report.html);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct RunReport {
   std::string html;
@@ -16,11 +16,11 @@ struct RunReport {
   std::vector<std::string> problems;
 };
 
-// Reads config.resolved.yaml, metrics.jsonl, environment.json, learner.json and, of `switchyard
+// Reads config.resolved.yaml, metrics.jsonl, environment.json, learner.json and, of `routewright
 // eval`, report.json of `folder`. Fails: kNotFound if `folder` is no run's.
 absl::StatusOr<RunReport> MakeRunReport(FileSystem& files, const std::string& folder);
 
 // The same into `path`; problems are logged as warnings.
 absl::Status WriteRunReport(FileSystem& files, const std::string& folder, const std::string& path);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include <string>
 #include <utility>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr size_t kGroupShown = 8;
@@ -52,4 +52,4 @@ std::vector<size_t> ChooseTrajectories(std::span<const Trajectory> trajectories)
   return places;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

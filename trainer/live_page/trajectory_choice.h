@@ -7,10 +7,10 @@
 
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Their places: of the training question whose episodes' rewards differ most up to 8 episodes,
 // which teach most beside each other, and up to 4 held-out ones.
 std::vector<size_t> ChooseTrajectories(std::span<const Trajectory> trajectories);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "common/money.h"
 #include "common/text.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -210,4 +210,4 @@ Json DescribeTrajectory(const ShownTrajectory& shown, const Tokenizer& tokenizer
   return json;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "policy/tokenizer.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Of the trajectory at this place of a step: [T], aligned with token_ids; NaN where nothing was
 // learnt. Empty: nothing was learnt from it.
@@ -33,4 +33,4 @@ nlohmann::ordered_json SummariseTrajectory(const ShownTrajectory& shown);
 nlohmann::ordered_json DescribeTrajectory(const ShownTrajectory& shown, const Tokenizer& tokenizer,
                                           int max_tokens);
 
-}  // namespace switchyard
+}  // namespace routewright

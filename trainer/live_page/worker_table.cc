@@ -4,7 +4,7 @@
 #include <map>
 #include <utility>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -78,4 +78,4 @@ Json WorkerTable(WorkersView view, const std::string& sort, size_t limit) {
   return json;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 // {"count","live","newest_version","trajectories","pool_failures","active_episodes","lags":
 // {"0":…,"1":…,"2+":…,"none yet":…},"code_versions":{…},"rows":[…]}; `limit` rows, the first by
@@ -16,4 +16,4 @@ namespace switchyard {
 // what other words mean.
 nlohmann::ordered_json WorkerTable(WorkersView view, const std::string& sort, size_t limit);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr double kLowVarianceLimit = 10.0;
@@ -26,7 +26,7 @@ double KlPenalty(LossConfig::KlEstimator estimator, double logprob, double refer
     case LossConfig::KL_ESTIMATOR_LOW_VAR:
       return std::clamp(LowVariance(d), -kLowVarianceLimit, kLowVarianceLimit);
     default:
-      SY_CHECK(false) << "KL estimator " << estimator;
+      RW_CHECK(false) << "KL estimator " << estimator;
       return 0.0;
   }
 }
@@ -44,9 +44,9 @@ double KlPenaltyGradient(LossConfig::KlEstimator estimator, double logprob,
     case LossConfig::KL_ESTIMATOR_LOW_VAR:
       return LowVariance(d) > kLowVarianceLimit ? 0.0 : 1.0 - std::exp(-d);
     default:
-      SY_CHECK(false) << "KL estimator " << estimator;
+      RW_CHECK(false) << "KL estimator " << estimator;
       return 0.0;
   }
 }
 
-}  // namespace switchyard
+}  // namespace routewright

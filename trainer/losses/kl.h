@@ -5,7 +5,7 @@
 
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // One token's penalty: K1 d, ABS |d|, MSE ½d², LOW_VAR clamp(e^−d + d − 1, ±10).
 double KlPenalty(LossConfig::KlEstimator estimator, double logprob, double reference_logprob);
@@ -13,4 +13,4 @@ double KlPenalty(LossConfig::KlEstimator estimator, double logprob, double refer
 double KlPenaltyGradient(LossConfig::KlEstimator estimator, double logprob,
                          double reference_logprob);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,11 +5,11 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 
 PolicyLoss ClippedPolicyLoss(const PolicyLossInput& input, double clip_low, double clip_high) {
   const size_t n = input.logprobs.size();
-  SY_CHECK(input.old_logprobs.size() == n && input.advantages.size() == n &&
+  RW_CHECK(input.old_logprobs.size() == n && input.advantages.size() == n &&
            input.weights.size() == n)
       << n << " logprobs, " << input.old_logprobs.size() << " old, " << input.advantages.size()
       << " advantages, " << input.weights.size() << " weights";
@@ -32,7 +32,7 @@ PolicyLoss ClippedPolicyLoss(const PolicyLossInput& input, double clip_low, doub
 std::vector<double> TruncatedImportanceWeights(std::span<const double> trainer_logprobs,
                                                std::span<const double> sampler_logprobs,
                                                double cap) {
-  SY_CHECK(trainer_logprobs.size() == sampler_logprobs.size())
+  RW_CHECK(trainer_logprobs.size() == sampler_logprobs.size())
       << trainer_logprobs.size() << " and " << sampler_logprobs.size();
   std::vector<double> weights(trainer_logprobs.size());
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -41,4 +41,4 @@ std::vector<double> TruncatedImportanceWeights(std::span<const double> trainer_l
   return weights;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

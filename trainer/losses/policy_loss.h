@@ -9,7 +9,7 @@
 #include <span>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 struct PolicyLossInput {
   std::span<const double> logprobs;  // [N] of the policy that learns
@@ -37,4 +37,4 @@ std::vector<double> TruncatedImportanceWeights(std::span<const double> trainer_l
                                                std::span<const double> sampler_logprobs,
                                                double cap);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "trainer/losses/kl.h"
 #include "trainer/losses/policy_loss.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 void AddKl(const LossConfig& config, const ObjectiveInput& input, Objective& objective) {
@@ -73,4 +73,4 @@ Objective SupervisedObjective(const ObjectiveInput& input) {
   return objective;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 
 #include "proto/config.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The policy tokens of one micro-batch, [n] each.
 struct ObjectiveInput {
@@ -49,4 +49,4 @@ Objective PolicyObjective(const LossConfig& config, const ObjectiveInput& input)
 // Negative log-likelihood of demonstrated tokens: Σ −logprob / normaliser.
 Objective SupervisedObjective(const ObjectiveInput& input);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -4,11 +4,11 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 
 ValueLoss ClippedValueLoss(const ValueLossInput& input, double clip) {
   const size_t n = input.values.size();
-  SY_CHECK(input.old_values.size() == n && input.returns.size() == n && input.weights.size() == n)
+  RW_CHECK(input.old_values.size() == n && input.returns.size() == n && input.weights.size() == n)
       << n << " values, " << input.old_values.size() << " old, " << input.returns.size()
       << " returns, " << input.weights.size() << " weights";
   ValueLoss result;
@@ -27,4 +27,4 @@ ValueLoss ClippedValueLoss(const ValueLossInput& input, double clip) {
   return result;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

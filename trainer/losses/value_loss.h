@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 
 struct ValueLossInput {
   std::span<const double> values;      // [N] of the critic that learns
@@ -24,4 +24,4 @@ struct ValueLoss {
 
 ValueLoss ClippedValueLoss(const ValueLossInput& input, double clip);
 
-}  // namespace switchyard
+}  // namespace routewright

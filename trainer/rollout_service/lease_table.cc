@@ -4,7 +4,7 @@
 
 #include "common/check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 bool IsSame(const WorkerIdentity& a, const WorkerIdentity& b) {
@@ -15,14 +15,14 @@ bool IsSame(const WorkerIdentity& a, const WorkerIdentity& b) {
 
 LeaseTable::LeaseTable(absl::Duration lease_timeout, int max_attempts)
     : lease_timeout_(lease_timeout), max_attempts_(max_attempts) {
-  SY_CHECK(max_attempts >= 1) << max_attempts;
+  RW_CHECK(max_attempts >= 1) << max_attempts;
 }
 
 void LeaseTable::StartStep(const StepPlan& plan) {
   CancelStep();
   for (const EpisodeSpec& spec : plan.episodes) {
     const bool is_new = index_.emplace(spec.episode_id(), static_cast<int>(entries_.size())).second;
-    SY_CHECK(is_new) << "episode id " << spec.episode_id() << " twice in one plan";
+    RW_CHECK(is_new) << "episode id " << spec.episode_id() << " twice in one plan";
     Entry entry;
     entry.spec = spec;
     entries_.push_back(std::move(entry));
@@ -129,7 +129,7 @@ bool LeaseTable::IsCommitted(const std::string& episode_id) const {
 }
 
 CollectedStep LeaseTable::TakeStep() {
-  SY_CHECK(is_complete()) << num_committed_ << " of " << num_episodes()
+  RW_CHECK(is_complete()) << num_committed_ << " of " << num_episodes()
                           << " episodes are committed";
   CollectedStep step;
   step.leases_expired = leases_expired_;
@@ -150,4 +150,4 @@ void LeaseTable::GiveBack(Entry& entry) {
   ++num_waiting_;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

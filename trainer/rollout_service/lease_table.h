@@ -19,7 +19,7 @@
 #include "proto/learner_service.pb.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 class LeaseTable {
  public:
@@ -84,4 +84,4 @@ class LeaseTable {
   int64_t leases_expired_ = 0, duplicates_ = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

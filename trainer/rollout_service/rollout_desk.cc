@@ -10,7 +10,7 @@
 #include "common/status_macros.h"
 #include "trainer/rollout_service/trajectory_check.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr absl::Duration kClerkPeriod = absl::Milliseconds(50);
@@ -198,10 +198,10 @@ int64_t RolloutDesk::Replay(std::vector<Trajectory> known) {
 
 absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
     const StepPlan& plan, const std::function<bool(const CollectProgress&)>& should_go_on) {
-  SY_CHECK(publisher_.newest_version() == plan.policy_version)
+  RW_CHECK(publisher_.newest_version() == plan.policy_version)
       << "the plan samples from version " << plan.policy_version << ", published is "
       << publisher_.newest_version();
-  SY_ASSIGN_OR_RETURN(std::vector<Trajectory> known, OpenJournal(plan));
+  RW_ASSIGN_OR_RETURN(std::vector<Trajectory> known, OpenJournal(plan));
   int64_t replayed = 0;
   {
     absl::MutexLock lock(&mutex_);
@@ -230,7 +230,7 @@ absl::StatusOr<CollectedStep> RolloutDesk::CollectStep(
         step.worker_wait_s = std::exchange(waited_s_, 0.0) / std::max(1, progress.num_workers);
         return step;
       }
-      SY_RETURN_IF_ERROR(journal_status_);
+      RW_RETURN_IF_ERROR(journal_status_);
     }
     if (!should_go_on(progress)) {
       absl::MutexLock lock(&mutex_);
@@ -341,4 +341,4 @@ int RolloutDesk::NumLiveWorkers() const {
   }));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

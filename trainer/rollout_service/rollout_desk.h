@@ -24,7 +24,7 @@
 #include "trainer/rollout_service/weight_publisher.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct RolloutDeskOptions {
   std::string run_name;
@@ -120,4 +120,4 @@ class RolloutDesk {
   std::jthread clerk_;  // last: dies first
 };
 
-}  // namespace switchyard
+}  // namespace routewright

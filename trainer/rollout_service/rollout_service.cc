@@ -17,7 +17,7 @@
 #include "proto/learner_service.grpc.pb.h"
 #include "trainer/rollout_service/rollout_desk.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kMaxMessageBytes = 64 << 20;
@@ -108,7 +108,7 @@ class Service final : public LearnerService::CallbackService {
                                                const SubmitRequest* request,
                                                SubmitResponse* response) override {
     const auto submit = [&]() -> absl::StatusOr<SubmitResponse> {
-      SY_RETURN_IF_ERROR(desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch()));
+      RW_RETURN_IF_ERROR(desk_->CheckLearnerEpoch(request->worker(), request->learner_epoch()));
       return desk_->Submit(*request);
     };
     return Answer<SubmitResponse>(context, submit, response);
@@ -226,7 +226,7 @@ absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunC
   const RolloutServiceConfig& service_config = config.trainer().rollout_service();
   RolloutDeskOptions options;
   options.run_name = config.run().name();
-  SY_ASSIGN_OR_RETURN(options.config_digest, WorkerConfigDigest(config));
+  RW_ASSIGN_OR_RETURN(options.config_digest, WorkerConfigDigest(config));
   options.vocabulary_size = vocabulary_size;
   options.lease_timeout = absl::Seconds(service_config.lease_timeout_s());
   options.max_attempts = config.episode().max_attempts();
@@ -235,15 +235,15 @@ absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunC
     journal =
         std::make_unique<TrajectoryJournal>(FileSystem::Posix(), RunFolder(config) + "/journal");
   }
-  SY_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));
-  SY_ASSIGN_OR_RETURN(Secret token, LoadOrMakeSharedSecret(LearnerTokenFile(config)));
+  RW_RETURN_IF_ERROR(FileSystem::Posix().CreateFolders(RunFolder(config)));
+  RW_ASSIGN_OR_RETURN(Secret token, LoadOrMakeSharedSecret(LearnerTokenFile(config)));
   auto service = std::make_unique<RolloutService>(options, std::move(journal), std::move(token),
                                                   service_config.weight_chunk_bytes());
-  SY_ASSIGN_OR_RETURN(const std::string address, service->Listen(service_config.listen_address()));
+  RW_ASSIGN_OR_RETURN(const std::string address, service->Listen(service_config.listen_address()));
   const std::string path = LearnerAddressFile(config);
-  SY_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), path, absl::StrCat(address, "\n")));
+  RW_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), path, absl::StrCat(address, "\n")));
   LogInfo("rollout service listens address=", address, " file=", path);
   return service;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,7 +14,7 @@
 #include "proto/config.pb.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Listens at trainer.rollout_service.listen_address and writes the address in use to <run
 // folder>/learner.address; before that the token that workers must show, once for the run, to
@@ -25,4 +25,4 @@ absl::StatusOr<std::unique_ptr<TrajectorySource>> StartRolloutService(const RunC
 
 std::string GrpcLibraryVersion();
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status Refused(const Trajectory& trajectory, const std::string& why) {
@@ -70,15 +70,15 @@ absl::Status CheckActions(const Trajectory& t) {
 
 absl::Status CheckTrajectory(const Trajectory& t, const EpisodeSpec& spec,
                              int64_t vocabulary_size) {
-  SY_RETURN_IF_ERROR(CheckIdentity(t, spec));
+  RW_RETURN_IF_ERROR(CheckIdentity(t, spec));
   const int length = t.token_ids_size();
   if (t.provenance_size() != length || t.logprobs_size() != length ||
       t.policy_versions_size() != length) {
     return Refused(t, "token ids, provenance, log-probabilities and versions differ in length");
   }
   for (int i = 0; i < length; ++i)
-    SY_RETURN_IF_ERROR(CheckToken(t, i, spec.policy_version(), vocabulary_size));
-  SY_RETURN_IF_ERROR(CheckActions(t));
+    RW_RETURN_IF_ERROR(CheckToken(t, i, spec.policy_version(), vocabulary_size));
+  RW_RETURN_IF_ERROR(CheckActions(t));
   const RewardComponents& components = t.components();
   for (const double value : {components.format_reward(), components.em(), components.f1()}) {
     if (!std::isfinite(value)) return Refused(t, "a reward component is not finite");
@@ -92,4 +92,4 @@ absl::Status CheckTrajectory(const Trajectory& t, const EpisodeSpec& spec,
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

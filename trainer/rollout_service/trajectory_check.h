@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Checks identity (episode, purpose, step, question), lengths, token ids < vocabulary_size, finite
 // log-probabilities ≤ 0 where the policy wrote and 0 elsewhere, the leased policy version on every
@@ -16,4 +16,4 @@ namespace switchyard {
 absl::Status CheckTrajectory(const Trajectory& trajectory, const EpisodeSpec& spec,
                              int64_t vocabulary_size);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -14,10 +14,10 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
-constexpr std::string_view kMagic = "SYJRNL1\n";
+constexpr std::string_view kMagic = "RWJRNL1\n";
 constexpr size_t kHeadBytes = 8;  // of a record: length, checksum
 
 std::string Record(const google::protobuf::MessageLite& message) {
@@ -80,10 +80,10 @@ absl::StatusOr<std::vector<Trajectory>> TrajectoryJournal::OpenStep(int64_t step
   const absl::MutexLock lock(&mutex_);
   file_ = nullptr;
   const std::string path = PathOf(step);
-  SY_RETURN_IF_ERROR(files_.CreateFolders(folder_));
+  RW_RETURN_IF_ERROR(files_.CreateFolders(folder_));
   std::string bytes;
   if (files_.Exists(path)) {
-    SY_ASSIGN_OR_RETURN(bytes, files_.Read(path));
+    RW_ASSIGN_OR_RETURN(bytes, files_.Read(path));
   }
   Content content = Parse(bytes, origin);
   if (content.num_bytes == 0 || content.num_bytes < bytes.size()) {
@@ -93,9 +93,9 @@ absl::StatusOr<std::vector<Trajectory>> TrajectoryJournal::OpenStep(int64_t step
     }
     bytes.resize(content.num_bytes);
     if (bytes.empty()) bytes = absl::StrCat(std::string(kMagic), Record(origin));
-    SY_RETURN_IF_ERROR(WriteFileAtomically(files_, path, bytes));
+    RW_RETURN_IF_ERROR(WriteFileAtomically(files_, path, bytes));
   }
-  SY_ASSIGN_OR_RETURN(file_, files_.OpenForAppend(path));
+  RW_ASSIGN_OR_RETURN(file_, files_.OpenForAppend(path));
   return std::move(content.trajectories);
 }
 
@@ -105,14 +105,14 @@ absl::Status TrajectoryJournal::Append(std::span<const Trajectory> trajectories)
   if (records.empty()) return absl::OkStatus();
   const absl::MutexLock lock(&mutex_);
   if (file_ == nullptr) return absl::FailedPreconditionError("no step is open in the journal");
-  SY_RETURN_IF_ERROR(file_->Append(records));
+  RW_RETURN_IF_ERROR(file_->Append(records));
   return file_->Sync();
 }
 
 absl::Status TrajectoryJournal::ForgetBefore(int64_t step) {
   const absl::MutexLock lock(&mutex_);
   if (!files_.Exists(folder_)) return absl::OkStatus();
-  SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
   for (const std::string& name : names) {
     absl::string_view number = name;
     int64_t of_step = 0;
@@ -120,9 +120,9 @@ absl::Status TrajectoryJournal::ForgetBefore(int64_t step) {
         !absl::SimpleAtoi(number, &of_step) || of_step >= step) {
       continue;
     }
-    SY_RETURN_IF_ERROR(files_.RemoveAll(absl::StrCat(folder_, "/", name)));
+    RW_RETURN_IF_ERROR(files_.RemoveAll(absl::StrCat(folder_, "/", name)));
   }
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

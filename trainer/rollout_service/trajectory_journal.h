@@ -2,7 +2,7 @@
 // of it. A learner that was killed takes them up again: what was paid for is not paid for twice,
 // and a step since the last checkpoint is made again without waiting for episodes.
 //
-//   <run>/journal/step-000012.bin    8 bytes "SYJRNL1\n", then records: u32 length, u32 CRC-32C of
+//   <run>/journal/step-000012.bin    8 bytes "RWJRNL1\n", then records: u32 length, u32 CRC-32C of
 //                                    the payload (both little-endian), payload. The first payload
 //                                    is a JournalOrigin, each other one a Trajectory
 //                                    (proto/episode).
@@ -24,7 +24,7 @@
 #include "common/file_system.h"
 #include "proto/episode.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class TrajectoryJournal {
  public:
@@ -50,4 +50,4 @@ class TrajectoryJournal {
   std::unique_ptr<WritableFile> file_ ABSL_GUARDED_BY(mutex_);  // of the step that was opened
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/crc32c.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 static_assert(std::endian::native == std::endian::little,
@@ -103,4 +103,4 @@ absl::StatusOr<WeightChunk> WeightPublisher::ReadChunk(int64_t policy_version, u
   return chunk;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "policy/policy_weights.h"
 #include "proto/learner_service.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 class WeightPublisher {
  public:
@@ -47,4 +47,4 @@ class WeightPublisher {
   uint32_t newest_crc32c_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "trainer/step_statistics.h"
 #include "trainer/tensorboard/event_record.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 tensorboard::Event NewEvent(int64_t step) {
@@ -35,7 +35,7 @@ int64_t StartNumber(const std::vector<std::string>& names) {
 
 // A torn or damaged record goes too, and what follows it: no reader would see it.
 absl::Status TakeOutSteps(FileSystem& files, const std::string& path, int64_t first_step) {
-  SY_ASSIGN_OR_RETURN(const std::string records, files.Read(path));
+  RW_ASSIGN_OR_RETURN(const std::string records, files.Read(path));
   const std::string kept = RecordsBefore(first_step, records);
   return kept == records ? absl::OkStatus() : WriteFileAtomically(files, path, kept);
 }
@@ -57,17 +57,17 @@ void AddHistograms(std::span<const Trajectory> trajectories, tensorboard::Summar
 
 absl::StatusOr<EventLog> EventLog::Open(FileSystem& files, const std::string& folder,
                                         int64_t first_step) {
-  SY_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(folder));
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(folder));
   for (const std::string& name : names) {
     if (!name.starts_with(kEventFilePrefix)) continue;
-    SY_RETURN_IF_ERROR(TakeOutSteps(files, folder + "/" + name, first_step));
+    RW_RETURN_IF_ERROR(TakeOutSteps(files, folder + "/" + name, first_step));
   }
   EventLog log(files, absl::StrFormat("%s/%s%010d.%s", folder, kEventFilePrefix, StartNumber(names),
                                       HostName()));
   tensorboard::Event version = NewEvent(0), start = NewEvent(first_step);
   version.set_file_version("brain.Event:2");
   start.mutable_session_log()->set_status(tensorboard::SessionLog::START);
-  SY_RETURN_IF_ERROR(log.Append(EventToRecord(version) + EventToRecord(start)));
+  RW_RETURN_IF_ERROR(log.Append(EventToRecord(version) + EventToRecord(start)));
   return log;
 }
 
@@ -88,9 +88,9 @@ absl::Status EventLog::Write(int64_t step, const Metrics& metrics, const StepEve
 }
 
 absl::Status EventLog::Append(const std::string& records) {
-  SY_ASSIGN_OR_RETURN(const auto file, files_->OpenForAppend(path_));
-  SY_RETURN_IF_ERROR(file->Append(records));
+  RW_ASSIGN_OR_RETURN(const auto file, files_->OpenForAppend(path_));
+  RW_RETURN_IF_ERROR(file->Append(records));
   return file->Close();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -18,7 +18,7 @@
 #include "proto/episode.pb.h"
 #include "trainer/metrics.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The names of event files begin with this.
 inline constexpr std::string_view kEventFilePrefix = "events.out.tfevents.";
@@ -50,4 +50,4 @@ class EventLog {
   std::set<std::string> seen_tags_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

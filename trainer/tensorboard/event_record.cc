@@ -9,7 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/crc32c.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kNumBuckets = 30;
@@ -113,4 +113,4 @@ void SetText(const std::string& tag, const std::string& text, tensorboard::Summa
       ->add_string_val(absl::StrCat("    ", absl::StrReplaceAll(text, {{"\n", "\n    "}})));
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -15,7 +15,7 @@
 
 #include "proto/tensorboard.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // The record's bytes.
 std::string EventToRecord(const tensorboard::Event& event);
@@ -35,4 +35,4 @@ void SetHistogram(const std::string& tag, std::span<const double> samples,
 // content is neither Markdown nor HTML. Control characters must have been escaped.
 void SetText(const std::string& tag, const std::string& text, tensorboard::Summary::Value* value);
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using nlohmann::ordered_json;
@@ -86,4 +86,4 @@ std::string ChromeTrace::ToJson(const ordered_json& about) const {
   return trace.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 
 #include "proto/trace.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Spans that lie inside the first one, in order of their beginning, an outer one before its inner
 // ones.
@@ -44,4 +44,4 @@ class ChromeTrace {
   std::vector<Event> events_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

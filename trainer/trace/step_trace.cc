@@ -9,7 +9,7 @@
 #include "common/trace.h"
 #include "trainer/trace/chrome_trace.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TraceSpan Shifted(TraceSpan span, int64_t by_us) {
@@ -110,4 +110,4 @@ std::string StepTraceToJson(const StepTrace& step) {
        {"episodes_left_out", left_out}});
 }
 
-}  // namespace switchyard
+}  // namespace routewright

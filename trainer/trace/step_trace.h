@@ -9,7 +9,7 @@
 #include "proto/episode.pb.h"
 #include "proto/trace.pb.h"
 
-namespace switchyard {
+namespace routewright {
 
 struct StepTrace {
   std::string run_name;
@@ -24,4 +24,4 @@ struct StepTrace {
 // step began (their learner was started again since) are counted and left out.
 std::string StepTraceToJson(const StepTrace& trace);
 
-}  // namespace switchyard
+}  // namespace routewright

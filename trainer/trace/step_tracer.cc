@@ -11,7 +11,7 @@
 #include "trainer/trace/step_trace.h"
 #include "trainer/trace/trace_gathering.h"
 
-namespace switchyard {
+namespace routewright {
 
 StepTracer::StepTracer(FileSystem& files, const RunFolderFiles& folder, const RunConfig& config)
     : files_(files), folder_(folder), config_(config) {}
@@ -66,7 +66,7 @@ void StepTracer::Drop(const std::string& request) {
 
 absl::Status StepTracer::Write(std::span<const RankTrace> ranks,
                                std::span<const Trajectory> trajectories, absl::Time end) const {
-  SY_RETURN_IF_ERROR(files_.CreateFolders(folder_.traces()));
+  RW_RETURN_IF_ERROR(files_.CreateFolders(folder_.traces()));
   const std::string path = absl::StrFormat("%s/step-%06d.json", folder_.traces(), step_);
   const std::string json = StepTraceToJson({.run_name = config_.run().name(),
                                             .step = step_,
@@ -74,9 +74,9 @@ absl::Status StepTracer::Write(std::span<const RankTrace> ranks,
                                             .end_us = absl::ToUnixMicros(end),
                                             .ranks = ranks,
                                             .trajectories = trajectories});
-  SY_RETURN_IF_ERROR(WriteFileAtomically(files_, path, json));
+  RW_RETURN_IF_ERROR(WriteFileAtomically(files_, path, json));
   LogInfo("step=", step_, " trace=", path, " | traced");
   return absl::OkStatus();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

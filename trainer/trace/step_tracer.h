@@ -1,6 +1,6 @@
 // Rank 0's part in tracing: which steps are traced, and the file that comes of one. One thread.
 //
-// A step is traced if trainer.trace_steps lists it or <run>/trace.request exists, which `switchyard
+// A step is traced if trainer.trace_steps lists it or <run>/trace.request exists, which `routewright
 // trace` makes. The step's begin renames it to trace.claim, which is gone once the trace is there.
 #pragma once
 
@@ -17,7 +17,7 @@
 #include "trainer/comm/communicator.h"
 #include "trainer/run_folder.h"
 
-namespace switchyard {
+namespace routewright {
 
 class StepTracer {
  public:
@@ -49,4 +49,4 @@ class StepTracer {
   std::vector<Trajectory> trajectories_;
 };
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -10,7 +10,7 @@
 #include "common/status_macros.h"
 #include "common/trace.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kClockComparisons = 9;  // of which the median is taken
@@ -28,9 +28,9 @@ absl::Status GatherIntegers(Communicator& communicator, int64_t mine, std::vecto
 absl::StatusOr<int64_t> CompareClocks(Communicator& communicator) {
   std::vector<int64_t> offsets, times;
   for (int i = 0; i < kClockComparisons; ++i) {
-    SY_RETURN_IF_ERROR(communicator.Barrier("trace")->Wait());
+    RW_RETURN_IF_ERROR(communicator.Barrier("trace")->Wait());
     const int64_t now = absl::ToUnixMicros(absl::Now());
-    SY_RETURN_IF_ERROR(GatherIntegers(communicator, now, times));
+    RW_RETURN_IF_ERROR(GatherIntegers(communicator, now, times));
     offsets.push_back(times[0] - now);
   }
   std::nth_element(offsets.begin(), offsets.begin() + kClockComparisons / 2, offsets.end());
@@ -44,7 +44,7 @@ absl::StatusOr<std::vector<RankTrace>> GatherTraces(Communicator& communicator) 
   for (TraceSpan& span : EndTrace()) *mine.add_spans() = std::move(span);
   mine.set_host(HostName());
   mine.set_rank(communicator.rank());
-  SY_ASSIGN_OR_RETURN(const int64_t offset, CompareClocks(communicator));
+  RW_ASSIGN_OR_RETURN(const int64_t offset, CompareClocks(communicator));
   mine.set_clock_offset_us(offset);
 
   std::vector<RankTrace> traces;
@@ -52,7 +52,7 @@ absl::StatusOr<std::vector<RankTrace>> GatherTraces(Communicator& communicator) 
   for (int rank = 0; rank < communicator.size(); ++rank) {  // one by one: no rank holds them all
     std::string bytes;
     if (rank == communicator.rank()) bytes = mine.SerializeAsString();
-    SY_RETURN_IF_ERROR(BroadcastString(communicator, "trace", bytes, /*root=*/rank));
+    RW_RETURN_IF_ERROR(BroadcastString(communicator, "trace", bytes, /*root=*/rank));
     if (communicator.rank() != 0) continue;
     if (!traces.emplace_back().ParseFromString(bytes)) {
       status = absl::DataLossError(absl::StrCat("the trace of rank ", rank, " arrived damaged"));
@@ -62,4 +62,4 @@ absl::StatusOr<std::vector<RankTrace>> GatherTraces(Communicator& communicator) 
   return traces;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 #include "proto/trace.pb.h"
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 
 // Ends this rank's trace. Collective; rank 0 gets all ranks', in their order, the others nothing.
 // Clocks are compared after barriers: the offsets are as good as a barrier lets ranks go at once
@@ -15,4 +15,4 @@ namespace switchyard {
 // collectives do, and on rank 0, once all are done with it, kDataLoss.
 absl::StatusOr<std::vector<RankTrace>> GatherTraces(Communicator& communicator);
 
-}  // namespace switchyard
+}  // namespace routewright

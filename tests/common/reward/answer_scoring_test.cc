@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Answers = std::vector<std::string>;
@@ -61,4 +61,4 @@ TEST(AnswerScoringTest, AVerdictMatchesOnlyItself) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

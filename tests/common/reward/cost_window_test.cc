@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -54,4 +54,4 @@ TEST(CostWindowTest, ARestoredWindowGoesOnBitwise) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

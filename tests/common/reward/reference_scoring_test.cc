@@ -4,7 +4,7 @@
 
 #include "common/reward/tag_scan.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr char kSound[] =
@@ -126,4 +126,4 @@ TEST(TagScanTest, AnOpeningTagWithoutItsPartnerIsPassedOver) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

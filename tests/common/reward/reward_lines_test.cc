@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -75,4 +75,4 @@ TEST(RewardLinesTest, ALineThatIsNoTrajectoryIsRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

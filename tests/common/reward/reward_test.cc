@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Answers = std::vector<std::string>;
@@ -139,4 +139,4 @@ TEST(RewardTest, AnOutageIsNeverScored) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

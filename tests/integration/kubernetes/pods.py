@@ -15,15 +15,15 @@ import sys
 from harness import BINARY, ROOT, wait_until
 
 NAMESPACE = "default"
-IMAGE_ROOT = "/opt/switchyard"
+IMAGE_ROOT = "/opt/routewright"
 # What a Dockerfile's image has of this tree, for those that run it.
 TREE = ("launch", "configs", "data")
 
 
 def enter_namespaces():
     """Starts the script again in mount and network namespaces of its own: everything made there goes with it."""
-    if os.environ.get("SWITCHYARD_TEST_PODS") != "inside":
-        os.environ["SWITCHYARD_TEST_PODS"] = "inside"
+    if os.environ.get("ROUTEWRIGHT_TEST_PODS") != "inside":
+        os.environ["ROUTEWRIGHT_TEST_PODS"] = "inside"
         os.execvp("unshare", ["unshare", "--net", "--mount", "--propagation", "private", sys.executable, *sys.argv])
     for command in ("link set lo up", "link add pods type bridge", "addr add 10.99.0.1/16 dev pods", "link set pods up"):
         subprocess.run(["ip", *command.split()], check=True)
@@ -47,7 +47,7 @@ class Pod:
         self.log_path = self.folder / "log"
         container = spec["containers"][0]
         environment = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME": self.host,
-                       "HOME": "/home/switchyard", **cluster.environment_of(container)}
+                       "HOME": "/home/routewright", **cluster.environment_of(container)}
         command = [expand(word, environment) for word in container["command"] + container.get("args", [])]
         script = self.folder / "start.sh"
         script.write_text("\n".join(self._script(cluster, spec, container, environment, command)))
@@ -207,15 +207,15 @@ class Cluster:
         for part in TREE:
             shutil.copytree(ROOT / part, tree / part)
         (tree / "build/bin").mkdir(parents=True)
-        (tree / "build/bin/switchyard").symlink_to(BINARY)
+        (tree / "build/bin/routewright").symlink_to(BINARY)
         (tree / ".venv").symlink_to((ROOT / ".venv").resolve())
-        (image / "home/switchyard").mkdir(parents=True)
-        os.chown(image / "home/switchyard", 1000, 1000)
+        (image / "home/routewright").mkdir(parents=True)
+        os.chown(image / "home/routewright", 1000, 1000)
         ssh = image / "etc/ssh/ssh_config.d"
         ssh.mkdir(parents=True)
-        shutil.copy(ROOT / "launch/kubernetes/ssh_config", ssh / "switchyard.conf")
+        shutil.copy(ROOT / "launch/kubernetes/ssh_config", ssh / "routewright.conf")
         (image / "etc/ssh/ssh_config").write_text("Include /etc/ssh/ssh_config.d/*.conf\n")
-        for name, line in (("passwd", "switchyard:x:1000:1000::/home/switchyard:/bin/bash"), ("group", "switchyard:x:1000:")):
+        for name, line in (("passwd", "routewright:x:1000:1000::/home/routewright:/bin/bash"), ("group", "routewright:x:1000:")):
             others = [other for other in pathlib.Path("/etc", name).read_text().splitlines() if ":1000:" not in other]
             (image / "etc" / name).write_text("\n".join([*others, line, ""]))
         shutil.copytree(self.sshd / "usr", image / "usr", symlinks=True)

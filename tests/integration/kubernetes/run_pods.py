@@ -38,7 +38,7 @@ def say(text):
 
 
 def make_small(manifests):
-    configs = next(o for o in manifests if o["kind"] == "ConfigMap" and o["metadata"]["name"] == "switchyard-configs")
+    configs = next(o for o in manifests if o["kind"] == "ConfigMap" and o["metadata"]["name"] == "routewright-configs")
     config = yaml.safe_load(configs["data"]["quickstart.yaml"])
     config["trainer"].update(SMALL)
     configs["data"]["quickstart.yaml"] = yaml.safe_dump(config)
@@ -50,14 +50,14 @@ class Quickstart:
 
     def __init__(self, cluster):
         self.cluster = cluster
-        self.job = cluster.find("MPIJob", "switchyard")
+        self.job = cluster.find("MPIJob", "routewright")
         cluster.manifests.append(config_map(self.job))
         self.hosts = dict(host_templates(self.job))
-        self.run = cluster.folder / "claims/switchyard/runs/quickstart"
+        self.run = cluster.folder / "claims/routewright/runs/quickstart"
         self.launchers = 0
 
     def start(self):
-        pool = self.cluster.start("switchyard-pool-1", self.cluster.find("Deployment", "switchyard-pool")["spec"]["template"])
+        pool = self.cluster.start("routewright-pool-1", self.cluster.find("Deployment", "routewright-pool")["spec"]["template"])
         pool.wait_to_say("http://")
         for name in self.hosts:
             self.start_host(name)
@@ -70,11 +70,11 @@ class Quickstart:
     def start_launcher(self):
         """A Job's pod has a name of its own each time."""
         self.launchers += 1
-        self.launcher = self.cluster.start(f"switchyard-launcher-{self.launchers}", launcher_template(self.job))
+        self.launcher = self.cluster.start(f"routewright-launcher-{self.launchers}", launcher_template(self.job))
 
     def start_worker(self, i):
-        return self.cluster.start(f"switchyard-workers-{i}",
-                                  self.cluster.find("Deployment", "switchyard-workers")["spec"]["template"])
+        return self.cluster.start(f"routewright-workers-{i}",
+                                  self.cluster.find("Deployment", "routewright-workers")["spec"]["template"])
 
     def steps(self):
         path = self.run / "metrics.jsonl"
@@ -143,13 +143,13 @@ def check_worker_is_evicted(quickstart):
 
 
 def check_trainer_pod_is_lost(quickstart):
-    quickstart.cluster.pods["switchyard-worker-1"].kill()
+    quickstart.cluster.pods["routewright-worker-1"].kill()
     status = wait_until(lambda: not quickstart.launcher.is_running() and (quickstart.launcher.process.returncode or 1),
                         "the launcher to notice")
     quickstart.expect(status == 1, f"the launcher ended with {status}")
     quickstart.expect("lost" in quickstart.launcher.log(), "no word")
     check_launcher_waits_for_the_true_host(quickstart)
-    quickstart.start_host("switchyard-worker-1")
+    quickstart.start_host("routewright-worker-1")
     quickstart.start_launcher()
     quickstart.come_to(2)
     say("a trainer pod killed: the launcher ended with 1; the Job's next pod went on from the last checkpoint")
@@ -158,11 +158,11 @@ def check_trainer_pod_is_lost(quickstart):
 def check_launcher_waits_for_the_true_host(quickstart):
     """After that pod was killed: nobody else's key will do, and a launcher that only waits leaves at once."""
     quickstart.start_launcher()
-    quickstart.launcher.wait_to_say("waiting for switchyard-worker-1")
+    quickstart.launcher.wait_to_say("waiting for routewright-worker-1")
     quickstart.cluster.make_keys("strange")
     shutil.copy(quickstart.cluster.folder / "keys/authorized_keys", quickstart.cluster.folder / "strange")
-    quickstart.start_host("switchyard-worker-1", keys="strange")
-    stranger = quickstart.cluster.pods["switchyard-worker-1"]
+    quickstart.start_host("routewright-worker-1", keys="strange")
+    stranger = quickstart.cluster.pods["routewright-worker-1"]
     stranger.wait_to_say("Connection closed by", times=2)  # by the launcher, before it said who it is
     quickstart.expect("Accepted publickey" not in stranger.log(), "the launcher came in")
     quickstart.expect(quickstart.launcher.end() == 1, "the waiting launcher's status")
@@ -214,15 +214,15 @@ def main():
         print("skipped: no sshd or no kubectl: run this without --no-install")
         sys.exit(SKIPPED)
     enter_namespaces()
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="switchyard-pods-"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="routewright-pods-"))
     try:
         with Cluster(folder, make_small(manifests), sshd) as cluster:
             quickstart = Quickstart(cluster)
             quickstart.start()
             quickstart.come_to(2)
             say("running: two ranks in two pods, two workers, the pool")
-            check_trainer_pod_is_evicted(quickstart, "switchyard-worker-1")
-            check_trainer_pod_is_evicted(quickstart, "switchyard-worker-0")
+            check_trainer_pod_is_evicted(quickstart, "routewright-worker-1")
+            check_trainer_pod_is_evicted(quickstart, "routewright-worker-0")
             check_launcher_is_evicted(quickstart)
             check_launcher_vanishes(quickstart)
             check_worker_is_evicted(quickstart)

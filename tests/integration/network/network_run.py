@@ -14,8 +14,8 @@ class NetworkRun(Run):
             "trainer.steps": STEPS, "worker.rpc_timeout_s": 4, **(overrides or {})})
         self.hosts = hosts
         self.parent.mkdir()
-        self.environment.update(SWITCHYARD_BINARY=BINARY, SWITCHYARD_MPIRUN=MPIRUN, SWITCHYARD_POOL_URL=pool_url,
-                                SWITCHYARD_MPIRUN_OPTIONS=f"--prtemca plm_ssh_agent {hosts.agent}",
+        self.environment.update(ROUTEWRIGHT_BINARY=BINARY, ROUTEWRIGHT_MPIRUN=MPIRUN, ROUTEWRIGHT_POOL_URL=pool_url,
+                                ROUTEWRIGHT_MPIRUN_OPTIONS=f"--prtemca plm_ssh_agent {hosts.agent}",
                                 TMPDIR=str(hosts.agent.parent))
 
     def start_ranks(self, ranks=None, launched_on="train0", **environment):

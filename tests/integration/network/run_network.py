@@ -50,7 +50,7 @@ def check_links(hosts):
 def check_undisturbed(hosts, run):
     before = hosts.carried_bytes("train1", "train0")
     keepers = [run.keep_worker("work0"), run.keep_worker("train1")]
-    run.start_ranks(SWITCHYARD_INTERFACE="eth0")
+    run.start_ranks(ROUTEWRIGHT_INTERFACE="eth0")
     assert run.address(run.trainer).startswith("train0:"), "learner.address"
     run.finish(keepers)
     for host in ("work0", "train1"):
@@ -100,12 +100,12 @@ def check_learner_cut_off(hosts, run):
     """The learner's host is cut off for good, launched from a host without ranks. Its rank does not notice for long: it is
     stopped meanwhile, for it must not write into the folder that its host could not reach, either."""
     keeper = run.keep_worker("work0")
-    run.start_ranks(launched_on="pool0", SWITCHYARD_HANG_S="3")
+    run.start_ranks(launched_on="pool0", ROUTEWRIGHT_HANG_S="3")
     run.come_to(lambda: run.steps() >= 2, "two steps")
     learner = next(pid for pid, words in hosts["train0"].processes().items() if words.startswith(f"{BINARY} train"))
     hosts.cut("train0")
     os.kill(learner, signal.SIGSTOP)
-    # Within the collective's deadline and SWITCHYARD_HANG_S; mpirun itself would take eight minutes.
+    # Within the collective's deadline and ROUTEWRIGHT_HANG_S; mpirun itself would take eight minutes.
     assert wait_for_exit(run.trainer) == 1, run.end_of_log()
     for words in ("a rank was lost: ", "but mpirun does not return: killing it"):
         assert words in run.end_of_log(), run.end_of_log()
@@ -132,7 +132,7 @@ def check_learner_cut_off(hosts, run):
 def check_host_lost(hosts, run):
     """mpirun is told to give a silent host up early, before the ranks' own deadline; its own status is 0 then."""
     keeper = run.keep_worker("work0")
-    run.start_ranks(SWITCHYARD_HOST_LOST_S="5")
+    run.start_ranks(ROUTEWRIGHT_HOST_LOST_S="5")
     run.come_to(lambda: run.steps() >= 2, "two steps")
     hosts.cut("train1")
     on_lost_host = hosts["train1"].processes()
@@ -145,7 +145,7 @@ def check_host_lost(hosts, run):
     say("a trainer host fell silent: mpirun's words name it, status 1, nothing is left on the other host")
 
     hosts.heal("train1")
-    run.start_ranks(SWITCHYARD_HANG_S="1")
+    run.start_ranks(ROUTEWRIGHT_HANG_S="1")
     run.address(run.trainer)
     report = run.folder / "logs/lost_rank.txt"
     assert not report.exists(), report.read_text()
@@ -196,7 +196,7 @@ def main():
     if missing := what_is_missing():
         say(f"skipped: {missing}")
         return SKIPPED
-    folder = tempfile.mkdtemp(prefix="switchyard-network-")
+    folder = tempfile.mkdtemp(prefix="routewright-network-")
     try:
         return run_inside([sys.executable, sys.argv[0], "--inside", folder])
     finally:

@@ -30,7 +30,7 @@ from vllm_checks import check_vllm_pool  # noqa: E402
 
 SKIPPED = 77
 NODES = ("n1", "n2", "n3")
-MARK = f"SWITCHYARD_TEST_MARK={uuid.uuid4()}"
+MARK = f"ROUTEWRIGHT_TEST_MARK={uuid.uuid4()}"
 STEPS = 10
 
 
@@ -105,7 +105,7 @@ class Cluster:
             (self.folder / name).mkdir()
         (self.folder / "munge.key").write_bytes(os.urandom(1024))
         (self.folder / "munge.key").chmod(0o600)
-        (self.folder / "slurm.conf").write_text(f"""ClusterName=switchyard
+        (self.folder / "slurm.conf").write_text(f"""ClusterName=routewright
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
 AuthType=auth/munge
@@ -175,7 +175,7 @@ PartitionName=all Nodes={','.join(NODES)} Default=YES MaxTime=INFINITE State=UP
         subprocess.run(["scancel", "--batch", f"--signal={name}", number], env=self.environment, check=True, timeout=60)
 
     def log(self, number):
-        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob(f"switchyard*-{number}.out")))
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob(f"routewright*-{number}.out")))
 
 
 def marked():
@@ -204,9 +204,9 @@ def check_requeue(cluster, pool_url):
     run = Run(name="same", folder=cluster.folder / "runs", overrides=overrides)
     train = cluster.submit("--nodes=2", "--ntasks-per-node=1", ":", "--nodes=1", "--ntasks-per-node=2",
                            ROOT / "launch/slurm/train.sbatch", "--config", CONFIG, *run._sets(), "--resume", "none",
-                           SWITCHYARD_POOL_URL=pool_url, OMP_NUM_THREADS="1")
+                           ROUTEWRIGHT_POOL_URL=pool_url, OMP_NUM_THREADS="1")
     extra = cluster.submit("--ntasks-per-node=1", ROOT / "launch/slurm/workers.sbatch", "--config", CONFIG, *run._sets(),
-                           SWITCHYARD_POOL_URL=pool_url, OMP_NUM_THREADS="1")
+                           ROUTEWRIGHT_POOL_URL=pool_url, OMP_NUM_THREADS="1")
     say(f"submitted: training {train}, extra workers {extra}")
     logs = run.folder / "logs"
 
@@ -255,7 +255,7 @@ def submit_small(cluster, pool_url, name, steps, extra=None, options=(), **envir
     run = Run(name=name, folder=cluster.folder / "runs", overrides={"trainer.steps": steps, **(extra or {})})
     number = cluster.submit(*options, "--nodes=2", "--ntasks-per-node=1", ":", *options, "--nodes=1", "--ntasks-per-node=2",
                             ROOT / "launch/slurm/train.sbatch", "--config", CONFIG, *run._sets(), "--resume", "none",
-                            SWITCHYARD_POOL_URL=pool_url, OMP_NUM_THREADS="1", **environment)
+                            ROUTEWRIGHT_POOL_URL=pool_url, OMP_NUM_THREADS="1", **environment)
     def has_stepped():
         assert cluster.job(number).get("JobState") not in ("FAILED", "CANCELLED"), cluster.log(number)[-4000:]
         return "step 2/" in cluster.log(number)
@@ -267,12 +267,12 @@ def interface():
     """A network interface with an IPv4 address for the jobs to use, if there is one beside the loopback."""
     text = subprocess.run(["ip", "-o", "-4", "addr", "show", "up"], capture_output=True, text=True, check=False).stdout
     names = [line.split()[1] for line in text.splitlines() if line.split()[1] != "lo"]
-    return {"SWITCHYARD_INTERFACE": names[0]} if names else {}
+    return {"ROUTEWRIGHT_INTERFACE": names[0]} if names else {}
 
 
 def check_requeue_is_forbidden(cluster, pool_url):
     again = "sbatch --nodes=2 --ntasks-per-node=1 : --nodes=1 --ntasks-per-node=2"
-    run, number = submit_small(cluster, pool_url, "forbidden", STEPS, options=["--no-requeue"], SWITCHYARD_SUBMIT=again,
+    run, number = submit_small(cluster, pool_url, "forbidden", STEPS, options=["--no-requeue"], ROUTEWRIGHT_SUBMIT=again,
                                **interface())
     if interface():  # then workers are told an address, not a name
         assert re.match(r"[\d.]+:\d+$", (run.folder / "learner.address").read_text()), "learner.address"
@@ -290,12 +290,12 @@ def check_requeue_is_forbidden(cluster, pool_url):
 def check_frozen_node(cluster, pool_url):
     """mpirun waits for ever for a daemon that is stopped: the job ends all the same, with a report."""
     run, number = submit_small(cluster, pool_url, "frozen", 1000, {"trainer.communicator.deadline_s": 5},
-                               SWITCHYARD_HANG_S="3")
+                               ROUTEWRIGHT_HANG_S="3")
     frozen = []
     for pid in marked():
         command = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         environment = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        if b"SLURMD_NODENAME=n2" in environment and command[0].rsplit(b"/")[-1] in (b"prted", b"switchyard"):
+        if b"SLURMD_NODENAME=n2" in environment and command[0].rsplit(b"/")[-1] in (b"prted", b"routewright"):
             frozen.append(pid)
             os.kill(pid, signal.SIGSTOP)
     assert len(frozen) >= 2, frozen
@@ -311,14 +311,14 @@ def check_workers_leave(cluster):
     """Workers that wait for a learner leave when asked, and give up after a limit."""
     run = Run(name="nobody", folder=cluster.folder / "runs")
     arguments = ["--ntasks-per-node=2", ROOT / "launch/slurm/workers.sbatch", "--config", CONFIG, *run._sets()]
-    asked = cluster.submit(*arguments, SWITCHYARD_POOL_URL="http://127.0.0.1:1")
-    alone = cluster.submit(*arguments, SWITCHYARD_POOL_URL="http://127.0.0.1:1", SWITCHYARD_WAIT_S="1")
+    asked = cluster.submit(*arguments, ROUTEWRIGHT_POOL_URL="http://127.0.0.1:1")
+    alone = cluster.submit(*arguments, ROUTEWRIGHT_POOL_URL="http://127.0.0.1:1", ROUTEWRIGHT_WAIT_S="1")
     wait_until(lambda: "workers on" in cluster.log(asked), "the workers' start")
     cluster.signal(asked, "TERM")
     assert cluster.wait_for(asked, "COMPLETED")["ExitCode"] == "0:0"
     assert cluster.wait_for(alone, "FAILED")["ExitCode"] == "1:0"
     assert "no learner for 1 s" in cluster.log(alone), cluster.log(alone)
-    say("workers without a learner leave when asked, and give up after SWITCHYARD_WAIT_S")
+    say("workers without a learner leave when asked, and give up after ROUTEWRIGHT_WAIT_S")
 
 
 def check_bad_config(cluster):
@@ -336,11 +336,11 @@ def main():
     parser.add_argument("--keep", action="store_true", help="keep the temporary folder, and say where it is")
     flags = parser.parse_args()
     install(may_install=not flags.no_install)
-    folder = pathlib.Path(tempfile.mkdtemp(prefix="switchyard-slurm-"))
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="routewright-slurm-"))
     try:
         with Run(name="pool") as pool, Cluster(folder) as cluster:
             pool.start_pool()
-            os.environ["SWITCHYARD_POOL_URL"] = pool.pool_url
+            os.environ["ROUTEWRIGHT_POOL_URL"] = pool.pool_url
             say(f"Slurm is up: {', '.join(NODES)}")
             check_bad_config(cluster)
             check_vllm_pool(cluster, say)

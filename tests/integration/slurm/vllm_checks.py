@@ -9,14 +9,14 @@ from harness import BINARY, ROOT, wait_until
 
 SCRIPT = ROOT / "launch/slurm/vllm_pool.sbatch"
 CONFIG = ROOT / "configs/qwen2.5_3b_h100.yaml"
-VLLM = {"SWITCHYARD_VLLM": str(pathlib.Path(__file__).parent / "fake_vllm.py"), "CUDA_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7",
-        "SWITCHYARD_POOL_KEY": "a-key"}
+VLLM = {"ROUTEWRIGHT_VLLM": str(pathlib.Path(__file__).parent / "fake_vllm.py"), "CUDA_VISIBLE_DEVICES": "0,1,2,3,4,5,6,7",
+        "ROUTEWRIGHT_POOL_KEY": "a-key"}
 # The quickstart's policy in place of the real one: this is about the pool and the submission.
 SMALL = ["--set", "policy.path=data/quickstart/policy", "--set", "episode.max_sequence_tokens=1024", "--set",
          "episode.max_prompt_tokens=900"]
 # As configs/qwen2.5_3b_h100.md has it.
-MODELS = {"SWITCHYARD_POOL_SMALL_URL": "Qwen/Qwen2.5-7B-Instruct", "SWITCHYARD_POOL_MEDIUM_URL": "microsoft/phi-4",
-          "SWITCHYARD_POOL_LARGE_URL": "Qwen/Qwen2.5-72B-Instruct:4"}
+MODELS = {"ROUTEWRIGHT_POOL_SMALL_URL": "Qwen/Qwen2.5-7B-Instruct", "ROUTEWRIGHT_POOL_MEDIUM_URL": "microsoft/phi-4",
+          "ROUTEWRIGHT_POOL_LARGE_URL": "Qwen/Qwen2.5-72B-Instruct:4"}
 
 
 def sourced(file):
@@ -35,7 +35,7 @@ def check_vllm_pool(cluster, say):
         assert cluster.job(pool).get("JobState") not in ("FAILED", "CANCELLED"), cluster.log(pool)
         return file.exists()
     wait_until(is_up, "pool.env")
-    started = [json.loads((cluster.folder / f"switchyard-pool-{pool}-{i}.log").read_text().splitlines()[0]) for i in range(3)]
+    started = [json.loads((cluster.folder / f"routewright-pool-{pool}-{i}.log").read_text().splitlines()[0]) for i in range(3)]
     assert [s["gpus"] for s in started] == ["0", "1", "2,3,4,5"], started
     assert [s["tensor_parallel_size"] for s in started] == [1, 1, 4], started
     assert {s["max_model_len"] for s in started} == {8192}, started
@@ -54,7 +54,7 @@ def check_vllm_pool(cluster, say):
         (["A=b:9"], {}, 2, "the models need 9 GPUs, this job has 8"),
         (["b:9"], {}, 2, "is not VARIABLE=MODEL"),
         ([], {}, 2, "no model is named"),
-        (["A=b"], {"SWITCHYARD_VLLM": "no-such-vllm"}, 1, "there is no no-such-vllm"),
+        (["A=b"], {"ROUTEWRIGHT_VLLM": "no-such-vllm"}, 1, "there is no no-such-vllm"),
     ):
         number = cluster.submit(SCRIPT, *models, **{**VLLM, **environment})
         assert cluster.wait_for(number, "FAILED")["ExitCode"] == f"{status}:0", cluster.log(number)
@@ -66,7 +66,7 @@ def check_doctor(urls):
     command = [BINARY, "doctor", "--config", str(CONFIG), *SMALL]
     for key, level in (("a-key", "ok"), ("another-key", "failure")):
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-                                env={**os.environ, **urls, "SWITCHYARD_POOL_KEY": key})
+                                env={**os.environ, **urls, "ROUTEWRIGHT_POOL_KEY": key})
         for name in ("Qwen2.5-7B", "Phi-4", "Qwen2.5-72B"):
             assert re.search(rf"^{level} +pool {re.escape(name)} ", result.stdout, re.MULTILINE), result.stdout + result.stderr
 

@@ -10,7 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "tests/rollout_workers/pool_emulator/small_world.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kQuestions = 4000;
@@ -148,4 +148,4 @@ TEST(AnsweringTest, PiecesJoinToTheTextAndKeepCharactersWhole) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "tests/rollout_workers/pool_emulator/small_world.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -174,4 +174,4 @@ TEST(EmulatorServerTest, ABadConfigIsRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "tests/rollout_workers/pool_emulator/small_world.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -122,4 +122,4 @@ TEST(FactsTableTest, AFactTwiceOrATopicWithOneValueIsRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "absl/strings/match.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -117,4 +117,4 @@ TEST(OpenAiProtocolTest, ErrorsAndModelsHaveOpenAisForm) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

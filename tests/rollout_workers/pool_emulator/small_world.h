@@ -1,7 +1,7 @@
 // A world small enough to read: two topics of facts and sums.
 #pragma once
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr char kSmallWorld[] = R"(
 {"topic":"capital","questions":["What is the capital of {subject}?","Which city is the capital of {subject}?","{subject} has which capital?"],"sentence":"The capital of {subject} is {value}."}
@@ -15,4 +15,4 @@ inline constexpr char kSmallWorld[] = R"(
 {"topic":"sum","questions":["What is {subject}?"],"sentence":"{subject} is {value}.","compute":"sum"}
 )";
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "trainer/advantages/group_advantages.h"
 #include "trainer/advantages/whiten.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::DoubleNear;
@@ -62,4 +62,4 @@ TEST(WhitenTest, OneTokenAndNoneAreFine) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -13,7 +13,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/checkpoint/test_checkpoint.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -92,7 +92,7 @@ TEST_F(CheckpointReaderTest, ItsPolicyFolderIsOneForAnyNumberOfRanks) {
 
 // tests/benchmarks/checkpoint_damage.py runs it ten thousand times.
 TEST_F(CheckpointReaderTest, AnyDamageIsRefusedByFile) {
-  const char* more = std::getenv("SWITCHYARD_TEST_DAMAGES");
+  const char* more = std::getenv("ROUTEWRIGHT_TEST_DAMAGES");
   const int damages = more != nullptr ? std::atoi(more) : 600;
   const std::string folder = Save({.step = 3, .num_ranks = 2, .models = {"policy", "critic"}});
   const std::string other = Save({.step = 4, .num_ranks = 2, .models = {"policy", "critic"}});
@@ -173,4 +173,4 @@ TEST_F(CheckpointReaderTest, NoneIsNotFoundAndNoManifestIsNoCheckpoint) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -11,7 +11,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/checkpoint/test_checkpoint.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -116,4 +116,4 @@ TEST_F(CheckpointSaverTest, GivingUpEndsTheWaitForOtherRanks) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -97,4 +97,4 @@ TEST_F(CheckpointStoreTest, PruningRemovesTheOthersAndNothingElse) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "trainer/host_copy.h"
 #include "trainer/policy_update.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline std::unique_ptr<CheckpointReader> SaveAndOpen(const PolicyUpdate& update,
                                                      const ModelConfig& model,
@@ -30,4 +30,4 @@ inline std::unique_ptr<CheckpointReader> SaveAndOpen(const PolicyUpdate& update,
   return CheckpointReader::OpenWhole(FileSystem::Posix(), store.FolderOf(step)).value();
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -18,7 +18,7 @@
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_saver.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline ModelConfig SmallestConfig() {
   ModelConfig config = TinyModelConfig();
@@ -153,4 +153,4 @@ inline void FlipBit(const std::string& path, uint64_t bit) {
   file.put(byte);
 }
 
-}  // namespace switchyard
+}  // namespace routewright

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "tests/trainer/run_as_ranks.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 Communicator* world = nullptr;
@@ -43,8 +43,8 @@ TEST(AgreementTest, RanksThatWereStartedDifferentlyAreToldInWhich) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
-  return switchyard::RunAsRanks(argc, argv, {}, switchyard::world);
+  return routewright::RunAsRanks(argc, argv, {}, routewright::world);
 }

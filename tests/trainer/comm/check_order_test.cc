@@ -9,7 +9,7 @@
 #include "common/config_loader.h"
 #include "trainer/comm/communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 Communicator* communicator = nullptr;
@@ -29,20 +29,20 @@ TEST(CheckOrderTest, TheConfigsKeyMakesRanksCompareTheirCollectives) {
 TEST(CheckOrderTest, ItIsOffUnlessAskedFor) { EXPECT_FALSE(CommunicatorConfig().check_order()); }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  switchyard::RunConfig config;
-  const absl::Status parsed = switchyard::ParseConfigYaml(
+  routewright::RunConfig config;
+  const absl::Status parsed = routewright::ParseConfigYaml(
       "trainer: {communicator: {check_order: true, deadline_s: 60}}", "the test", {}, config);
-  auto made = switchyard::NewCommunicator(config.trainer().communicator(), /*is_on_gpu=*/false);
+  auto made = routewright::NewCommunicator(config.trainer().communicator(), /*is_on_gpu=*/false);
   if (!parsed.ok() || !made.ok()) {
     const absl::Status& status = parsed.ok() ? made.status() : parsed;
     std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
     return 1;
   }
-  switchyard::communicator = made->get();
+  routewright::communicator = made->get();
   const int result = RUN_ALL_TESTS();
   if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
   return result;

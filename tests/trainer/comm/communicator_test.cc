@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "trainer/comm/checked_communicator.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 Communicator* communicator = nullptr;
@@ -170,18 +170,18 @@ TEST(CommunicatorTest, AWaitingRankDoesNotSpin) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  switchyard::CommunicatorConfig config;
+  routewright::CommunicatorConfig config;
   config.set_deadline_s(60);
-  auto made = switchyard::NewCommunicator(config, /*is_on_gpu=*/false);
+  auto made = routewright::NewCommunicator(config, /*is_on_gpu=*/false);
   if (!made.ok()) {
     std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
     return 1;
   }
-  switchyard::communicator = made->get();
+  routewright::communicator = made->get();
   const int result = RUN_ALL_TESTS();
   if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
   return result;

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 absl::Status Check(const std::vector<std::string>& gpus) { return CheckOneGpuPerRank(gpus); }
@@ -29,4 +29,4 @@ TEST(GpuCheckTest, ARankWithoutAGpuIsNamed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

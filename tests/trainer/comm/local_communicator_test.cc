@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(LocalCommunicatorTest, EveryCollectiveIsTheIdentity) {
@@ -43,4 +43,4 @@ TEST(LocalCommunicatorTest, MpiOnAGpuIsRefusedWithTheKeysToSet) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

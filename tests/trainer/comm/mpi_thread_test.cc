@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(MpiThreadDeathTest, AFailureIsReportedAlthoughTheCallerAborts) {
@@ -22,4 +22,4 @@ TEST(MpiThreadDeathTest, AFailureIsReportedAlthoughTheCallerAborts) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

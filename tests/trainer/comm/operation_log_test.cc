@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 int64_t Do(OperationLog& log, std::string_view name) {
@@ -78,4 +78,4 @@ TEST(OperationLogTest, AnUnfinishedOperationIsNeverDropped) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

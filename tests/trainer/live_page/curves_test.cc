@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
@@ -86,4 +86,4 @@ TEST(RunCurvesTest, EvaluationsAreThinnedApartFromTheSteps) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

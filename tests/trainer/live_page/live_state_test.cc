@@ -8,7 +8,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/live_page/made_up_run.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
@@ -150,4 +150,4 @@ TEST_F(LiveStateTest, ReadersAndTheLearnerDoNotMeet) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -16,7 +16,7 @@
 #include "trainer/step_statistics.h"
 #include "trainer/trajectory_source.h"
 
-namespace switchyard {
+namespace routewright {
 
 inline constexpr char kHostile[] =
     "</script></pre><img src=x onerror=\"document.title='owned'\"><script>document.title='owned'"
@@ -161,4 +161,4 @@ inline WorkersView MadeUpWorkers(int count, int64_t newest_version) {
   return view;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

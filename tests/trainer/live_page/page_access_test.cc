@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(PageAccessTest, WithoutATokenAWebSitesNameIsRefusedAsHost) {
@@ -45,4 +45,4 @@ TEST(PageAccessTest, AShortTokenIsRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -16,7 +16,7 @@
 #include "trainer/live_page/page_server.h"
 #include "trainer/run_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 struct Arguments {
@@ -115,8 +115,8 @@ int Main(std::vector<std::string> words) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
-  return switchyard::Main(std::vector<std::string>(argv + 1, argv + argc));
+  return routewright::Main(std::vector<std::string>(argv + 1, argv + argc));
 }

@@ -7,7 +7,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/live_page/made_up_run.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -140,4 +140,4 @@ TEST_F(PageServerTest, BadAddressesAndGuessableTokensAreRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

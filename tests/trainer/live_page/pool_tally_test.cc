@@ -4,7 +4,7 @@
 
 #include "tests/trainer/live_page/made_up_run.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 Trajectory WithCall(const std::string& model, CallOutcome outcome, double latency_ms) {
@@ -63,4 +63,4 @@ TEST(PoolTallyTest, TheLastStepsAreCountedApart) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

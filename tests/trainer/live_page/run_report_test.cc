@@ -11,7 +11,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/live_page/made_up_run.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -118,4 +118,4 @@ TEST_F(RunReportTest, AFolderThatIsNoRunsIsRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_format.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -40,4 +40,4 @@ TEST(TrajectoryChoiceTest, OfNothingNothingIsShown) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "tests/trainer/live_page/made_up_run.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 class TrajectoryViewTest : public ::testing::Test {
@@ -84,4 +84,4 @@ TEST_F(TrajectoryViewTest, OfAVeryLongOneTheBeginIsShown) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

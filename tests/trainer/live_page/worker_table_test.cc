@@ -5,7 +5,7 @@
 
 #include "tests/trainer/live_page/made_up_run.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::vector<std::string> Ids(const nlohmann::ordered_json& table) {
@@ -49,4 +49,4 @@ TEST(WorkerTableTest, OfThousandsAFewAreListed) {
 TEST(WorkerTableTest, NobodyIsFine) { EXPECT_EQ(WorkerTable({}, "silent", 10)["count"], 0); }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

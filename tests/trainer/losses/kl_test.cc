@@ -4,7 +4,7 @@
 
 #include "trainer/kl_controller.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(KlTest, GradientsEqualFiniteDifferences) {
@@ -48,4 +48,4 @@ TEST(KlControllerTest, MovesTowardsTheTargetByABoundedError) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -71,4 +71,4 @@ TEST(TruncatedImportanceWeightsTest, FollowTheRatioUpToTheCap) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using Doubles = std::vector<double>;
@@ -102,4 +102,4 @@ TEST(SupervisedObjectiveTest, IsTheMeanNegativeLogLikelihood) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

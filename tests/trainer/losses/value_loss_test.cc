@@ -4,7 +4,7 @@
 
 #include <vector>
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 TEST(ValueLossTest, GradientEqualsFiniteDifferences) {
@@ -34,4 +34,4 @@ TEST(ValueLossTest, StopsRewardingAPredictionThatLeftTheOldValueTooFar) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

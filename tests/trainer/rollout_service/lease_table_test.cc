@@ -4,7 +4,7 @@
 
 #include "tests/trainer/trajectories.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using testing::MakeSpec;
@@ -110,4 +110,4 @@ TEST_F(LeaseTableTest, ARefusedTrajectoryGivesItsEpisodeBack) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

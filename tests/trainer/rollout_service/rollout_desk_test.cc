@@ -10,7 +10,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/trajectories.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using testing::MakeSpec;
@@ -290,4 +290,4 @@ TEST_F(RolloutDeskTest, WorkersAreSeenWithWhatCameFromThem) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -12,7 +12,7 @@
 #include "rollout_workers/learner_client.h"
 #include "tests/common/temp_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::HasSubstr;
@@ -125,4 +125,4 @@ TEST_F(RolloutServiceTest, WithoutARoomForTheTokenNothingIsServed) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "tests/trainer/trajectories.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 constexpr int kVocabulary = 100;
@@ -49,4 +49,4 @@ TEST(TrajectoryCheckTest, ForgedOrStaleOnesAreRefused) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

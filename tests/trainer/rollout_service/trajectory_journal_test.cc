@@ -10,7 +10,7 @@
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/trajectories.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using testing::MakeSpec;
@@ -127,4 +127,4 @@ TEST_F(TrajectoryJournalTest, NothingIsWrittenBeforeAStepIsOpen) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

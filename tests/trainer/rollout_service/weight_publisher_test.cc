@@ -4,7 +4,7 @@
 
 #include "common/crc32c.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 std::shared_ptr<const PolicyWeights> Weights(float base) {
@@ -59,4 +59,4 @@ TEST(WeightPublisherTest, KeepsTheNewestVersionUntilItIsRetired) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

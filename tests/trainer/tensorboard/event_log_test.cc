@@ -12,7 +12,7 @@
 #include "tests/common/temp_folder.h"
 #include "trainer/run_folder.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using testing::ElementsAre;
@@ -143,4 +143,4 @@ TEST(EventLogTest, AFullDiskIsReported) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -7,7 +7,7 @@
 
 #include "absl/strings/escaping.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using testing::ElementsAre;
@@ -62,4 +62,4 @@ TEST(EventRecordTest, TextIsAMarkdownCodeBlock) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

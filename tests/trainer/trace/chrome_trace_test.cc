@@ -7,7 +7,7 @@
 #include "common/random.h"
 #include "tests/trainer/trace/shown_spans.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -76,4 +76,4 @@ TEST(ChromeTraceTest, NamesMayHoldAnyBytes) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 
-namespace switchyard {
+namespace routewright {
 
 // "process/track/name start+duration" of each, in the file's order.
 inline std::vector<std::string> ShownSpans(const nlohmann::ordered_json& trace) {
@@ -28,4 +28,4 @@ inline std::vector<std::string> ShownSpans(const nlohmann::ordered_json& trace) 
   return spans;
 }
 
-}  // namespace switchyard
+}  // namespace routewright

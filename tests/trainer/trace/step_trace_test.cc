@@ -8,7 +8,7 @@
 #include "common/trace.h"
 #include "tests/trainer/trace/shown_spans.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 using ::testing::ElementsAre;
@@ -90,4 +90,4 @@ TEST(StepTraceTest, EpisodesOfBeforeTheStepAreCountedAndLeftOut) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright

@@ -9,7 +9,7 @@
 #include "common/trace.h"
 #include "tests/trainer/run_as_ranks.h"
 
-namespace switchyard {
+namespace routewright {
 namespace {
 
 Communicator* world = nullptr;
@@ -50,8 +50,8 @@ TEST(TraceGatheringTest, ARankWithoutATraceHasNoSpans) {
 }
 
 }  // namespace
-}  // namespace switchyard
+}  // namespace routewright
 
 int main(int argc, char** argv) {
-  return switchyard::RunAsRanks(argc, argv, {}, switchyard::world);
+  return routewright::RunAsRanks(argc, argv, {}, routewright::world);
 }

@@ -97,9 +97,9 @@ function drawEvaluation() {
   byId('no-evaluation').hidden = arms.length > 0;
   setText(
       byId('how-to-evaluate'),
-      `switchyard eval --config ${data.folder}/config.resolved.yaml --policy ${
+      `routewright eval --config ${data.folder}/config.resolved.yaml --policy ${
           data.folder}/checkpoints/STEP/policy --output ${
-          data.folder}/report.json && switchyard report ${data.folder}`);
+          data.folder}/report.json && routewright report ${data.folder}`);
   if (arms.length === 0) return;
   setText(
       byId('evaluation-summary'),

@@ -81,7 +81,7 @@ function drawWorkers(answer) {
   setText(
       byId('workers-summary'),
       answer.count === 0 ?
-          'No worker has come yet: start one with launch/keep_worker.sh --config FILE --run THIS_RUN, or switchyard worker.' :
+          'No worker has come yet: start one with launch/keep_worker.sh --config FILE --run THIS_RUN, or routewright worker.' :
           `${formatCount(answer.live)} live of ${formatCount(answer.count)} · ${
               formatCount(answer.active_episodes)} episodes under way · ${
               formatCount(answer.trajectories)} came in · ` +

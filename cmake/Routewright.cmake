@@ -1,17 +1,17 @@
 # The two functions that every folder uses, and nothing else.
 
-# switchyard_library(sy_name SRCS a.cc b.cc DEPS lib...): a static library of ours, warnings as errors.
-function(switchyard_library name)
+# routewright_library(rw_name SRCS a.cc b.cc DEPS lib...): a static library of ours, warnings as errors.
+function(routewright_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SRCS})
   target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Werror>)
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
 endfunction()
 
-# switchyard_test(trainer/batch DEPS sy_trainer LABELS cpu [RANKS n]) builds tests/trainer/batch_test.cc.
+# routewright_test(trainer/batch DEPS rw_trainer LABELS cpu [RANKS n]) builds tests/trainer/batch_test.cc.
 # With RANKS n… it runs as that many MPI ranks, a test for each n. Every test may read files below tests/ by a path relative to the
-# source folder (its working folder), and finds the program in $SWITCHYARD_BINARY.
-function(switchyard_test path)
+# source folder (its working folder), and finds the program in $ROUTEWRIGHT_BINARY.
+function(routewright_test path)
   cmake_parse_arguments(ARG "" "TIMEOUT" "DEPS;LABELS;RANKS" ${ARGN})
   string(REPLACE "/" "_" name "${path}_test")
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/${path}_test.cc)
@@ -25,7 +25,7 @@ function(switchyard_test path)
   set(tests)
   foreach(ranks ${ARG_RANKS})
     add_test(NAME ${path}@${ranks} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
-      COMMAND ${SWITCHYARD_MPIRUN} -n ${ranks} --oversubscribe --bind-to none $<TARGET_FILE:${name}>)
+      COMMAND ${ROUTEWRIGHT_MPIRUN} -n ${ranks} --oversubscribe --bind-to none $<TARGET_FILE:${name}>)
     list(APPEND tests ${path}@${ranks})
   endforeach()
   if(NOT ARG_RANKS)
@@ -39,5 +39,5 @@ function(switchyard_test path)
     set(ARG_TIMEOUT 300)
   endif()
   set_tests_properties(${tests} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
-    ENVIRONMENT "SWITCHYARD_BINARY=${CMAKE_BINARY_DIR}/bin/switchyard;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+    ENVIRONMENT "ROUTEWRIGHT_BINARY=${CMAKE_BINARY_DIR}/bin/routewright;OMP_NUM_THREADS=1;OMPI_ALLOW_RUN_AS_ROOT=1;OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
 endfunction()
