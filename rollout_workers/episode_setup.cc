@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/file_system.h"
 #include "common/status_macros.h"
 #include "policy/chat_template.h"

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
-#include "common/money.h"
+#include "common/money/money.h"
 #include "common/unicode.h"
 
 namespace routewright {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "common/check.h"
-#include "common/money.h"
+#include "common/money/money.h"
 #include "common/random.h"
 
 namespace routewright {

@@ -11,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
-#include "common/pool_budget.h"
+#include "common/money/pool_budget.h"
 #include "proto/config.pb.h"
 #include "rollout_workers/pool_client.h"
 

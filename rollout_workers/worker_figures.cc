@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "absl/strings/ascii.h"
-#include "common/money.h"
+#include "common/money/money.h"
 
 namespace routewright {
 namespace {

@@ -1,4 +1,4 @@
-// What a worker shows Prometheus (common/prometheus_exporter): what it ran and spent since its
+// What a worker shows Prometheus (common/prometheus/prometheus_exporter): what it ran and spent since its
 // process began, and how long it waited for leases. Thread-safe.
 #pragma once
 
@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "common/prometheus_exporter.h"
+#include "common/prometheus/prometheus_exporter.h"
 #include "proto/episode.pb.h"
 
 namespace routewright {

@@ -68,7 +68,7 @@ DOORS = [
     (
         "the HTTP server",
         r"^httplib\.h$",
-        r"^(rollout_workers/pool_emulator/|common/prometheus_exporter|trainer/live_page/page_server)",
+        r"^(rollout_workers/pool_emulator/|common/prometheus/prometheus_exporter|trainer/live_page/page_server)",
         "only the pool emulator, the Prometheus exporter and the run's page serve HTTP",
     ),
     (
@@ -80,10 +80,10 @@ DOORS = [
     (
         "Prometheus",
         r"^prometheus/",
-        r"^common/prometheus_exporter",
-        "go through common/prometheus_exporter.h",
+        r"^common/prometheus/prometheus_exporter",
+        "go through common/prometheus/prometheus_exporter.h",
     ),
-    ("yaml-cpp", r"^yaml-cpp/", r"^common/config/", "go through common/config_loader.h"),
+    ("yaml-cpp", r"^yaml-cpp/", r"^common/config/", "go through common/config/config_loader.h"),
     ("CLI11", r"^CLI/", r"^launch/", "only commands read a command line"),
     (
         "tensors",

@@ -8,8 +8,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
-#include "common/config_digest.h"
-#include "common/config_loader.h"
+#include "common/config/config_digest.h"
+#include "common/config/config_loader.h"
 #include "common/dataset.h"
 #include "common/random.h"
 #include "common/status_macros.h"

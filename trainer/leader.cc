@@ -5,10 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/dataset.h"
 #include "common/log.h"
-#include "common/money.h"
+#include "common/money/money.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "trainer/credit.h"

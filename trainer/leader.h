@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "common/pool_budget.h"
+#include "common/money/pool_budget.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/demonstrations.h"
 #include "trainer/followers.h"

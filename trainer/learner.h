@@ -25,7 +25,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
-#include "common/prometheus_exporter.h"
+#include "common/prometheus/prometheus_exporter.h"
 #include "proto/config.pb.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/live_page/live_state.h"

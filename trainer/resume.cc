@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "trainer/checkpoint/checkpoint_store.h"

@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/dataset.h"
 #include "common/status_macros.h"
 #include "policy/parameter_layout.h"

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
-#include "common/prometheus_exporter.h"
+#include "common/prometheus/prometheus_exporter.h"
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 #include "trainer/collapse_alarm.h"

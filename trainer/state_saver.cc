@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/status_macros.h"
 #include "trainer/comm/agreement.h"
 #include "trainer/run_folder.h"

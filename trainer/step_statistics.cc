@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/money.h"
+#include "common/money/money.h"
 
 namespace routewright {
 namespace {

@@ -9,7 +9,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "common/absl_view.h"
-#include "common/money.h"
+#include "common/money/money.h"
 
 namespace routewright {
 namespace {

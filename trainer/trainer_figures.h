@@ -1,4 +1,4 @@
-// What a trainer's rank shows Prometheus (common/prometheus_exporter). Rank 0 shows every figure of
+// What a trainer's rank shows Prometheus (common/prometheus/prometheus_exporter). Rank 0 shows every figure of
 // metrics.jsonl, as a gauge of the newest step, and totals since its process began; the other ranks
 // show how far they are. One thread.
 #pragma once
@@ -7,7 +7,7 @@
 #include <span>
 #include <string>
 
-#include "common/prometheus_exporter.h"
+#include "common/prometheus/prometheus_exporter.h"
 #include "proto/episode.pb.h"
 #include "trainer/metrics.h"
 

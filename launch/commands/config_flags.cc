@@ -4,7 +4,7 @@
 
 #include "absl/strings/cord.h"
 #include "common/absl_view.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/status_macros.h"
 
 namespace routewright {

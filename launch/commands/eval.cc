@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/dataset.h"
 #include "common/file_system.h"
 #include "common/log.h"

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/file_system.h"
-#include "common/money.h"
+#include "common/money/money.h"
 #include "common/status_macros.h"
 #include "policy/gguf.h"
 #include "policy/gguf_policy.h"

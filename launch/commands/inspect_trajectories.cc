@@ -8,7 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/money.h"
+#include "common/money/money.h"
 #include "common/status_macros.h"
 #include "launch/commands/inspect_report.h"
 #include "proto/episode.pb.h"

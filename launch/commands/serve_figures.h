@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "common/prometheus_exporter.h"
+#include "common/prometheus/prometheus_exporter.h"
 #include "proto/config.pb.h"
 
 namespace routewright {

@@ -5,7 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/log.h"
 #include "common/network_address.h"
 #include "common/secret.h"

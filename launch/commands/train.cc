@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "kernels/matmul/matmul.h"

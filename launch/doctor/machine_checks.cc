@@ -19,7 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/file_system.h"
 #include "common/network_address.h"
 #include "common/status_macros.h"

@@ -10,7 +10,7 @@
 #include <set>
 #include <string>
 
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "rollout_workers/pool_emulator/emulator_server.h"
 #include "tests/rollout_workers/pool_client_calls.h"
 #include "tests/rollout_workers/pool_emulator/small_world.h"

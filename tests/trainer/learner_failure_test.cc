@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "tests/trainer/learner_run.h"
 
 namespace routewright {

@@ -13,7 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "policy/model_config.h"
 #include "tests/common/temp_folder.h"
 

@@ -16,7 +16,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/time/clock.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "policy/policy_folder.h"
 #include "trainer/comm/local_communicator.h"
 #include "trainer/policy_update.h"

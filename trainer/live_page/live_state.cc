@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "trainer/live_page/trajectory_choice.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "absl/strings/ascii.h"
-#include "common/money.h"
+#include "common/money/money.h"
 
 namespace routewright {
 namespace {

@@ -16,7 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/absl_view.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "trainer/live_page/curves.h"

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "common/money.h"
+#include "common/money/money.h"
 #include "common/text.h"
 
 namespace routewright {

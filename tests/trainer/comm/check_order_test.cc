@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "trainer/comm/communicator.h"
 
 namespace routewright {

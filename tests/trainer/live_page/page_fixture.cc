@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/file_system.h"
 #include "tests/trainer/live_page/made_up_run.h"
 #include "trainer/live_page/live_state.h"

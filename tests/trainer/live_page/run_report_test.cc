@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_replace.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/live_page/made_up_run.h"
 

@@ -5,8 +5,8 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
-#include "common/config_digest.h"
-#include "common/config_loader.h"
+#include "common/config/config_digest.h"
+#include "common/config/config_loader.h"
 #include "common/file_system.h"
 #include "common/secret.h"
 #include "rollout_workers/learner_client.h"

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 
 namespace routewright {
 namespace {

@@ -1,4 +1,4 @@
-#include "common/pool_budget.h"
+#include "common/money/pool_budget.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -12,9 +12,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/log.h"
-#include "common/money.h"
+#include "common/money/money.h"
 #include "common/status_macros.h"
 
 namespace routewright {

@@ -1,10 +1,10 @@
-#include "common/config_changes.h"
+#include "common/config/config_changes.h"
 
 #include <google/protobuf/util/message_differencer.h>
 
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/status_macros.h"
 
 namespace routewright {

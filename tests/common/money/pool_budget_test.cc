@@ -1,4 +1,4 @@
-#include "common/pool_budget.h"
+#include "common/money/pool_budget.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "tests/common/temp_folder.h"
 
 namespace routewright {

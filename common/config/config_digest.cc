@@ -1,9 +1,9 @@
-#include "common/config_digest.h"
+#include "common/config/config_digest.h"
 
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "common/random.h"
 #include "common/status_macros.h"
 

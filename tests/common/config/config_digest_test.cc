@@ -1,8 +1,8 @@
-#include "common/config_digest.h"
+#include "common/config/config_digest.h"
 
 #include <gtest/gtest.h>
 
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 #include "tests/common/temp_folder.h"
 
 namespace routewright {

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <set>
 
+#include "common/config/config_loader.h"
 #include "common/config/schema.h"
 #include "common/config/yaml_writer.h"
-#include "common/config_loader.h"
 #include "common/random.h"
 
 namespace routewright {

@@ -1,10 +1,10 @@
-#include "common/config_changes.h"
+#include "common/config/config_changes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
-#include "common/config_loader.h"
+#include "common/config/config_loader.h"
 
 namespace routewright {
 namespace {

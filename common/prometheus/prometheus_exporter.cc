@@ -1,4 +1,4 @@
-#include "common/prometheus_exporter.h"
+#include "common/prometheus/prometheus_exporter.h"
 
 #include <httplib.h>
 #include <prometheus/client_metric.h>
