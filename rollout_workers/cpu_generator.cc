@@ -11,9 +11,9 @@
 #include "common/check.h"
 #include "common/status_macros.h"
 #include "kernels/parallel_for.h"
-#include "policy/decoder.h"
-#include "policy/sampler.h"
-#include "policy/tokenizer.h"
+#include "policy/decoder/decoder.h"
+#include "policy/decoder/sampler.h"
+#include "policy/tokenizer/tokenizer.h"
 #include "rollout_workers/stop_detector.h"
 
 namespace routewright {

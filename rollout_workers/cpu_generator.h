@@ -12,7 +12,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "proto/config.pb.h"
 #include "rollout_workers/generator.h"
 

@@ -12,7 +12,7 @@
 #include <string>
 #include <variant>
 
-#include "policy/tokenizer.h"
+#include "policy/tokenizer/tokenizer.h"
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 #include "rollout_workers/generator.h"

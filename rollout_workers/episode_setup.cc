@@ -6,8 +6,8 @@
 #include "common/config/config_loader.h"
 #include "common/file_system.h"
 #include "common/status_macros.h"
-#include "policy/chat_template.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
+#include "policy/tokenizer/chat_template.h"
 #include "rollout_workers/cpu_generator.h"
 #include "rollout_workers/http_pool_client.h"
 

@@ -8,10 +8,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "policy/model_config.h"
-#include "policy/parameter_layout.h"
-#include "policy/policy_weights.h"
-#include "policy/tokenizer.h"
+#include "policy/model/model_config.h"
+#include "policy/model/parameter_layout.h"
+#include "policy/model/policy_weights.h"
+#include "policy/tokenizer/tokenizer.h"
 #include "proto/config.pb.h"
 #include "rollout_workers/episode.h"
 #include "rollout_workers/generator.h"

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "policy/tokenizer.h"
+#include "policy/tokenizer/tokenizer.h"
 #include "proto/episode.pb.h"
 
 namespace routewright {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/tokenizer.h"
+#include "policy/tokenizer/tokenizer.h"
 #include "proto/episode.pb.h"
 
 namespace routewright {

@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/parameter_layout.h"
-#include "policy/policy_weights.h"
+#include "policy/model/parameter_layout.h"
+#include "policy/model/policy_weights.h"
 #include "proto/learner_service.pb.h"
 
 namespace routewright {

@@ -14,7 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/parameter_layout.h"
+#include "policy/model/parameter_layout.h"
 #include "proto/config.pb.h"
 #include "rollout_workers/episode_loop.h"
 #include "rollout_workers/learner_client.h"

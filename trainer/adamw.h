@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "policy/parameter_layout.h"
+#include "policy/model/parameter_layout.h"
 #include "proto/config.pb.h"
 
 namespace routewright {

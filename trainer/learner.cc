@@ -17,7 +17,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/comm/agreement.h"
 #include "trainer/device.h"

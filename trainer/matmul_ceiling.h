@@ -2,7 +2,7 @@
 // given none.
 #pragma once
 
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "proto/config.pb.h"
 
 namespace routewright {

@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "kernels/token_logprob/head_chunk.h"
-#include "policy/activation_memory.h"
-#include "policy/parameter_layout.h"
+#include "policy/model/activation_memory.h"
+#include "policy/model/parameter_layout.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/planned_shards.h"
 #include "trainer/update_passes.h"

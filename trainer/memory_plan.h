@@ -1,11 +1,11 @@
 // How much memory a rank of a run needs, by kind, before it is started: from the model's shape, the
-// trainer's config and the numbers of ranks alone. What policy/activation_memory states of one
+// trainer's config and the numbers of ranks alone. What policy/model/activation_memory states of one
 // pass, and what trainer/sharded_weights and trainer/gradient_reducer keep. Pure; any thread.
 #pragma once
 
 #include <cstdint>
 
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "proto/config.pb.h"
 
 namespace routewright {

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
-#include "policy/parameter_layout.h"
+#include "policy/model/parameter_layout.h"
 
 namespace routewright {
 namespace {

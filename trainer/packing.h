@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 
 namespace routewright {
 

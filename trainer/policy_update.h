@@ -16,9 +16,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/model_config.h"
-#include "policy/tensor_source.h"
-#include "policy/transformer.h"
+#include "policy/formats/tensor_source.h"
+#include "policy/model/model_config.h"
+#include "policy/transformer/transformer.h"
 #include "proto/config.pb.h"
 #include "trainer/batch.h"
 #include "trainer/checkpoint/checkpoint_reader.h"

@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 
 namespace routewright {
 

@@ -7,7 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/followers.h"
 #include "trainer/learner.h"

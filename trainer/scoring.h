@@ -11,7 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/transformer.h"
+#include "policy/transformer/transformer.h"
 #include "trainer/batch.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/packing.h"

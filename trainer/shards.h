@@ -14,9 +14,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/parameter_layout.h"
-#include "policy/policy_weights.h"
-#include "policy/tensor_source.h"
+#include "policy/formats/tensor_source.h"
+#include "policy/model/parameter_layout.h"
+#include "policy/model/policy_weights.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/rank_groups.h"
 

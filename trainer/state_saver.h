@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "absl/status/status.h"
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "trainer/checkpoint/checkpoint_saver.h"
 #include "trainer/host_copy.h"
 #include "trainer/learner.h"

@@ -26,7 +26,7 @@
 
 #include <cstdint>
 
-#include "policy/parameter_layout.h"
+#include "policy/model/parameter_layout.h"
 #include "trainer/device_speed.h"
 #include "trainer/memory_plan.h"
 #include "trainer/step_traffic.h"

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "policy/tensor_source.h"
+#include "policy/formats/tensor_source.h"
 #include "proto/config.pb.h"
 #include "trainer/adamw.h"
 #include "trainer/checkpoint/checkpoint_reader.h"

@@ -21,7 +21,7 @@
 
 namespace routewright {
 
-class PolicyWeights;  // policy/policy_weights.h
+class PolicyWeights;  // policy/model/policy_weights.h
 
 // The episodes of one step: those to train on, then those to evaluate (purpose EVAL) if this step
 // evaluates.

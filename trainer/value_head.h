@@ -6,7 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "absl/status/status.h"
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "trainer/rank_groups.h"
 #include "trainer/sharded_weights.h"
 #include "trainer/trainable_weights.h"

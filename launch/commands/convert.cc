@@ -13,11 +13,11 @@
 #include "common/status_macros.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
-#include "policy/gguf.h"
-#include "policy/gguf_companions.h"
-#include "policy/gguf_policy.h"
-#include "policy/policy_folder.h"
-#include "policy/random_policy.h"
+#include "policy/formats/gguf.h"
+#include "policy/formats/gguf_companions.h"
+#include "policy/formats/gguf_policy.h"
+#include "policy/formats/policy_folder.h"
+#include "policy/formats/random_policy.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 
 namespace routewright {

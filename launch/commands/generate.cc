@@ -14,7 +14,7 @@
 #include "launch/commands/config_flags.h"
 #include "launch/commands/json_lines.h"
 #include "launch/commands/token_request.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 #include "rollout_workers/cpu_generator.h"
 
 namespace routewright {

@@ -14,9 +14,9 @@
 #include "launch/commands/config_flags.h"
 #include "launch/commands/json_lines.h"
 #include "launch/commands/token_request.h"
-#include "policy/decoder.h"
-#include "policy/policy_folder.h"
-#include "policy/sampler.h"
+#include "policy/decoder/decoder.h"
+#include "policy/decoder/sampler.h"
+#include "policy/formats/policy_folder.h"
 
 namespace routewright {
 namespace {

@@ -13,7 +13,7 @@
 #include "common/text.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
-#include "policy/tokenizer.h"
+#include "policy/tokenizer/tokenizer.h"
 
 namespace routewright {
 namespace {

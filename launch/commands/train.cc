@@ -21,7 +21,7 @@
 #include "launch/commands/serve_figures.h"
 #include "launch/commands/serve_page.h"
 #include "launch/version.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/episode_text.h"
 #include "trainer/checkpoint/checkpoint_reader.h"

@@ -16,7 +16,7 @@
 #include "common/dataset.h"
 #include "common/money/money.h"
 #include "common/secret.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 #include "rollout_workers/episode_setup.h"
 #include "rollout_workers/http_pool_client.h"
 #include "rollout_workers/pool_endpoint.h"

@@ -25,7 +25,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
-#include "policy/random_policy.h"
+#include "policy/formats/random_policy.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_saver.h"
 #include "trainer/comm/local_communicator.h"

@@ -10,9 +10,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
-#include "policy/decoder.h"
+#include "policy/decoder/decoder.h"
 #include "rollout_workers/cpu_generator.h"
-#include "tests/policy/tiny_policy.h"
+#include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {
 namespace {

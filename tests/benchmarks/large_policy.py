@@ -20,7 +20,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "policy"))
+sys.path.insert(0, str(ROOT / "tests/policy/parity"))
 
 # The public config.json of Qwen2.5-0.5B, as far as it is about shape.
 SHAPE = {

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT / "tests" / "policy"))
+sys.path.insert(0, str(ROOT / "tests/policy/parity"))
 
 SEQUENCES, LENGTH, VOCABULARY = 8, 512, 49152
 OPTIMIZER = {"learning_rate": 1e-6, "weight_decay": 0.01, "max_gradient_norm": 1.0}

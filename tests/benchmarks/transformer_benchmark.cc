@@ -7,8 +7,8 @@
 #include <ATen/ops/zeros.h>
 #include <benchmark/benchmark.h>
 
-#include "policy/transformer.h"
-#include "tests/policy/test_weights.h"
+#include "policy/transformer/transformer.h"
+#include "tests/policy/transformer/test_weights.h"
 
 namespace routewright {
 namespace {

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "policy"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "policy/parity"))
 from harness import BINARY, LIMIT_S, MPIRUN, ROOT, kill_session, wait_until  # noqa: E402
 from kubernetes_test import CLAIM, IMAGE_ROOT, OBJECTS, config_of, environment_of, find, needs_kubectl, pods_of, words_of  # noqa: E402
 from qwen_policy import make_qwen_policy  # noqa: E402

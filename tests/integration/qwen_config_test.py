@@ -10,7 +10,7 @@ import sys
 import tempfile
 import unittest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "policy"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "policy/parity"))
 from harness import BINARY, ROOT, Run, run_command, wait_until  # noqa: E402
 from qwen_policy import CONFIG as QWEN  # noqa: E402
 from qwen_policy import make_qwen_policy  # noqa: E402

@@ -14,11 +14,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/file_system.h"
-#include "policy/decoder.h"
-#include "policy/policy_folder.h"
-#include "policy/sampler.h"
+#include "policy/decoder/decoder.h"
+#include "policy/decoder/sampler.h"
+#include "policy/formats/policy_folder.h"
 #include "tests/common/temp_folder.h"
-#include "tests/policy/tiny_policy.h"
+#include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {
 namespace {

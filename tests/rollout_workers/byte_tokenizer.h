@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "policy/tokenizer.h"
+#include "policy/tokenizer/tokenizer.h"
 
 namespace routewright {
 

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "policy/decoder.h"
-#include "policy/sampler.h"
-#include "policy/tokenizer.h"
-#include "tests/policy/tiny_policy.h"
+#include "policy/decoder/decoder.h"
+#include "policy/decoder/sampler.h"
+#include "policy/tokenizer/tokenizer.h"
+#include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {
 namespace {

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "policy/chat_template.h"
+#include "policy/tokenizer/chat_template.h"
 
 namespace routewright {
 namespace {

@@ -15,7 +15,7 @@
 #include "absl/time/clock.h"
 #include "common/crc32c.h"
 #include "rollout_workers/learner_client.h"
-#include "tests/policy/tiny_policy.h"
+#include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {
 

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "common/random.h"
-#include "policy/policy_weights.h"
+#include "policy/model/policy_weights.h"
 #include "tests/trainer/recorded_trajectories.h"
 #include "trainer/trajectory_source.h"
 

@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "common/file_system.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/fake_trajectory_source.h"
 #include "tests/trainer/tiny_model.h"

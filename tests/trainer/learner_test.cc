@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/policy/tiny_tokenizer.h"
+#include "tests/policy/tokenizer/tiny_tokenizer.h"
 #include "tests/trainer/learner_run.h"
 #include "trainer/live_page/live_state.h"
 

@@ -14,7 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/config/config_loader.h"
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "tests/common/temp_folder.h"
 
 namespace routewright {

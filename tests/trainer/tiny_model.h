@@ -4,9 +4,9 @@
 #include <memory>
 
 #include "common/random.h"
-#include "policy/model_config.h"
-#include "policy/parameter_layout.h"
-#include "policy/policy_weights.h"
+#include "policy/model/model_config.h"
+#include "policy/model/parameter_layout.h"
+#include "policy/model/policy_weights.h"
 
 namespace routewright {
 

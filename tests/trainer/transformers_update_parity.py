@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "policy"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "policy/parity"))
 
 import torch
 from transformers import AutoTokenizer

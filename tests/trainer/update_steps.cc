@@ -17,7 +17,7 @@
 
 #include "absl/time/clock.h"
 #include "common/config/config_loader.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 #include "trainer/comm/local_communicator.h"
 #include "trainer/policy_update.h"
 

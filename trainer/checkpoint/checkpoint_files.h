@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "policy/model_config.h"
-#include "policy/parameter_layout.h"
+#include "policy/model/model_config.h"
+#include "policy/model/parameter_layout.h"
 #include "trainer/checkpoint/state_share.h"
 
 namespace routewright {

@@ -12,9 +12,9 @@
 #include "common/absl_view.h"
 #include "common/crc32c.h"
 #include "common/status_macros.h"
-#include "policy/mapped_file.h"
-#include "policy/policy_folder.h"
-#include "policy/safetensors.h"
+#include "policy/formats/mapped_file.h"
+#include "policy/formats/policy_folder.h"
+#include "policy/formats/safetensors.h"
 #include "trainer/checkpoint/checkpoint_files.h"
 #include "trainer/checkpoint/checkpoint_manifest.h"
 

@@ -15,9 +15,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/file_system.h"
-#include "policy/model_config.h"
-#include "policy/tensor_pieces.h"
-#include "policy/tensor_source.h"
+#include "policy/formats/tensor_pieces.h"
+#include "policy/formats/tensor_source.h"
+#include "policy/model/model_config.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/checkpoint/state_share.h"
 

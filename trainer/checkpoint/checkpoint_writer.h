@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/file_system.h"
-#include "policy/model_config.h"
+#include "policy/model/model_config.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/checkpoint/state_share.h"
 

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "policy/policy_weights.h"
+#include "policy/model/policy_weights.h"
 #include "proto/learner_service.pb.h"
 
 namespace routewright {

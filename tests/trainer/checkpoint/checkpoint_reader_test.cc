@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/random.h"
-#include "policy/policy_folder.h"
+#include "policy/formats/policy_folder.h"
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/checkpoint/test_checkpoint.h"
 

@@ -8,10 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "policy/tokenizer.h"
+#include "policy/tokenizer/tokenizer.h"
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
-#include "tests/policy/tiny_tokenizer.h"
+#include "tests/policy/tokenizer/tiny_tokenizer.h"
 #include "trainer/metrics.h"
 #include "trainer/step_statistics.h"
 #include "trainer/trajectory_source.h"

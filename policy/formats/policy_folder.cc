@@ -1,0 +1,233 @@
+#include "policy/formats/policy_folder.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <regex>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/file_system.h"
+#include "common/status_macros.h"
+#include "policy/formats/mapped_file.h"
+#include "policy/formats/tensor_pieces.h"
+
+namespace routewright {
+namespace {
+
+constexpr const char* kWeightsFile = "model.safetensors";
+constexpr const char* kIndexFile = "model.safetensors.index.json";
+constexpr size_t kMaxJsonBytes = size_t{16} << 20;
+
+bool Exists(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error);
+}
+
+absl::StatusOr<std::string> ReadJsonFile(const std::string& folder, const char* name) {
+  const std::string path = absl::StrCat(folder, "/", name);
+  if (!Exists(path)) {
+    return absl::NotFoundError(absl::StrCat(
+        Exists(folder) ? path : folder, " is missing; a policy folder holds config.json, ",
+        "tokenizer.json and model.safetensors (or shards with ", kIndexFile, ")"));
+  }
+  RW_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  if (file->bytes().size() > kMaxJsonBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": larger than ", kMaxJsonBytes, " bytes"));
+  }
+  return std::string(file->bytes());
+}
+
+// Tensor name → file name, from the index of a sharded folder.
+absl::StatusOr<std::map<std::string, std::string>> ReadIndex(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/", kIndexFile);
+  RW_ASSIGN_OR_RETURN(const std::string text, ReadJsonFile(folder, kIndexFile));
+  const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object() ||
+      json["weight_map"].empty()) {
+    return absl::DataLossError(absl::StrCat(path, ": needs a 'weight_map' of tensors and files"));
+  }
+  std::map<std::string, std::string> shard_of;
+  for (const auto& [tensor, shard] : json["weight_map"].items()) {
+    const std::string name = shard.is_string() ? shard.get<std::string>() : "";
+    if (!absl::EndsWith(name, ".safetensors") || absl::StrContains(name, "/")) {
+      return absl::DataLossError(absl::StrCat(path, ": tensor ", tensor,
+                                              ": its file must be a *.safetensors of this folder"));
+    }
+    shard_of[tensor] = name;
+  }
+  return shard_of;
+}
+
+// NAME-00001-of-00004.safetensors: the number of files that there must be; 0 for other names.
+int NumRankFiles(const std::string& name) {
+  static const auto* pattern = new std::regex(R"(model-(\d{5})-of-(\d{5})\.safetensors)");
+  std::smatch match;
+  return std::regex_match(name, match, *pattern) ? std::stoi(match[2]) : 0;
+}
+
+// The weight files of a folder: one; the shards that the index names; or what the ranks of a
+// training wrote.
+absl::StatusOr<std::vector<std::string>> WeightPaths(const std::string& folder) {
+  std::set<std::string> names;
+  if (Exists(absl::StrCat(folder, "/", kWeightsFile))) {
+    names.insert(kWeightsFile);
+  } else if (Exists(absl::StrCat(folder, "/", kIndexFile))) {
+    RW_ASSIGN_OR_RETURN(const auto shard_of, ReadIndex(folder));
+    for (const auto& [tensor, shard] : shard_of) names.insert(shard);
+  } else {
+    RW_ASSIGN_OR_RETURN(const auto all, FileSystem::Posix().List(folder));
+    for (const std::string& name : all) {
+      const int count = NumRankFiles(name);
+      for (int i = 1; i <= count; ++i) {
+        names.insert(absl::StrFormat("model-%05d-of-%05d.safetensors", i, count));
+      }
+    }
+  }
+  if (names.empty()) names.insert(kWeightsFile);
+  std::vector<std::string> paths;
+  for (const std::string& name : names) {
+    paths.push_back(absl::StrCat(folder, "/", name));
+    if (!Exists(paths.back())) {
+      return absl::NotFoundError(absl::StrCat(
+          paths.back(), " is missing; the policy's weights are read from ", kWeightsFile,
+          ", from shards that ", kIndexFile, " names, or from a checkpoint's model-…-of-…"));
+    }
+  }
+  return paths;
+}
+
+absl::Status WriteFile(FileSystem& files, const std::string& path, std::string_view content) {
+  RW_ASSIGN_OR_RETURN(const auto file, files.OpenForWrite(path));
+  RW_RETURN_IF_ERROR(file->Append(content));
+  RW_RETURN_IF_ERROR(file->Sync());
+  return file->Close();
+}
+
+absl::Status WriteWeights(FileSystem& files, const std::string& path, const TensorSource& tensors,
+                          const ModelConfig& config, WeightFormat format) {
+  const ParameterLayout layout(config, HeadKind::kLanguageModel);
+  std::vector<const TensorSlot*> slots;
+  std::vector<SafetensorsShape> shapes;
+  for (const BlockLayout& block : layout.blocks()) {
+    for (const TensorSlot& slot : block.tensors) {
+      slots.push_back(&slot);
+      shapes.push_back({slot.name, slot.shape});
+    }
+  }
+  HostTensor current;
+  const auto values_of = [&](size_t i) -> absl::StatusOr<std::span<const float>> {
+    current = {};  // before the next one is made
+    RW_ASSIGN_OR_RETURN(current, tensors(*slots[i]));
+    return current.values;
+  };
+  RW_ASSIGN_OR_RETURN(const auto file, files.OpenForBulkWrite(path));
+  RW_RETURN_IF_ERROR(WriteSafetensors(*file, shapes, format, values_of));
+  RW_RETURN_IF_ERROR(file->Sync());
+  return file->Close();
+}
+
+absl::Status CopyTokenizerFiles(FileSystem& files, const std::string& from, const std::string& to) {
+  for (const std::string& name : CompanionFiles()) {
+    const std::string source = absl::StrCat(from, "/", name);
+    if (!files.Exists(source)) continue;
+    RW_ASSIGN_OR_RETURN(const std::string content, files.Read(source));
+    RW_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(to, "/", name), content));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillFolder(FileSystem& files, const std::string& folder, const ModelConfig& config,
+                        const TensorSource& tensors, WeightFormat format,
+                        const std::string& tokenizer_folder,
+                        const std::map<std::string, std::string>& texts) {
+  RW_RETURN_IF_ERROR(files.CreateFolders(folder));
+  if (!tokenizer_folder.empty()) {
+    RW_RETURN_IF_ERROR(CopyTokenizerFiles(files, tokenizer_folder, folder));
+  }
+  for (const auto& [name, text] : texts) {
+    RW_RETURN_IF_ERROR(WriteFile(files, absl::StrCat(folder, "/", name), text));
+  }
+  RW_RETURN_IF_ERROR(
+      WriteWeights(files, absl::StrCat(folder, "/", kWeightsFile), tensors, config, format));
+  const char* dtype = format == WeightFormat::kF32 ? "float32" : "bfloat16";
+  RW_RETURN_IF_ERROR(
+      WriteFile(files, absl::StrCat(folder, "/config.json"), ModelConfigToJson(config, dtype)));
+  return files.SyncFolder(folder);
+}
+
+}  // namespace
+
+std::vector<std::string> CompanionFiles() {
+  return {"tokenizer.json",
+          "tokenizer_config.json",
+          "special_tokens_map.json",
+          "added_tokens.json",
+          "vocab.json",
+          "merges.txt",
+          "chat_template.jinja",
+          "generation_config.json"};
+}
+
+absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
+  RW_ASSIGN_OR_RETURN(const std::string text, ReadJsonFile(folder, "config.json"));
+  RW_ASSIGN_OR_RETURN(ModelConfig config,
+                      ParseModelConfig(text, absl::StrCat(folder, "/config.json")));
+  constexpr const char* kGenerationConfig = "generation_config.json";
+  const std::string path = absl::StrCat(folder, "/", kGenerationConfig);
+  if (Exists(path)) {
+    RW_ASSIGN_OR_RETURN(const std::string generation, ReadJsonFile(folder, kGenerationConfig));
+    RW_RETURN_IF_ERROR(AddEndTokens(generation, path, &config));
+  }
+  return config;
+}
+
+absl::StatusOr<TensorSource> OpenPolicyTensors(const std::string& folder,
+                                               const ModelConfig& config) {
+  RW_ASSIGN_OR_RETURN(const std::vector<std::string> paths, WeightPaths(folder));
+  RW_ASSIGN_OR_RETURN(TensorPieces opened, TensorPieces::Open(paths));
+  const ParameterLayout layout(config, HeadKind::kLanguageModel);
+  RW_RETURN_IF_ERROR(opened.Check(layout));
+  RW_RETURN_IF_ERROR(opened.CheckNoneUnknown(layout, config.is_tied));
+  const auto pieces = std::make_shared<const TensorPieces>(std::move(opened));
+  return [pieces](const TensorSlot& slot) { return pieces->ReadWhole(slot); };
+}
+
+absl::StatusOr<std::shared_ptr<const PolicyWeights>> LoadPolicyWeights(const std::string& folder,
+                                                                       const ModelConfig& config) {
+  RW_ASSIGN_OR_RETURN(const TensorSource source, OpenPolicyTensors(folder, config));
+  return ReadAllTensors(source, ParameterLayout(config, HeadKind::kLanguageModel));
+}
+
+absl::Status SavePolicyFolder(const std::string& folder, const ModelConfig& config,
+                              const TensorSource& tensors, WeightFormat format,
+                              const std::string& tokenizer_folder,
+                              const std::map<std::string, std::string>& texts) {
+  FileSystem& files = FileSystem::Posix();
+  std::filesystem::path path = std::filesystem::path(folder).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();  // "out/"
+  if (files.Exists(path)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(folder, " is there already; name a folder that is not, or remove it"));
+  }
+  const std::string aside = absl::StrCat(path.string(), ".partial-", getpid());
+  const std::string parent = path.has_parent_path() ? path.parent_path().string() : ".";
+  RW_RETURN_IF_ERROR(files.CreateFolders(parent));
+  absl::Status status = FillFolder(files, aside, config, tensors, format, tokenizer_folder, texts);
+  if (status.ok()) status = files.Rename(aside, path);
+  if (!status.ok()) {
+    files.RemoveAll(aside).IgnoreError();  // the first failure is the one to report
+    return status;
+  }
+  return files.SyncFolder(parent);
+}
+
+}  // namespace routewright

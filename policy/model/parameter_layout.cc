@@ -1,0 +1,101 @@
+#include "policy/model/parameter_layout.h"
+
+#include <functional>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace routewright {
+namespace {
+
+void AddTensor(BlockLayout* block, std::string name, std::vector<int64_t> shape) {
+  TensorSlot slot;
+  slot.name = std::move(name);
+  slot.num_elements =
+      std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<int64_t>());
+  slot.shape = std::move(shape);
+  slot.offset = block->num_elements;
+  block->num_elements += slot.num_elements;
+  block->tensors.push_back(std::move(slot));
+}
+
+BlockLayout TransformerBlock(const ModelConfig& config, int64_t layer) {
+  const int64_t query_rows = config.num_heads * config.head_width;
+  const int64_t kv_rows = config.num_kv_heads * config.head_width;
+  const std::string prefix = absl::StrCat("model.layers.", layer, ".");
+  BlockLayout block;
+  block.name = absl::StrCat("block.", layer);
+  const auto add = [&](const char* name, std::vector<int64_t> shape) {
+    AddTensor(&block, prefix + name, std::move(shape));
+  };
+  add("input_layernorm.weight", {config.width});
+  add("self_attn.q_proj.weight", {query_rows, config.width});
+  add("self_attn.k_proj.weight", {kv_rows, config.width});
+  add("self_attn.v_proj.weight", {kv_rows, config.width});
+  if (config.is_qkv_biased) {
+    add("self_attn.q_proj.bias", {query_rows});
+    add("self_attn.k_proj.bias", {kv_rows});
+    add("self_attn.v_proj.bias", {kv_rows});
+  }
+  if (config.is_qk_normed) {
+    add("self_attn.q_norm.weight", {config.head_width});
+    add("self_attn.k_norm.weight", {config.head_width});
+  }
+  add("self_attn.o_proj.weight", {config.width, query_rows});
+  add("post_attention_layernorm.weight", {config.width});
+  add("mlp.gate_proj.weight", {config.intermediate_width, config.width});
+  add("mlp.up_proj.weight", {config.intermediate_width, config.width});
+  add("mlp.down_proj.weight", {config.width, config.intermediate_width});
+  return block;
+}
+
+void AddValueHead(const ModelConfig& config, BlockLayout* block) {
+  AddTensor(block, "value_head.weight", {1, config.width});
+  AddTensor(block, "value_head.bias", {1});
+}
+
+}  // namespace
+
+ParameterLayout::ParameterLayout(const ModelConfig& config, HeadKind head) {
+  BlockLayout embedding;
+  embedding.name = "embedding";
+  AddTensor(&embedding, "model.embed_tokens.weight", {config.vocabulary_size, config.width});
+  blocks_.push_back(std::move(embedding));
+  for (int64_t layer = 0; layer < config.num_layers; ++layer) {
+    blocks_.push_back(TransformerBlock(config, layer));
+  }
+  BlockLayout last;
+  last.name = "head";
+  AddTensor(&last, "model.norm.weight", {config.width});
+  if (head == HeadKind::kValue) {
+    AddValueHead(config, &last);
+  } else if (!config.is_tied) {
+    AddTensor(&last, "lm_head.weight", {config.vocabulary_size, config.width});
+  }
+  blocks_.push_back(std::move(last));
+  for (const BlockLayout& block : blocks_) num_parameters_ += block.num_elements;
+}
+
+ParameterLayout ParameterLayout::OfValueHead(const ModelConfig& config) {
+  BlockLayout block;
+  block.name = "value_head";
+  AddValueHead(config, &block);
+  ParameterLayout layout;
+  layout.num_parameters_ = block.num_elements;
+  layout.blocks_.push_back(std::move(block));
+  return layout;
+}
+
+const TensorSlot* ParameterLayout::Find(const std::string& name, int* block) const {
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    for (const TensorSlot& slot : blocks_[b].tensors) {
+      if (slot.name != name) continue;
+      if (block != nullptr) *block = static_cast<int>(b);
+      return &slot;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace routewright
