@@ -56,14 +56,14 @@ DOORS = [
     (
         "gRPC",
         r"^(grpc(pp)?/|proto/.*\.grpc\.pb\.h$)",
-        r"^(trainer/rollout_service/|rollout_workers/learner_)",
+        r"^(trainer/rollout_service/|rollout_workers/worker/learner_)",
         "go through the service or the learner client",
     ),
     (
         "curl",
         r"^curl/",
-        r"^rollout_workers/(http_)?pool_(?!emulator)",
-        "go through rollout_workers/pool_client.h",
+        r"^rollout_workers/pool/",
+        "go through rollout_workers/pool/pool_client.h",
     ),
     (
         "the HTTP server",
@@ -202,9 +202,9 @@ class LayeringTest(unittest.TestCase):
             ("trainer/a.cc", "mpi.h"),
             ("trainer/a.cc", "nccl.h"),
             ("policy/a.cu", "cuda_runtime.h"),
-            ("rollout_workers/episode.cc", "grpcpp/grpcpp.h"),
+            ("rollout_workers/episode/episode.cc", "grpcpp/grpcpp.h"),
             ("trainer/learner.cc", "proto/learner_service.grpc.pb.h"),
-            ("rollout_workers/worker.cc", "curl/curl.h"),
+            ("rollout_workers/worker/worker.cc", "curl/curl.h"),
             ("rollout_workers/pool_emulator/a.cc", "curl/curl.h"),
             ("launch/commands/a.cc", "httplib.h"),
             ("trainer/live_page/live_state.cc", "httplib.h"),
@@ -239,8 +239,8 @@ class LayeringTest(unittest.TestCase):
             ("tests/trainer/comm/a_test.cc", "mpi.h"),
             ("kernels/x/a.cu", "cuda_runtime.h"),
             ("policy/a.h", "ATen/core/Tensor.h"),
-            ("rollout_workers/learner_client.cc", "grpcpp/grpcpp.h"),
-            ("rollout_workers/http_pool_client.cc", "curl/curl.h"),
+            ("rollout_workers/worker/learner_client.cc", "grpcpp/grpcpp.h"),
+            ("rollout_workers/pool/http_pool_client.cc", "curl/curl.h"),
         ]:
             self.assertEqual(breaches_of_source(path, f'#include "{include}"'), [])
 

@@ -11,9 +11,9 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "launch/commands/end_signals.h"
-#include "rollout_workers/episode_runner.h"
-#include "rollout_workers/episode_setup.h"
-#include "rollout_workers/episode_text.h"
+#include "rollout_workers/episode/episode_runner.h"
+#include "rollout_workers/episode/episode_setup.h"
+#include "rollout_workers/episode/episode_text.h"
 
 namespace routewright {
 namespace {

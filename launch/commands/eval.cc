@@ -19,8 +19,8 @@
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
 #include "launch/commands/end_signals.h"
-#include "rollout_workers/episode_setup.h"
-#include "rollout_workers/evaluation.h"
+#include "rollout_workers/episode/episode_setup.h"
+#include "rollout_workers/evaluation/evaluation.h"
 
 namespace routewright {
 namespace {

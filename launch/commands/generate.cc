@@ -15,7 +15,7 @@
 #include "launch/commands/json_lines.h"
 #include "launch/commands/token_request.h"
 #include "policy/formats/policy_folder.h"
-#include "rollout_workers/cpu_generator.h"
+#include "rollout_workers/generator/cpu_generator.h"
 
 namespace routewright {
 namespace {

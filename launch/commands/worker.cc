@@ -1,5 +1,5 @@
 // routewright worker: runs episodes for a learner.
-#include "rollout_workers/worker.h"
+#include "rollout_workers/worker/worker.h"
 
 #include <unistd.h>
 
@@ -25,9 +25,9 @@
 #include "launch/commands/end_signals.h"
 #include "launch/commands/serve_figures.h"
 #include "launch/version.h"
-#include "rollout_workers/episode_setup.h"
-#include "rollout_workers/learner_address.h"
-#include "rollout_workers/learner_client.h"
+#include "rollout_workers/episode/episode_setup.h"
+#include "rollout_workers/worker/learner_address.h"
+#include "rollout_workers/worker/learner_client.h"
 
 namespace routewright {
 namespace {

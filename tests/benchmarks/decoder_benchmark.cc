@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
 #include "policy/decoder/decoder.h"
-#include "rollout_workers/cpu_generator.h"
+#include "rollout_workers/generator/cpu_generator.h"
 #include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {

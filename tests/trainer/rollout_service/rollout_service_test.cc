@@ -9,7 +9,7 @@
 #include "common/config/config_loader.h"
 #include "common/file_system.h"
 #include "common/secret.h"
-#include "rollout_workers/learner_client.h"
+#include "rollout_workers/worker/learner_client.h"
 #include "tests/common/temp_folder.h"
 
 namespace routewright {
