@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "launch/commands/commands.h"
 #include "launch/commands/config_flags.h"
-#include "trainer/run_folder.h"
+#include "trainer/record/run_folder.h"
 
 namespace routewright {
 namespace {

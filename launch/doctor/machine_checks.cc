@@ -23,12 +23,12 @@
 #include "common/file_system.h"
 #include "common/network_address.h"
 #include "common/status_macros.h"
+#include "launch/plan/memory_fit.h"
+#include "launch/plan/run_description.h"
 #include "policy/formats/policy_folder.h"
 #include "policy/model/parameter_layout.h"
 #include "trainer/comm/libraries.h"
-#include "trainer/device.h"
-#include "trainer/memory_fit.h"
-#include "trainer/run_description.h"
+#include "trainer/update/device.h"
 
 namespace routewright {
 namespace {

@@ -21,7 +21,7 @@
 #include "rollout_workers/episode/prompt.h"
 #include "rollout_workers/pool/http_pool_client.h"
 #include "rollout_workers/pool/pool_endpoint.h"
-#include "trainer/demonstrations.h"
+#include "trainer/experience/demonstrations.h"
 #include "trainer/live_page/page_access.h"
 
 namespace routewright {

@@ -29,8 +29,8 @@
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_saver.h"
 #include "trainer/comm/local_communicator.h"
-#include "trainer/host_copy.h"
-#include "trainer/policy_update.h"
+#include "trainer/update/host_copy.h"
+#include "trainer/update/policy_update.h"
 
 namespace routewright {
 namespace {

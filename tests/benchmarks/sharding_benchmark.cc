@@ -17,12 +17,12 @@
 
 #include "common/file_system.h"
 #include "common/trace.h"
-#include "tests/trainer/recorded_trajectories.h"
-#include "tests/trainer/throttled_communicator.h"
-#include "tests/trainer/tiny_model.h"
+#include "tests/trainer/comm/throttled_communicator.h"
+#include "tests/trainer/experience/recorded_trajectories.h"
+#include "tests/trainer/update/tiny_model.h"
 #include "trainer/comm/communicator.h"
-#include "trainer/policy_update.h"
 #include "trainer/trace/chrome_trace.h"
+#include "trainer/update/policy_update.h"
 
 namespace routewright {
 namespace {

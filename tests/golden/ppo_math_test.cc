@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "trainer/advantages/gae.h"
-#include "trainer/advantages/group_advantages.h"
-#include "trainer/advantages/whiten.h"
-#include "trainer/losses/kl.h"
-#include "trainer/losses/policy_loss.h"
-#include "trainer/losses/value_loss.h"
+#include "trainer/algorithm/advantages/gae.h"
+#include "trainer/algorithm/advantages/group_advantages.h"
+#include "trainer/algorithm/advantages/whiten.h"
+#include "trainer/algorithm/losses/kl.h"
+#include "trainer/algorithm/losses/policy_loss.h"
+#include "trainer/algorithm/losses/value_loss.h"
 
 namespace routewright {
 namespace {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "trainer/metrics.h"
+#include "trainer/record/metrics.h"
 
 namespace routewright {
 

@@ -22,11 +22,11 @@
 #include "policy/tokenizer/tokenizer.h"
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
+#include "trainer/experience/trajectory_source.h"
 #include "trainer/live_page/curves.h"
 #include "trainer/live_page/pool_tally.h"
 #include "trainer/live_page/trajectory_view.h"
-#include "trainer/metrics.h"
-#include "trainer/trajectory_source.h"
+#include "trainer/record/metrics.h"
 
 namespace routewright {
 

@@ -21,7 +21,7 @@
 #include "common/status_macros.h"
 #include "trainer/live_page/curves.h"
 #include "trainer/live_page/page_files.h"
-#include "trainer/metrics.h"
+#include "trainer/record/metrics.h"
 
 namespace routewright {
 namespace {

@@ -6,7 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "trainer/trajectory_source.h"
+#include "trainer/experience/trajectory_source.h"
 
 namespace routewright {
 

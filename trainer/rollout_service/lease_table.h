@@ -17,7 +17,7 @@
 #include "absl/time/time.h"
 #include "proto/episode.pb.h"
 #include "proto/learner_service.pb.h"
-#include "trainer/trajectory_source.h"
+#include "trainer/experience/trajectory_source.h"
 
 namespace routewright {
 

@@ -19,10 +19,10 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "proto/learner_service.pb.h"
+#include "trainer/experience/trajectory_source.h"
 #include "trainer/rollout_service/lease_table.h"
 #include "trainer/rollout_service/trajectory_journal.h"
 #include "trainer/rollout_service/weight_publisher.h"
-#include "trainer/trajectory_source.h"
 
 namespace routewright {
 

@@ -12,7 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "proto/config.pb.h"
-#include "trainer/trajectory_source.h"
+#include "trainer/experience/trajectory_source.h"
 
 namespace routewright {
 

@@ -10,8 +10,8 @@
 #include "common/random.h"
 #include "tests/rollout_workers/episode/episode_world.h"
 #include "tests/rollout_workers/pool/fake_pool.h"
-#include "trainer/batch.h"
-#include "trainer/reward_composer.h"
+#include "trainer/experience/batch.h"
+#include "trainer/experience/reward_composer.h"
 
 namespace routewright {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "common/file_system.h"
 #include "common/random.h"
-#include "tests/trainer/tiny_model.h"
+#include "tests/trainer/update/tiny_model.h"
 #include "trainer/checkpoint/checkpoint_files.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_saver.h"

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "tests/trainer/run_as_ranks.h"
+#include "tests/trainer/comm/run_as_ranks.h"
 
 namespace routewright {
 namespace {

@@ -12,9 +12,9 @@
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 #include "tests/policy/tokenizer/tiny_tokenizer.h"
-#include "trainer/metrics.h"
-#include "trainer/step_statistics.h"
-#include "trainer/trajectory_source.h"
+#include "trainer/experience/trajectory_source.h"
+#include "trainer/record/metrics.h"
+#include "trainer/record/step_statistics.h"
 
 namespace routewright {
 

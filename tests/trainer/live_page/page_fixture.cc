@@ -14,7 +14,7 @@
 #include "tests/trainer/live_page/made_up_run.h"
 #include "trainer/live_page/live_state.h"
 #include "trainer/live_page/page_server.h"
-#include "trainer/run_folder.h"
+#include "trainer/record/run_folder.h"
 
 namespace routewright {
 namespace {

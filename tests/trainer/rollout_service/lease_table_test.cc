@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/trainer/trajectories.h"
+#include "tests/trainer/experience/trajectories.h"
 
 namespace routewright {
 namespace {

@@ -8,7 +8,7 @@
 #include "absl/synchronization/notification.h"
 #include "tests/common/fault_file_system.h"
 #include "tests/common/temp_folder.h"
-#include "tests/trainer/trajectories.h"
+#include "tests/trainer/experience/trajectories.h"
 
 namespace routewright {
 namespace {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <functional>
 
-#include "tests/trainer/trajectories.h"
+#include "tests/trainer/experience/trajectories.h"
 
 namespace routewright {
 namespace {

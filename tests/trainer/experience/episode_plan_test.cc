@@ -1,0 +1,83 @@
+#include "trainer/experience/episode_plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace routewright {
+namespace {
+
+TrainerConfig Grpo() {
+  TrainerConfig config;
+  config.set_algorithm(TrainerConfig::ALGORITHM_GRPO);
+  config.set_episodes_per_question(2);
+  return config;
+}
+
+Trajectory Episode(const std::string& id, EpisodeStatus status = EPISODE_STATUS_ANSWERED) {
+  Trajectory trajectory;
+  trajectory.set_episode_id(id);
+  trajectory.set_purpose(id.starts_with("eval") ? PURPOSE_EVAL : PURPOSE_TRAIN);
+  trajectory.set_status(status);
+  for (Provenance provenance : {PROVENANCE_PROMPT, PROVENANCE_POLICY}) {
+    trajectory.add_token_ids(1);
+    trajectory.add_provenance(provenance);
+    trajectory.add_logprobs(provenance == PROVENANCE_POLICY ? -1.0f : 0.0f);
+    trajectory.add_policy_versions(provenance == PROVENANCE_POLICY ? 4 : -1);
+  }
+  return trajectory;
+}
+
+TEST(EpisodePlanTest, TrainingSamplesAtItsTemperatureAndEvaluationIsGreedy) {
+  RunConfig config;
+  *config.mutable_trainer() = Grpo();
+  config.mutable_episode()->set_temperature(0.75);
+  const std::vector<Question> questions(1);
+  const StepPlan plan = PlanStep(config, /*step=*/3, /*policy_version=*/4, questions, questions);
+  ASSERT_EQ(plan.episodes.size(), 3u);
+  for (const EpisodeSpec& spec : plan.episodes) {
+    EXPECT_EQ(spec.temperature(), spec.purpose() == PURPOSE_EVAL ? 0 : 0.75) << spec.episode_id();
+  }
+  EXPECT_EQ(plan.episodes[1].episode_id(), "train/000003/0000/01");
+  EXPECT_EQ(plan.episodes[2].episode_id(), "eval/000003/0000");
+  config.clear_episode();
+  EXPECT_EQ(PlanStep(config, 3, 4, questions, {}).episodes[0].temperature(), 1.0);
+}
+
+TEST(EpisodePlanTest, GroupsAreTheEpisodesOfAQuestion) {
+  const std::vector<Trajectory> trajectories = {
+      Episode("train/000003/0000/00"), Episode("train/000003/0000/01"),
+      Episode("train/000003/0001/00"), Episode("train/000003/0001/01"),
+      Episode("eval/000003/0000")};
+  const LearnableBatch selected = SelectBatch(Grpo(), trajectories, 10, 4).value();
+  EXPECT_THAT(selected.batch.groups, ::testing::ElementsAre(0, 0, 1, 1));
+  EXPECT_THAT(selected.places, ::testing::ElementsAre(0, 1, 2, 3));
+  EXPECT_EQ(selected.left_out, 0);
+}
+
+TEST(EpisodePlanTest, WhatNothingCanBeLearntFromIsLeftOut) {
+  Trajectory silent = Episode("train/000003/0002/01", EPISODE_STATUS_OVERFLOW);
+  silent.mutable_provenance()->Set(1, PROVENANCE_PROMPT);
+  const std::vector<Trajectory> trajectories = {
+      Episode("train/000003/0000/00", EPISODE_STATUS_POOL_FAILED), Episode("train/000003/0000/01"),
+      Episode("train/000003/0001/00", EPISODE_STATUS_NO_ANSWER),   Episode("train/000003/0001/01"),
+      Episode("train/000003/0002/00", EPISODE_STATUS_CANCELLED),   silent};
+  const LearnableBatch selected = SelectBatch(Grpo(), trajectories, 10, 4).value();
+  EXPECT_EQ(selected.batch.num_trajectories(), 2);
+  EXPECT_EQ(selected.left_out, 4);
+
+  TrainerConfig ppo = Grpo();
+  ppo.set_algorithm(TrainerConfig::ALGORITHM_PPO);  // needs no company
+  EXPECT_EQ(SelectBatch(ppo, trajectories, 10, 4)->left_out, 3);
+}
+
+TEST(EpisodePlanTest, AStaleTrajectoryIsRefusedByName) {
+  const std::vector<Trajectory> trajectories = {Episode("train/000003/0000/00"),
+                                                Episode("train/000003/0000/01")};
+  const absl::Status status = SelectBatch(Grpo(), trajectories, 10, /*policy_version=*/5).status();
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("train/000003/0000/00"));
+}
+
+}  // namespace
+}  // namespace routewright

@@ -1,0 +1,55 @@
+#include "trainer/record/trainer_figures.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "trainer/record/collapse_alarm.h"
+
+namespace routewright {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+
+TEST(TrainerFiguresTest, ANameKeepsItsWordsAndEndsInItsBaseUnit) {
+  EXPECT_EQ(PrometheusNameOf("episode/em").name, "routewright_episode_em");
+  EXPECT_THAT(PrometheusNameOf("episode/em").labels, IsEmpty());
+  EXPECT_EQ(PrometheusNameOf("step/time_s").name, "routewright_step_time_seconds");
+  EXPECT_EQ(PrometheusNameOf("step/tokens_per_s").name, "routewright_step_tokens_per_second");
+  const PrometheusName latency = PrometheusNameOf("pool/latency_mean_ms");
+  EXPECT_EQ(latency.name, "routewright_pool_latency_mean_seconds");
+  EXPECT_EQ(latency.scale, 1e-3);
+}
+
+TEST(TrainerFiguresTest, WhatFollowsAColonIsTheModel) {
+  const PrometheusName share = PrometheusNameOf("evaluation/share:A/b:c_s");
+  EXPECT_EQ(share.name, "routewright_evaluation_share");
+  EXPECT_THAT(share.labels, ElementsAre(Pair("model", "A/b:c_s")));
+}
+
+TEST(TrainerFiguresTest, FiguresOfASourceHaveANameOfTheirOwn) {
+  const PrometheusName source = PrometheusNameOf("episode/em:nq_open");
+  EXPECT_EQ(source.name, "routewright_episode_em_by_source");
+  EXPECT_THAT(source.labels, ElementsAre(Pair("source", "nq_open")));
+}
+
+TEST(TrainerFiguresTest, NoGaugeEndsInCount) {
+  EXPECT_EQ(PrometheusNameOf("episode/count").name, "routewright_episodes");
+  EXPECT_EQ(PrometheusNameOf("evaluation/count").name, "routewright_evaluation_episodes");
+  EXPECT_EQ(PrometheusNameOf("workers/count").name, "routewright_workers");
+}
+
+TEST(CollapseAlarmTest, IsRaisedOnceUntilTheEntropyHasRisenAgain) {
+  CollapseAlarm alarm(0.1);
+  std::vector<bool> raised;
+  for (double entropy : {1.0, 0.09, 0.0, 0.1, 0.05}) raised.push_back(alarm.IsRaisedBy(entropy));
+  EXPECT_THAT(raised, ElementsAre(false, true, false, false, true));
+}
+
+TEST(CollapseAlarmTest, ABoundOfZeroNeverRaisesIt) {
+  EXPECT_FALSE(CollapseAlarm(0.0).IsRaisedBy(0.0));
+}
+
+}  // namespace
+}  // namespace routewright

@@ -1,0 +1,38 @@
+// Which episodes a step runs, and which of their trajectories are learnt from. Pure; any thread.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "proto/config.pb.h"
+#include "proto/episode.pb.h"
+#include "trainer/experience/batch.h"
+#include "trainer/experience/trajectory_source.h"
+
+namespace routewright {
+
+// Each training question episodes_per_question times ("train/000012/0003/05": step, question's
+// place, member of its group), at the training temperature; then each evaluation question once,
+// greedily ("eval/000012/0003").
+StepPlan PlanStep(const RunConfig& config, int64_t step, int64_t policy_version,
+                  std::span<const Question> train_questions,
+                  std::span<const Question> evaluation_questions);
+
+struct LearnableBatch {
+  Batch batch;
+  std::vector<size_t> places;  // [B] of the batch's trajectories in the step's
+  int left_out = 0;            // training episodes that nothing is learnt from
+};
+
+// The training trajectories of a collected step as a batch, groups by question. Left out: those
+// without a verdict (POOL_FAILED, CANCELLED), those in which the policy wrote nothing, and with
+// group advantages those that are the last of their group, having nothing to be compared with.
+// Fails: kInvalidArgument naming a trajectory that cannot be learnt from though its status says so.
+absl::StatusOr<LearnableBatch> SelectBatch(const TrainerConfig& config,
+                                           std::span<const Trajectory> trajectories,
+                                           int64_t vocabulary_size, int64_t policy_version);
+
+}  // namespace routewright

@@ -1,0 +1,50 @@
+// The held-out questions, when a training evaluates its policy on them, and what came of it: what
+// the best checkpoints are chosen by. Rank 0, one thread.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proto/checkpoint.pb.h"
+#include "proto/config.pb.h"
+#include "proto/episode.pb.h"
+#include "trainer/record/metrics.h"
+
+namespace routewright {
+
+class HeldOut {
+ public:
+  HeldOut() = default;  // a training that evaluates nothing
+  // The same trainer.evaluate_questions at every evaluation of a run; reads nothing if
+  // trainer.evaluate_every is 0. Fails: as LoadDatasets and WorkerConfigDigest do.
+  static absl::StatusOr<HeldOut> Load(const RunConfig& config);
+
+  const std::vector<Question>& questions() const { return questions_; }
+  // Whether step `step` runs the questions too, with the weights after `step` steps: every so many
+  // steps, unless that is done.
+  bool IsDueIn(int64_t step) const;
+  // Whether the weights after the last step, which no step runs the questions with, are to be
+  // evaluated.
+  bool IsDueAfterLast() const { return every_ > 0; }
+
+  // Whether the weights after `step` steps were evaluated, under the settings of today.
+  bool IsDone(int64_t step) const;
+
+  // Keeps the evaluation/ figures among `metrics`, of the weights after `step` steps; nothing if no
+  // episode had a verdict.
+  void Record(int64_t step, const Metrics& metrics);
+  // What was kept of the weights after `step` steps, by name; empty: nothing.
+  Metrics FiguresOf(int64_t step) const;
+
+  void Save(LearnerState& state) const { *state.mutable_evaluations() = results_; }
+  void Restore(const LearnerState& state) { results_ = state.evaluations(); }
+
+ private:
+  int every_ = 0;  // steps; 0: never
+  std::vector<Question> questions_;
+  uint64_t settings_digest_ = 0;  // of all that the figures depend on besides the weights
+  google::protobuf::RepeatedPtrField<EvaluationResult> results_;
+};
+
+}  // namespace routewright

@@ -1,0 +1,41 @@
+#include "trainer/update/update_metrics.h"
+
+#include <algorithm>
+
+namespace routewright {
+
+Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
+                       double kl_coefficient) {
+  const ObjectiveSums& sums = update.policy;
+  const double tokens = std::max(1.0, sums.tokens);
+  const bool is_supervised = config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  const bool has_kl = kl_coefficient > 0.0 && !is_supervised;
+  Metrics metrics;
+  metrics.Set("policy/loss", sums.loss);
+  metrics.Set("policy/entropy_nats", sums.entropy / tokens);
+  if (!is_supervised) {
+    metrics.Set("policy/clip_share", sums.clipped_tokens / tokens);
+    metrics.Set("policy/approximate_kl_nats", sums.old_minus_new / tokens);
+    metrics.Set("policy/sampler_gap_nats", sums.sampler_gap / tokens);
+  }
+  if (config.loss().importance_cap() > 0.0) {
+    metrics.Set("policy/importance_weight_mean", sums.importance_weight / tokens);
+  }
+  if (has_kl) {
+    metrics.Set("policy/reference_kl_nats", sums.kl / tokens);
+    metrics.Set("policy/kl_coefficient", kl_coefficient);
+  }
+  metrics.Set("policy/gradient_norm", update.gradient_norm);
+  metrics.Set("policy/learning_rate", update.learning_rate);
+  if (config.algorithm() == TrainerConfig::ALGORITHM_PPO) {
+    metrics.Set("critic/loss", update.value_loss);
+    metrics.Set("critic/clip_share", update.value_clipped_tokens / tokens);
+    metrics.Set("critic/gradient_norm", update.critic_gradient_norm);
+  }
+  metrics.Set("step/micro_batches", update.micro_batches_per_rank);
+  metrics.Set("step/work_imbalance", update.work_imbalance);
+  metrics.Set("step/gather_wait_s", update.gather_wait_s);
+  return metrics;
+}
+
+}  // namespace routewright
