@@ -4,9 +4,9 @@
 #include <exception>
 #include <span>
 
-#include "launch/command.h"
+#include "launch/cli/command.h"
+#include "launch/cli/version.h"
 #include "launch/commands/commands.h"
-#include "launch/version.h"
 
 namespace routewright {
 namespace {

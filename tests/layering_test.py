@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Greps the sources for breaches of the layering: who may include whom, and which files are heavy things' doors.
+"""A folder is a target is a layer: who may include whom, and which folders are heavy things' doors.
 
 usage: layering_test.py [source folder]     (a ctest; needs nothing but Python's standard library)
-To open a door or add a folder, change FOLDERS or DOORS: the tables are the rule.
+What a folder includes is said by its CMakeLists.txt (FOLDERS of routewright_library). Here it is held against what the
+sources include; the folders' graph must have no cycle. TOP_FOLDERS and DOORS say what no CMakeLists.txt can allow.
 """
 
 import pathlib
@@ -17,8 +18,8 @@ SKIPPED_FOLDERS = re.compile(r"^(\.git|\.venv|runs|__pycache__|build.*)$")
 # Files outside the tree: nothing may point there. (In two parts, so that this file doesn't.)
 OUTSIDE = "../" + "shared"
 
-# folder -> what it may include. The files of a folder that is not named here are judged by DOORS alone.
-FOLDERS = {
+# top folder -> what it may include. The files of a folder that is not named here are judged by DOORS alone.
+TOP_FOLDERS = {
     "proto": ["proto/"],
     "common": ["common/", "proto/"],
     "kernels": ["kernels/", "common/", "proto/config"],
@@ -36,6 +37,10 @@ FOLDERS = {
     ],
 }
 OURS = re.compile(r"^(proto|common|kernels|policy|trainer|rollout_workers|launch|tests)/")
+# A module is a file's name without its end: a.h and a.cc are one.
+MAX_MODULES = 25  # what a reader can take in
+LIBRARY = re.compile(r"^routewright_library\(([^)]*)\)", re.M)
+PROGRAM = re.compile(r"^routewright_link\(routewright ([^)]*)\)", re.M)
 
 # what, included header, files that may include it (a test may do what its source may), and why.
 DOORS = [
@@ -68,7 +73,7 @@ DOORS = [
     (
         "the HTTP server",
         r"^httplib\.h$",
-        r"^(rollout_workers/pool_emulator/|common/prometheus/prometheus_exporter|trainer/live_page/page_server)",
+        r"^(rollout_workers/pool_emulator/|common/prometheus/|trainer/live_page/page_server)",
         "only the pool emulator, the Prometheus exporter and the run's page serve HTTP",
     ),
     (
@@ -80,15 +85,15 @@ DOORS = [
     (
         "Prometheus",
         r"^prometheus/",
-        r"^common/prometheus/prometheus_exporter",
+        r"^common/prometheus/",
         "go through common/prometheus/prometheus_exporter.h",
     ),
     ("yaml-cpp", r"^yaml-cpp/", r"^common/config/", "go through common/config/config_loader.h"),
-    ("CLI11", r"^CLI/", r"^launch/", "only commands read a command line"),
+    ("CLI11", r"^CLI/", r"^launch/(cli|commands)/", "only commands read a command line"),
     (
         "tensors",
         r"^(ATen|c10|torch)/",
-        r"^(kernels|policy|trainer|launch/plan)/",
+        r"^(kernels/(matmul|token_logprob)|policy/transformer|trainer/(loop|sharding|update)|launch/plan)/",
         "this folder knows no tensors",
     ),
 ]
@@ -105,7 +110,7 @@ def breaches_of_source(path, text):
     """path: relative to the root, with /. Returns sentences."""
     breaches = []
     includes = includes_of(text)
-    allowed = FOLDERS.get(path.split("/")[0])
+    allowed = TOP_FOLDERS.get(path.split("/")[0])
     for include in includes:
         if include.startswith("../"):
             breaches.append(f"{path} includes {include}: name it from the root")
@@ -160,11 +165,124 @@ def breaches_below(root):
     return breaches, num_sources
 
 
+def folder_of(path):
+    return path.rsplit("/", 1)[0]
+
+
+def folders_included(root):
+    """What the sources say: folder -> {folder that it includes: an include of it}, and folder -> its modules."""
+    included, modules = {}, {}
+    for name, path in files_below(root):
+        if path.suffix not in SOURCES or name.split("/")[0] not in TOP_FOLDERS:
+            continue
+        folder = folder_of(name)
+        modules.setdefault(folder, set()).add(path.stem)
+        edges = included.setdefault(folder, {})
+        for include in includes_of(path.read_text()):
+            if OURS.match(include) and folder_of(include) != folder:
+                edges.setdefault(folder_of(include), f"{name} includes {include}")
+    return included, modules
+
+
+def folders_declared(root, folder):
+    """What the folder's CMakeLists.txt says that it includes; None: it is no target."""
+    file = root / folder / "CMakeLists.txt"
+    match = file.exists() and (LIBRARY.search(file.read_text()) or PROGRAM.search(file.read_text()))
+    if not match:
+        return None
+    words = match[1].split()
+    start = words.index("FOLDERS") + 1 if "FOLDERS" in words else len(words)
+    ends = [i for i, word in enumerate(words) if i >= start and word.isupper()]
+    return set(words[start : ends[0] if ends else len(words)])
+
+
+def cycle_in(edges):
+    """A cycle as a list of folders, or []."""
+    done = set()
+
+    def visit(folder, way):
+        if folder in way:
+            return way[way.index(folder) :] + [folder]
+        if folder in done:
+            return []
+        done.add(folder)
+        for other in sorted(edges.get(folder, [])):
+            found = visit(other, way + [folder])
+            if found:
+                return found
+        return []
+
+    for folder in sorted(edges):
+        found = visit(folder, [])
+        if found:
+            return found
+    return []
+
+
+def breaches_of_folders(root):
+    """Where the folders are not what their CMakeLists.txt say, or no layers. Returns sentences."""
+    breaches = []
+    included, modules = folders_included(root)
+    for folder, edges in included.items():
+        if len(modules[folder]) > MAX_MODULES:
+            breaches.append(f"{folder} holds {len(modules[folder])} modules, more than {MAX_MODULES}: split it")
+        if folder == "proto":
+            continue
+        declared = folders_declared(root, folder)
+        if declared is None:
+            breaches.append(f"{folder} is no target: its CMakeLists.txt has no routewright_library")
+            continue
+        for other in edges.keys() - declared:
+            breaches.append(f"{edges[other]}: FOLDERS of {folder}/CMakeLists.txt does not name {other}")
+        for other in declared - edges.keys():
+            breaches.append(f"{folder}/CMakeLists.txt names {other}, which nothing there includes")
+    cycle = cycle_in(included)
+    if cycle:
+        ways = [included[a][b] for a, b in zip(cycle, cycle[1:])]
+        breaches.append(f"a cycle of folders: {' → '.join(cycle)} ({'; '.join(ways)})")
+    return breaches
+
+
 class LayeringTest(unittest.TestCase):
     def test_the_tree_keeps_its_layers(self):
         breaches, num_sources = breaches_below(ROOT)
         self.assertGreater(num_sources, 50, f"few sources below {ROOT}: is this the tree?")
         self.assertEqual(breaches, [], "\n" + "\n".join(breaches))
+
+    def test_a_folder_is_a_target_is_a_layer(self):
+        included, _ = folders_included(ROOT)
+        self.assertGreater(len(included), 25, f"few folders below {ROOT}: is this the tree?")
+        breaches = breaches_of_folders(ROOT)
+        self.assertEqual(breaches, [], "\n" + "\n".join(breaches))
+
+    def breaches_of_tree(self, files):
+        with tempfile.TemporaryDirectory() as folder:
+            for path, text in files.items():
+                file = pathlib.Path(folder) / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+            return breaches_of_folders(pathlib.Path(folder))
+
+    def test_planted_breaches_of_the_folders_targets_are_found(self):
+        good = {
+            "common/a.h": "",
+            "common/CMakeLists.txt": "routewright_library()\n",
+            "kernels/b.cc": '#include "common/a.h"\n',
+            "kernels/CMakeLists.txt": "routewright_library(\n  FOLDERS common\n  LIBRARIES x::y)\n",
+        }
+        self.assertEqual(self.breaches_of_tree(good), [])
+        for path, text, breach in [
+            ("kernels/CMakeLists.txt", "routewright_library()", "does not name common"),
+            ("kernels/CMakeLists.txt", "", "kernels is no target"),
+            ("kernels/b.cc", "", "names common, which nothing there includes"),
+            ("kernels/c/d.cc", "", "kernels/c is no target"),
+            ("common/e.cc", '#include "kernels/b.h"', "cycle of folders: common → kernels → common"),
+        ]:
+            breaches = self.breaches_of_tree({**good, path: text})
+            self.assertTrue(any(breach in b for b in breaches), f"{path}: {text}: {breaches}")
+        crowd = {f"common/m{i}.h": "" for i in range(MAX_MODULES)}
+        breaches = self.breaches_of_tree({**good, **crowd})
+        self.assertIn(f"common holds {MAX_MODULES + 1} modules", breaches[0])
 
     def assert_breach(self, path, line, part):
         """A tree of this one file must have a breach that says `part`."""
@@ -184,7 +302,7 @@ class LayeringTest(unittest.TestCase):
             ("kernels/x/a.cc", "policy/b.h"),
             ("common/a.cc", "kernels/b.h"),
             ("common/a.cc", "launch/b.h"),
-            ("trainer/a.cc", "launch/command.h"),
+            ("trainer/a.cc", "launch/cli/command.h"),
             ("trainer/a.cc", "tests/common/temp_folder.h"),
         ]:
             self.assert_breach(
@@ -210,6 +328,9 @@ class LayeringTest(unittest.TestCase):
             ("trainer/live_page/live_state.cc", "httplib.h"),
             ("common/secret.cc", "yaml-cpp/yaml.h"),
             ("trainer/loop/leader.cc", "prometheus/exposer.h"),
+            ("launch/plan/a.cc", "CLI/CLI.hpp"),
+            ("policy/decoder/a.cc", "ATen/ops/add.h"),
+            ("trainer/checkpoint/a.h", "ATen/core/Tensor.h"),
             ("common/log.h", "CLI/CLI.hpp"),
             ("common/a.cc", "ATen/core/Tensor.h"),
             ("rollout_workers/a.cc", "ATen/ops/add.h"),
@@ -220,7 +341,9 @@ class LayeringTest(unittest.TestCase):
 
     def test_planted_tensors_in_headers_and_beside_wire_messages_are_found(self):
         self.assert_breach(
-            "policy/a.h", "#include <ATen/ops/add.h>", "a header takes ATen/core/Tensor.h at most"
+            "policy/transformer/a.h",
+            "#include <ATen/ops/add.h>",
+            "a header takes ATen/core/Tensor.h at most",
         )
         self.assert_breach(
             "trainer/a.cc",
@@ -238,7 +361,7 @@ class LayeringTest(unittest.TestCase):
             ("trainer/comm/a.h", "mpi.h"),
             ("tests/trainer/comm/a_test.cc", "mpi.h"),
             ("kernels/x/a.cu", "cuda_runtime.h"),
-            ("policy/a.h", "ATen/core/Tensor.h"),
+            ("policy/transformer/a.h", "ATen/core/Tensor.h"),
             ("rollout_workers/worker/learner_client.cc", "grpcpp/grpcpp.h"),
             ("rollout_workers/pool/http_pool_client.cc", "curl/curl.h"),
         ]:

@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "launch/command.h"
+#include "launch/cli/command.h"
 
 namespace routewright {
 

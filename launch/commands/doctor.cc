@@ -6,8 +6,8 @@
 #include <string>
 
 #include "common/check.h"
+#include "launch/cli/config_flags.h"
 #include "launch/commands/commands.h"
-#include "launch/commands/config_flags.h"
 #include "launch/doctor/machine_checks.h"
 #include "launch/doctor/run_checks.h"
 

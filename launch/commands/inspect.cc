@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "launch/cli/config_flags.h"
 #include "launch/commands/commands.h"
-#include "launch/commands/config_flags.h"
-#include "launch/commands/inspect_report.h"
+#include "launch/inspection/inspect_report.h"
 
 namespace routewright {
 namespace {

@@ -10,10 +10,10 @@
 
 #include "common/status_macros.h"
 #include "kernels/parallel_for.h"
+#include "launch/cli/config_flags.h"
+#include "launch/cli/json_lines.h"
+#include "launch/cli/token_request.h"
 #include "launch/commands/commands.h"
-#include "launch/commands/config_flags.h"
-#include "launch/commands/json_lines.h"
-#include "launch/commands/token_request.h"
 #include "policy/decoder/decoder.h"
 #include "policy/decoder/sampler.h"
 #include "policy/formats/policy_folder.h"

@@ -11,8 +11,8 @@
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 #include "common/text.h"
+#include "launch/cli/config_flags.h"
 #include "launch/commands/commands.h"
-#include "launch/commands/config_flags.h"
 #include "policy/tokenizer/tokenizer.h"
 
 namespace routewright {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "launch/command.h"
+#include "launch/cli/command.h"
 #include "proto/config.pb.h"
 
 namespace routewright {

@@ -1,4 +1,4 @@
-#include "launch/commands/config_flags.h"
+#include "launch/cli/config_flags.h"
 
 #include <cstdio>
 

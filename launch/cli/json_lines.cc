@@ -1,4 +1,4 @@
-#include "launch/commands/json_lines.h"
+#include "launch/cli/json_lines.h"
 
 #include <poll.h>
 #include <unistd.h>
@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "common/text.h"
-#include "launch/commands/config_flags.h"
+#include "launch/cli/config_flags.h"
 
 namespace routewright {
 

@@ -1,4 +1,4 @@
-#include "launch/commands/token_request.h"
+#include "launch/cli/token_request.h"
 
 #include <limits>
 #include <nlohmann/json.hpp>

@@ -1,4 +1,4 @@
-#include "launch/commands/serve_page.h"
+#include "launch/cli/serve_page.h"
 
 #include <cstdlib>
 #include <utility>
@@ -10,7 +10,7 @@
 #include "common/network_address.h"
 #include "common/secret.h"
 #include "common/status_macros.h"
-#include "launch/commands/config_flags.h"
+#include "launch/cli/config_flags.h"
 
 namespace routewright {
 namespace {

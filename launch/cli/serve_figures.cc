@@ -1,4 +1,4 @@
-#include "launch/commands/serve_figures.h"
+#include "launch/cli/serve_figures.h"
 
 #include <utility>
 

@@ -1,9 +1,9 @@
-#include "launch/commands/end_signals.h"
+#include "launch/cli/end_signals.h"
 
 #include <cstdlib>
 #include <utility>
 
-#include "launch/command.h"
+#include "launch/cli/command.h"
 
 namespace routewright {
 

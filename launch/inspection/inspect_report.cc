@@ -1,4 +1,4 @@
-#include "launch/commands/inspect_report.h"
+#include "launch/inspection/inspect_report.h"
 
 #include <algorithm>
 #include <filesystem>
