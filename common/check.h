@@ -1,6 +1,6 @@
 // RW_CHECK(condition) << "what went wrong": for our own mistakes only (a shape, an index, a broken
-// invariant). Prints rank, file, line and the message on stderr and aborts. For what the world does
-// wrong: absl::Status.
+// invariant). Prints rank, file, line and the message on stderr and aborts. For what the world
+// does wrong: absl::Status.
 #pragma once
 
 #include <sstream>

@@ -59,8 +59,8 @@ namespace {
 constexpr size_t kPartBytes = 1024;
 constexpr size_t kCacheLineBytes = 64;
 
-// [k][b]: what the state b << 8k becomes when kPartBytes zeros follow. The state is linear in its
-// bits.
+// [k][b]: what the state b << 8k becomes when kPartBytes zeros follow. The
+// state is linear in its bits.
 using SkipTables = std::array<std::array<uint32_t, 256>, 4>;
 
 constexpr SkipTables MakeSkipTables() {

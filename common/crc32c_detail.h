@@ -1,5 +1,5 @@
-// The two ways to compute CRC-32C that crc32c.cc chooses between at run time. For it and its test
-// only. Pure.
+// The two ways to compute CRC-32C that crc32c.cc chooses between at run time. For it
+// and its test only. Pure.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,8 @@
 
 namespace routewright::crc32c_detail {
 
-// Eight tables of 256 entries, eight bytes a turn (slicing-by-8, Kounavis and Berry 2005). Any
-// machine.
+// Eight tables of 256 entries, eight bytes a turn (slicing-by-8, Kounavis and
+// Berry 2005). Any machine.
 uint32_t ExtendPortable(uint32_t crc, std::string_view data);
 
 // Whether this machine has the crc32 instruction (SSE4.2).

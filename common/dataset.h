@@ -1,8 +1,8 @@
 // Reads questions: the datasets that the learner trains on and that evaluation scores. Three forms,
 // told apart by the first character: JSON lines of
-// {"id","question","golden_answers":[…],"data_source","hops"}; JSON lines as NQ-open publishes them
-// ({"question","answer":[…]}); one JSON array of such objects, as HotpotQA publishes it ("_id",
-// "answer").
+// {"id","question","golden_answers":[…],"data_source","hops"}; JSON lines as NQ-open
+// publishes them ({"question","answer":[…]}); one JSON array of such objects, as HotpotQA
+// publishes it ("_id", "answer").
 #pragma once
 
 #include <string>
@@ -19,9 +19,9 @@ namespace routewright {
 //   golden answers: `golden_answers` or `answer`, one string or an array of at least one
 //   a missing id (`id` or `_id`) becomes "<data source>:<line>", in an array "<data
 //   source>:<item>", counted from 1
-// Fails: kNotFound without the file; kInvalidArgument naming file:line (or item), what is wrong
-// there and what a row must hold; also for an id that comes twice and for a file without questions.
-// Any thread.
+// Fails: kNotFound without the file; kInvalidArgument naming file:line (or item), what is
+// wrong there and what a row must hold; also for an id that comes twice and for a file
+// without questions. Any thread.
 absl::StatusOr<std::vector<Question>> LoadQuestions(const std::string& path,
                                                     const std::string& data_source,
                                                     int max_questions);

@@ -27,8 +27,8 @@ Sink& TheSink() {
   return *sink;
 }
 
-// One line whatever the message holds: C0 and C1 control characters and DEL become \xNN, new lines
-// \n, tabs \t.
+// One line whatever the message holds: C0 and C1 control characters and DEL become
+// \xNN, new lines \n, tabs \t.
 std::string Escape(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {

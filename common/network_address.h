@@ -1,5 +1,5 @@
-// host:port as configs write it, whether it stays within this host, and this host's name. Any
-// thread.
+// host:port as configs write it, whether it stays within this host, and this
+// host's name. Any thread.
 #pragma once
 
 #include <cstdint>

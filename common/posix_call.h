@@ -1,5 +1,5 @@
-// What the POSIX side of the file layer shares: calls again what a signal interrupted, and names
-// what failed.
+// What the POSIX side of the file layer shares: calls again what a signal
+// interrupted, and names what failed.
 #pragma once
 
 #include <cerrno>

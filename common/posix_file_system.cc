@@ -57,8 +57,8 @@ class PosixFile final : public WritableFile {
   }
 
  private:
-  // Removes the first part of a record whose rest found no room, so that the next record starts on
-  // its own line.
+  // Removes the first part of a record whose rest found no room, so that the next
+  // record starts on its own line.
   void TakeBack(size_t written) {
     const off_t end = ::lseek(fd_, 0, SEEK_CUR);
     struct stat info;
@@ -121,8 +121,8 @@ class PosixFileSystem final : public FileSystem {
     const int result = Uninterrupted([&] { return ::fsync(fd); });
     const int error = errno;
     ::close(fd);
-    // Some network file systems cannot sync a folder and say EINVAL: their rename is durable by
-    // itself.
+    // Some network file systems cannot sync a folder and say EINVAL: their
+    // rename is durable by itself.
     if (result < 0 && error != EINVAL) return FailedCall("sync folder", path, error);
     return absl::OkStatus();
   }

@@ -1,6 +1,6 @@
-// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011): a draw is a pure function of
-// its key and its counter, so a stream needs no state and can be resumed at any place. Pure; any
-// thread.
+// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011): a draw is a pure
+// function of its key and its counter, so a stream needs no state and can be resumed at any
+// place. Pure; any thread.
 #pragma once
 
 #include <cstdint>

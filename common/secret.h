@@ -28,10 +28,10 @@ class Secret {
 absl::StatusOr<Secret> LoadSecret(const std::string& environment_variable, const std::string& file,
                                   const std::string& what = "API key");
 
-// What one user's processes show one another, in a file that they share. Makes it where there is
-// none: 32 random hexadecimal digits. One that others can read, or that is none, is replaced, and
-// the log says so; it also warns of a file system that lets others read all. Fails as the system's
-// calls do.
+// What one user's processes show one another, in a file that they share. Makes it where there
+// is none: 32 random hexadecimal digits. One that others can read, or that is none, is
+// replaced, and the log says so; it also warns of a file system that lets others read all.
+// Fails as the system's calls do.
 absl::StatusOr<Secret> LoadOrMakeSharedSecret(const std::string& path);
 // For the others of these processes. Fails: kNotFound; kInvalidArgument if it is no word.
 absl::StatusOr<Secret> LoadSharedSecret(const std::string& path, const std::string& what);

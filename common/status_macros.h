@@ -17,8 +17,8 @@
     }                                                           \
   } while (false)
 
-// RW_ASSIGN_OR_RETURN(auto value, F()): declares or assigns `value` from an absl::StatusOr, or
-// returns its status.
+// RW_ASSIGN_OR_RETURN(auto value, F()): declares or assigns `value` from an
+// absl::StatusOr, or returns its status.
 #define RW_ASSIGN_OR_RETURN(lhs, expr) \
   RW_ASSIGN_OR_RETURN_IMPL_(RW_CONCAT_(rw_status_or_, __LINE__), lhs, expr)
 #define RW_ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \

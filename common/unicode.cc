@@ -16,8 +16,8 @@ struct Interval {
   int32_t first, last;
 };
 
-// Lower or upper case without being of category Ll, Lu or Lt: Other_Lowercase and Other_Uppercase
-// of PropList.txt.
+// Lower or upper case without being of category Ll, Lu or Lt: Other_Lowercase and
+// Other_Uppercase of PropList.txt.
 constexpr Interval kOtherCased[] = {
     {0xAA, 0xAA},       {0xBA, 0xBA},       {0x2B0, 0x2B8},     {0x2C0, 0x2C1},
     {0x2E0, 0x2E4},     {0x345, 0x345},     {0x37A, 0x37A},     {0x1D2C, 0x1D6A},
@@ -27,14 +27,14 @@ constexpr Interval kOtherCased[] = {
     {0x10780, 0x10780}, {0x10783, 0x10785}, {0x10787, 0x107B0}, {0x107B2, 0x107BA},
     {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
 
-// Case_Ignorable by their word break property (MidLetter, MidNumLet, Single_Quote), not by their
-// category.
+// Case_Ignorable by their word break property (MidLetter, MidNumLet,
+// Single_Quote), not by their category.
 constexpr int32_t kMidWord[] = {0x27,   0x2E,   0x3A,   0xB7,   0x387,  0x55F,
                                 0x5F4,  0x2018, 0x2019, 0x2024, 0x2027, 0xFE13,
                                 0xFE52, 0xFE55, 0xFF07, 0xFF0E, 0xFF1A};
 
-// The nearest code point from `at` on, going by `step`, that isn't case-ignorable, is cased. `at`
-// may lie outside.
+// The nearest code point from `at` on, going by `step`, that isn't case-ignorable, is
+// cased. `at` may lie outside.
 bool MeetsCased(const std::vector<CodePoint>& text, ptrdiff_t at, ptrdiff_t step) {
   for (; at >= 0 && at < static_cast<ptrdiff_t>(text.size()); at += step) {
     const int32_t c = text[static_cast<size_t>(at)].value;

@@ -28,8 +28,8 @@ bool IsWord(int32_t code_point);
 bool IsCased(int32_t code_point);
 bool IsCaseIgnorable(int32_t code_point);
 
-// Lower case by Unicode's full mapping in the root locale: İ becomes i̇ (two code points), and Σ at
-// the end of a word ς.
+// Lower case by Unicode's full mapping in the root locale: İ becomes i̇ (two code points), and
+// Σ at the end of a word ς.
 std::string LowerCaseFull(std::string_view text);
 
 }  // namespace routewright

@@ -1,5 +1,5 @@
-// What differs between two configurations, for people: a run that goes on with other settings says
-// so. Pure; any thread.
+// What differs between two configurations, for people: a run that goes on with other settings
+// says so. Pure; any thread.
 #pragma once
 
 #include <string>

@@ -20,18 +20,18 @@ namespace routewright {
 absl::StatusOr<RunConfig> LoadRunConfig(const std::string& path,
                                         std::span<const std::string> overrides);
 
-// The same for any message, from text; `origin` names it in errors. Does not check cross-field
-// rules.
+// The same for any message, from text; `origin` names it in errors. Does not
+// check cross-field rules.
 absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
                              std::span<const std::string> overrides,
                              google::protobuf::Message& message);
 
-// Cross-field rules of a whole run: a knob that the chosen set-up would ignore is an error. Lists
-// every violation.
+// Cross-field rules of a whole run: a knob that the chosen set-up would ignore is an
+// error. Lists every violation.
 absl::Status ValidateRunConfig(const RunConfig& config);
 
-// Every field with its value, defaults written out: what config.resolved.yaml holds, and loads
-// again to the same.
+// Every field with its value, defaults written out: what config.resolved.yaml holds, and
+// loads again to the same.
 std::string ConfigToYaml(const google::protobuf::Message& message);
 
 // The run's folder: <output_dir>/<name>.

@@ -14,9 +14,8 @@ namespace routewright {
 // Applies "trainer.loss.clip_low=0.3" to the tree of a `schema` message. List items are named by
 // index from 0; the index just past the end adds one. A text field takes all after the first = as
 // it is; a list, map or section takes YAML
-// ("data.demonstrations=[a.jsonl, b.jsonl]"). A later override of the same key wins.
-// Appends to `violations` a text without =, unknown keys with the nearest valid one, and bad
-// indices.
+// ("data.demonstrations=[a.jsonl, b.jsonl]"). A later override of the same key wins. Appends to
+// `violations` a text without =, unknown keys with the nearest valid one, and bad indices.
 void ApplyOverride(const std::string& override_text, const google::protobuf::Descriptor& schema,
                    ConfigNode& root, std::vector<std::string>& violations);
 

@@ -20,8 +20,8 @@ struct Range {
 // Null if `text` is no interval.
 std::optional<Range> ParseRange(const std::string& text);
 
-// The options of a field; "" or false without. A range that doesn't parse is a mistake in
-// config.proto: aborts.
+// The options of a field; "" or false without. A range that doesn't parse is a mistake
+// in config.proto: aborts.
 std::string UnitOf(const google::protobuf::FieldDescriptor& field);
 std::string RangeTextOf(const google::protobuf::FieldDescriptor& field);
 std::optional<Range> RangeOf(const google::protobuf::FieldDescriptor& field);
@@ -36,8 +36,8 @@ const google::protobuf::EnumValueDescriptor* FindEnumValue(
 
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& message);
 
-// "; did you mean x?" for the candidate of least edit distance, or "; valid: a, b, c" when none is
-// near.
+// "; did you mean x?" for the candidate of least edit distance, or "; valid: a,
+// b, c" when none is near.
 std::string Suggest(const std::string& word, std::span<const std::string> candidates);
 
 }  // namespace routewright

@@ -1,5 +1,5 @@
-// Second step of loading a configuration: a tree of YAML onto a protobuf message, by reflection.
-// Pure; any thread.
+// Second step of loading a configuration: a tree of YAML onto a protobuf message, by
+// reflection. Pure; any thread.
 #pragma once
 
 #include <google/protobuf/message.h>

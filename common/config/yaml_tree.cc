@@ -62,8 +62,8 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnMapEnd() override { End(); }
 
  private:
-  // A list or map whose end has not come yet. Of a map: has_key says that `key` waits for its
-  // value.
+  // A list or map whose end has not come yet. Of a map: has_key says that
+  // `key` waits for its value.
   struct Open {
     YAML::Mark mark;
     ConfigNode node;
@@ -103,8 +103,8 @@ class TreeBuilder final : public YAML::EventHandler {
     Add(done.mark, std::move(done.node));
   }
 
-  // Puts a finished node where it belongs: the document, a list's next item, a map's next key or
-  // that key's value.
+  // Puts a finished node where it belongs: the document, a list's next item, a map's next
+  // key or that key's value.
   void Add(const YAML::Mark& mark, ConfigNode node) {
     if (open_.empty()) {
       if (documents_ <= 1) root_ = std::move(node);

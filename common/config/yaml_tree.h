@@ -1,6 +1,6 @@
-// A YAML text as a tree in which every node knows where it stands. First step of loading a
-// configuration: text → tree (here) → --set (overrides) → message (tree_to_message). Pure; any
-// thread.
+// A YAML text as a tree in which every node knows where it stands. First step of
+// loading a configuration: text → tree (here) → --set (overrides) → message
+// (tree_to_message). Pure; any thread.
 #pragma once
 
 #include <string>

@@ -65,8 +65,8 @@ class Writer {
  public:
   explicit Writer(const std::map<std::string, std::string>& unused) : unused_(unused) {}
 
-  // Writes the fields of `message`, whose full key is `path`, at `indent`. Returns how many are
-  // real, not comments.
+  // Writes the fields of `message`, whose full key is `path`, at `indent`. Returns how
+  // many are real, not comments.
   int WriteFields(const pb::Message& message, const std::string& path, int indent) {
     int written = 0;
     for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {

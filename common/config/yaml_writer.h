@@ -1,5 +1,5 @@
-// A protobuf message as YAML that says everything: what config.resolved.yaml holds. Pure; any
-// thread.
+// A protobuf message as YAML that says everything: what config.resolved.yaml
+// holds. Pure; any thread.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -9,8 +9,8 @@
 
 namespace routewright {
 
-// Writes every field in the schema's order, each number with its unit and range. Read again, it
-// gives the same values.
+// Writes every field in the schema's order, each number with its unit and range. Read again,
+// it gives the same values.
 //   - a field that is set, or has a default in the schema: `clip_low: 0.2  # ratio, in (0, 1)`
 //   - a field without value or default, a section that is not set and has required fields, and a
 //   key of `unused`

@@ -1,8 +1,8 @@
-// The door to Prometheus: a process' figures as Prometheus text at http://<address>/metrics, and a
-// file that tells a Prometheus where that is (file_sd_configs). Names follow Prometheus'
+// The door to Prometheus: a process' figures as Prometheus text at http://<address>/metrics, and
+// a file that tells a Prometheus where that is (file_sd_configs). Names follow Prometheus'
 // conventions: base units at the end (_seconds, _bytes, _usd), _total on what only grows; every
-// name has a help text. Process figures (process_resident_memory_bytes, process_cpu_seconds_total,
-// …) are added.
+// name has a help text. Process figures (process_resident_memory_bytes,
+// process_cpu_seconds_total, …) are added.
 //
 // Thread-safe. Three threads of its own: one listens, two answer.
 #pragma once

@@ -21,8 +21,8 @@ size_t Count(std::string_view text, std::string_view part) {
   return count;
 }
 
-// The name and the query of a search with exactly one colon, a query, no placeholder and a known
-// model; else null.
+// The name and the query of a search with exactly one colon, a query, no placeholder and
+// a known model; else null.
 struct Search {
   std::string_view name, query;
 };

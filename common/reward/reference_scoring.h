@@ -1,6 +1,6 @@
-// Router-R1's published scoring (arXiv 2506.09033), on the decoded text of a response: for
-// comparing with the paper's figures. Routewright itself scores action records (reward.h). Pure; any
-// thread.
+// Router-R1's published scoring (arXiv 2506.09033), on the decoded text of a response:
+// for comparing with the paper's figures. Routewright itself scores action records
+// (reward.h). Pure; any thread.
 #pragma once
 
 #include <optional>
@@ -35,15 +35,15 @@ struct ReferenceScore {
   double reward = 0;
 };
 
-// Format −1 ⇒ −1. EM: correct ⇒ (1 − α) + α·cost_reward, else 0. F1: f1 > 0 ⇒ f1·(1 − α) +
-// α·cost_reward, else 0.
+// Format −1 ⇒ −1. EM: correct ⇒ (1 − α) + α·cost_reward, else 0. F1: f1 > 0 ⇒ f1·(1 − α)
+// + α·cost_reward, else 0.
 ReferenceScore ScoreReference(std::string_view response,
                               std::span<const std::string> golden_answers,
                               RewardConfig::Metric metric, double cost_coefficient,
                               double cost_reward);
 
-// What a call costs in the published code: output tokens alone. Dollars, as the price per 1M tokens
-// is.
+// What a call costs in the published code: output tokens alone. Dollars, as
+// the price per 1M tokens is.
 double ReferenceCallCost(int64_t output_tokens, double dollars_per_1m_output_tokens);
 
 }  // namespace routewright

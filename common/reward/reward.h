@@ -9,25 +9,25 @@
 
 namespace routewright {
 
-// Strict scoring of one answer: as answer_scoring.h, and an answer that normalises to nothing is
-// wrong.
+// Strict scoring of one answer: as answer_scoring.h, and an answer that
+// normalises to nothing is wrong.
 double StrictExactMatch(const std::string& answer, std::span<const std::string> golden_answers);
 double StrictF1(const std::string& answer, std::span<const std::string> golden_answers);
 
-// −1 or 0, from the action records alone: −1 without an answer, or with any format fault or invalid
-// action.
+// −1 or 0, from the action records alone: −1 without an answer, or with any format
+// fault or invalid action.
 double StrictFormatReward(const Trajectory& trajectory);
 
-// Whether episodes of this status are scored. One that failed for reasons outside the policy never
-// is.
+// Whether episodes of this status are scored. One that failed for reasons
+// outside the policy never is.
 bool IsScored(EpisodeStatus status);
 
 // All components of one trajectory: its last action's answer against the question's golden answers
 // (0 without one), its format, and the exact sum of its calls' costs.
 RewardComponents StrictComponents(const Trajectory& trajectory);
 
-// Format −1 ⇒ −1. Else score·(1 − α) + α·cost_reward·score, score = em or f1 by config (0 when
-// wrong).
+// Format −1 ⇒ −1. Else score·(1 − α) + α·cost_reward·score, score = em or f1
+// by config (0 when wrong).
 double ComposeReward(const RewardConfig& config, const RewardComponents& components,
                      double cost_reward);
 

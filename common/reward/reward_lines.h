@@ -1,6 +1,6 @@
-// What `routewright reward` does with one line: a recorded response or trajectory as JSON in, its
-// scores as JSON out. Pure; any thread. Fails: kInvalidArgument, one clause that fits behind "line
-// 3: ".
+// What `routewright reward` does with one line: a recorded response or trajectory as
+// JSON in, its scores as JSON out. Pure; any thread. Fails: kInvalidArgument, one clause
+// that fits behind "line 3: ".
 #pragma once
 
 #include <string>

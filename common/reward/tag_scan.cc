@@ -27,8 +27,8 @@ std::string_view ClosingTag(Tag tag) {
 
 std::vector<TagPair> ScanTagPairs(std::string_view text, std::span<const Tag> wanted) {
   std::vector<TagPair> pairs;
-  // Once no closing tag of a name is left, its later opening tags need no search: the scan stays
-  // linear.
+  // Once no closing tag of a name is left, its later opening tags need no
+  // search: the scan stays linear.
   std::array<bool, kAllTags.size()> is_exhausted{};
   for (size_t at = text.find('<'); at != std::string_view::npos; at = text.find('<', at)) {
     const std::optional<Tag> tag = OpeningTagAt(text.substr(at), wanted);

@@ -1,7 +1,7 @@
-// Attention of single tokens to their own episode's keys and values so far, with grouped heads: the
-// decoder's. A token's result is a function of its query and of the keys and values that it sees,
-// the same bits in any batch and with any number of threads. Bound by the bytes of keys and values
-// read.
+// Attention of single tokens to their own episode's keys and values so far, with grouped
+// heads: the decoder's. A token's result is a function of its query and of the keys and values
+// that it sees, the same bits in any batch and with any number of threads. Bound by the bytes
+// of keys and values read.
 #pragma once
 
 #include <cstdint>

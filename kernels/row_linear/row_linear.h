@@ -45,8 +45,8 @@ class PackedMatrix {
 void RowLinear(const float* x, int64_t num_rows, const PackedMatrix& weight, const float* bias,
                float* y, int num_threads, CpuLevel level = BestCpuLevel());
 
-// The same from a plain row-major W [num_outputs, num_inputs], summed in f64: the truth that tests
-// compare with.
+// The same from a plain row-major W [num_outputs, num_inputs], summed in f64: the truth
+// that tests compare with.
 void RowLinearReference(const float* x, int64_t num_rows, const float* weight, int64_t num_outputs,
                         int64_t num_inputs, const float* bias, float* y);
 

@@ -1,6 +1,6 @@
-// The fast path of RowLinear: tiles of a few rows × one or four panels whose sums stay in registers
-// over all inputs. A panel is read from memory once per kRowChunk rows and from L2 for every
-// further tile of rows.
+// The fast path of RowLinear: tiles of a few rows × one or four panels whose sums stay in
+// registers over all inputs. A panel is read from memory once per kRowChunk rows and from L2 for
+// every further tile of rows.
 #include <algorithm>
 
 #include "kernels/lanes.h"
@@ -12,8 +12,8 @@ namespace {
 constexpr int64_t kPanel = PackedMatrix::kPanel;
 // Rows that share one pass over the weights: their inputs should stay in L2.
 constexpr int64_t kRowChunk = 96;
-// At a few rows one panel's sums are too few to hide the latency of a multiply-add: tiles then take
-// four panels.
+// At a few rows one panel's sums are too few to hide the latency of a multiply-add:
+// tiles then take four panels.
 constexpr int kWide = 4;
 // Below this many multiply-adds a second thread costs more than it brings.
 constexpr int64_t kMinWorkPerThread = 1 << 17;

@@ -17,8 +17,8 @@ void RmsNorm(const float* x, int64_t num_rows, int64_t width, const float* weigh
 void RmsNormReference(const float* x, int64_t num_rows, int64_t width, const float* weight,
                       double epsilon, float* y);
 
-// Rotates, in place, the pairs (i, i + head_width/2) of each of one token's heads by angle position
-// × frequency_i:
+// Rotates, in place, the pairs (i, i + head_width/2) of each of one token's heads by
+// angle position × frequency_i:
 //   (a, b) → (a cos_i - b sin_i, b cos_i + a sin_i).   Source: Su et al. 2021, Hugging Face's
 //   "rotate_half" layout. heads [num_heads, head_width]   cosines, sines [head_width/2] of the
 //   token's position

@@ -112,8 +112,8 @@ struct SiluMultiplyKernel {
             Floats<N> gate, up;
             LoadPart<N>(gates + i, count, gate);
             LoadPart<N>(gates + width + i, count, up);
-            // silu(g) = g / (1 + e^-g), for negative g as g e^g / (1 + e^g): the power never
-            // overflows.
+            // silu(g) = g / (1 + e^-g), for negative g as g e^g / (1 + e^g):
+            // the power never overflows.
             Floats<N> power = gate < 0.0F ? gate : -gate;
             Exp<N>(power);
             const Floats<N> one = Floats<N>{} + 1.0F;

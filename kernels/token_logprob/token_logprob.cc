@@ -142,8 +142,8 @@ at::Tensor TokenLogprobBackward(const at::Tensor& hidden, const at::Tensor& weig
     const int64_t n = std::min(head.chunk(), head.num_rows() - begin);
     const at::Tensor d_logprob = column(d_logprobs, begin, n).to(head.options());
     const at::Tensor d_entropy = column(d_entropies, begin, n).to(head.options());
-    at::Tensor d_logits =
-        head.Logits(begin, n).sub_(column(forward.log_normalizers, begin, n));  // log p
+    // Log p.
+    at::Tensor d_logits = head.Logits(begin, n).sub_(column(forward.log_normalizers, begin, n));
     at::Tensor probabilities = head.Scratch(n);
     at::exp_out(probabilities, d_logits);
     d_logits.add_(column(forward.entropies, begin, n))

@@ -1,5 +1,5 @@
-// The commands of the `routewright` program. Each is one file of launch/commands/ and one line of
-// main.cc's table.
+// The commands of the `routewright` program. Each is one file of launch/commands/ and one
+// line of main.cc's table.
 #pragma once
 
 namespace routewright {

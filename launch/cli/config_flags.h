@@ -21,15 +21,15 @@ struct ConfigFlags {
   absl::StatusOr<RunConfig> Load(Purpose purpose = Purpose::kAny) const;
 };
 
-// Parses argv; returns -1 to go on, or the exit code (0 after --help, 2 after a usage error,
-// already printed).
+// Parses argv; returns -1 to go on, or the exit code (0 after --help, 2 after a usage
+// error, already printed).
 int ParseCommandLine(CLI::App& app, int argc, char** argv);
 // A fault of the command line or of the configuration, as ConfigFlags::Load fails: the user's to
 // mend before anything runs. kInvalidArgument, marked so that it is told from bad data in files.
 bool IsUsageError(const absl::Status& status);
 absl::Status UsageError(std::string_view message);
-// Prints "routewright <command>: <message>" and returns the exit code for it: 2 for a UsageError,
-// else 1.
+// Prints "routewright <command>: <message>" and returns the exit code for it: 2
+// for a UsageError, else 1.
 int ReportFailure(const char* command, const absl::Status& status);
 
 }  // namespace routewright

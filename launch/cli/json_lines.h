@@ -23,8 +23,8 @@ class JsonLines {
   // `command` names the program's command in messages; reads file descriptor `input`, not owned.
   explicit JsonLines(const char* command, int input = 0);
 
-  // The next line; without may_wait only one that is there already. nullopt: none yet, the end, or
-  // an error.
+  // The next line; without may_wait only one that is there already. nullopt: none
+  // yet, the end, or an error.
   std::optional<Line> Next(bool may_wait);
   // No further line will come.
   bool is_at_end() const { return is_at_end_; }

@@ -1,5 +1,5 @@
-// Serves a process' figures to Prometheus as its config says, and announces where in the run's
-// folder.
+// Serves a process' figures to Prometheus as its config says, and announces
+// where in the run's folder.
 #pragma once
 
 #include <memory>

@@ -37,8 +37,8 @@ struct GenerateFlags {
   int batch = 64;
 };
 
-// Starts the line's round, or refuses the line and returns false. Episodes are named by their
-// lines' numbers.
+// Starts the line's round, or refuses the line and returns false. Episodes are named
+// by their lines' numbers.
 bool StartLine(const ModelConfig& config, const JsonLines::Line& line, Generator& generator,
                JsonLines& lines) {
   absl::StatusOr<TokenRequest> parsed =

@@ -44,8 +44,8 @@ struct Sequence {
   int64_t num_left() const { return static_cast<int64_t>(ids.size()) - 1 - cache->num_tokens(); }
 };
 
-// Scores sequences together, first come first served, at most `chunk_tokens` tokens in one Decode
-// call.
+// Scores sequences together, first come first served, at most `chunk_tokens`
+// tokens in one Decode call.
 class Scorer {
  public:
   Scorer(std::unique_ptr<Decoder> decoder, int num_threads)

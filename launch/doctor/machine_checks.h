@@ -1,5 +1,5 @@
-// Whether this machine can run a config: launcher, libraries, GPUs, names, ports, disk, memory.
-// Leaves nothing behind.
+// Whether this machine can run a config: launcher, libraries, GPUs, names, ports, disk,
+// memory. Leaves nothing behind.
 #pragma once
 
 #include "launch/doctor/finding.h"

@@ -11,9 +11,9 @@ namespace routewright {
 
 // Recognises what `path` is: a checkpoint (manifest.json), a policy folder (config.json), a
 // *.safetensors or GGUF file, or a trajectory file (JSON lines). "kind" of the report says which.
-// Fails: kNotFound; kInvalidArgument if it is none of them; kDataLoss naming the file and what is
-// wrong in it. A damaged checkpoint is not a failure: its report has "state": "damaged", and each
-// file its own state.
+// Fails: kNotFound; kInvalidArgument if it is none of them; kDataLoss naming the file and what
+// is wrong in it. A damaged checkpoint is not a failure: its report has "state": "damaged", and
+// each file its own state.
 absl::StatusOr<nlohmann::ordered_json> InspectPath(const std::string& path);
 
 absl::StatusOr<nlohmann::ordered_json> InspectCheckpoint(const std::string& folder);

@@ -1,5 +1,5 @@
-// How fast this machine multiplies matrices, measured: the ceiling of a plan for CPU ranks that was
-// given none.
+// How fast this machine multiplies matrices, measured: the ceiling of a plan for CPU
+// ranks that was given none.
 #pragma once
 
 #include "policy/model/model_config.h"

@@ -1,5 +1,5 @@
-// Whether a run fits a device's memory, and if not, the cheapest change that makes it fit. Pure;
-// any thread.
+// Whether a run fits a device's memory, and if not, the cheapest change that makes
+// it fit. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,8 @@ namespace routewright {
 struct DeviceMemory {
   std::string name;            // "H100"
   int64_t capacity_bytes = 0;  // as sold, or of this machine
-  int64_t reserved_bytes =
-      0;  // assumed for context, libraries and fragments: not ours to plan with
+  // Assumed for context, libraries and fragments: not ours to plan with.
+  int64_t reserved_bytes = 0;
   bool is_gpu = false;
   int64_t usable_bytes() const { return capacity_bytes - reserved_bytes; }
 };

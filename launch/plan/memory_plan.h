@@ -40,8 +40,8 @@ struct MemoryPlan {
 };
 MemoryPlan PlanMemory(const PlanInput& input);
 
-// The most packed tokens of a micro-batch for which the peak is at most `capacity_bytes`; 0: not
-// even one fits.
+// The most packed tokens of a micro-batch for which the peak is at most
+// `capacity_bytes`; 0: not even one fits.
 int64_t LargestMicroBatch(PlanInput input, int64_t capacity_bytes);
 
 }  // namespace routewright

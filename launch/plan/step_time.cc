@@ -64,8 +64,8 @@ class Step {
     learning_ = PackMiniBatches(episodes_, mini_batches_, capacity, input.ranks);
   }
 
-  // A model's updates (if it learns), scorings of the batch, and forwards of it to the last hidden
-  // state alone.
+  // A model's updates (if it learns), scorings of the batch, and forwards of it to the
+  // last hidden state alone.
   void Add(HeadKind head, bool learns, int scorings, int forwards = 0) {
     const TokenFlops flops =
         CountTokenFlops(input_.model, head, input_.config.recompute_activations(), sequence_);

@@ -2,10 +2,10 @@
 // started: from the model's shape, the trainer's config and the device alone. Every episode is
 // taken to be as long as it may be. Pure; any thread.
 //
-// MFU = model FLOPs of the update's forwards and backwards / (time · ranks · peak). Model FLOPs of
-// a token, forward and backward, with N the elements of the matrices it is multiplied with (the
-// head counted, tied or not; the embedding, which is looked up, not), L layers, H heads of D and
-// sequences of S tokens:
+// MFU = model FLOPs of the update's forwards and backwards / (time · ranks · peak). Model FLOPs
+// of a token, forward and backward, with N the elements of the matrices it is multiplied with
+// (the head counted, tied or not; the embedding, which is looked up, not), L layers, H heads of D
+// and sequences of S tokens:
 //
 //   6·N + 12·L·H·D·S/2      Source: Chowdhery et al. 2022 (PaLM), appendix B, which counts all S
 //                           keys of a token; only the causal half of them is counted here

@@ -1,6 +1,6 @@
 // What the collectives of a step's update carry, as trainer/sharding/sharded_weights and
-// trainer/sharding/gradient_reducer start them: weights in the compute type, gradients in f32. Pure; any
-// thread.
+// trainer/sharding/gradient_reducer start them: weights in the compute type, gradients
+// in f32. Pure; any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // The policy as the rollout workers run it on CPU: incremental, f32, no LibTorch. Every row's
-// numbers depend on that row's tokens alone: not on the other rows of the call, on how a prompt was
-// cut into chunks or on the number of threads. So what an episode samples is the same in any batch,
-// on any worker, bitwise.
+// numbers depend on that row's tokens alone: not on the other rows of the call, on how a prompt
+// was cut into chunks or on the number of threads. So what an episode samples is the same in any
+// batch, on any worker, bitwise.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ namespace routewright {
 
 class PolicyWeights;  // policy/model/policy_weights.h: named f32 tensors on the CPU
 
-// The keys and values of one episode's tokens so far. Grows as tokens are decoded; movable. Owned
-// by the caller.
+// The keys and values of one episode's tokens so far. Grows as tokens are decoded;
+// movable. Owned by the caller.
 class KvCache {
  public:
   virtual ~KvCache() = default;
@@ -39,16 +39,16 @@ class Decoder {
   virtual ~Decoder() = default;
   virtual const ModelConfig& config() const = 0;
   virtual std::unique_ptr<KvCache> NewCache() = 0;
-  // A cache that holds the first num_tokens of `cache`'s tokens, as if they had been run again;
-  // shares memory with it.
+  // A cache that holds the first num_tokens of `cache`'s tokens, as if they had been run
+  // again; shares memory with it.
   virtual std::unique_ptr<KvCache> ForkCache(const KvCache& cache, int64_t num_tokens) = 0;
   // Runs every row's tokens; rows have caches of their own. Returns for each row [n, V] f32 logits,
   // row-major, n = 0, 1 or its number of tokens. Fails, with no cache changed: kOutOfRange if a row
   // would pass max_positions; kInvalidArgument if an id is ≥ V. One thread calls.
   virtual absl::StatusOr<std::vector<std::vector<float>>> Decode(
       std::span<const DecodeRow> rows) = 0;
-  // Replaces the weights; caches made before stay readable but mix versions if they are used on:
-  // drop them.
+  // Replaces the weights; caches made before stay readable but mix versions if
+  // they are used on: drop them.
   virtual absl::Status SetWeights(std::shared_ptr<const PolicyWeights> weights) = 0;
 };
 

@@ -18,8 +18,8 @@ PagedKvCache::PagedKvCache(const PagedKvCache& other, int64_t num_tokens)
   pages_.assign(other.pages_.begin(), other.pages_.begin() + num_full);
   page_data_.assign(other.page_data_.begin(), other.page_data_.begin() + num_full);
   if (num_tokens % kKvPageTokens == 0) return;
-  // Slots past num_tokens come along: finite numbers that attention weighs with zero, until they
-  // are overwritten.
+  // Slots past num_tokens come along: finite numbers that attention weighs with zero,
+  // until they are overwritten.
   Reserve(0);
   std::copy_n(other.page_data_[num_full], layer_size_ * num_layers_, pages_.back().get());
 }

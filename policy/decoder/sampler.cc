@@ -93,8 +93,8 @@ SampledToken SampleToken(std::span<const float> logits, double temperature, uint
     total += block_weights[block];
   }
   double target = RandomUniform(key, counter) * total;
-  size_t chosen =
-      0;  // the last block of any weight, should rounding leave the sum short of the target
+  // The last block of any weight, should rounding leave the sum short of the target.
+  size_t chosen = 0;
   for (size_t block = 0; block < block_weights.size(); ++block) {
     if (block_weights[block] > 0) chosen = block;
     if (block_weights[block] > target) break;

@@ -9,8 +9,8 @@ namespace routewright {
 
 struct SampledToken {
   uint32_t token_id = 0;
-  float logprob =
-      0;  // of the distribution sampled from, after temperature; greedy: of the plain softmax
+  // Of the distribution sampled from, after temperature; greedy: of the plain softmax.
+  float logprob = 0;
 };
 
 // temperature 0: the first largest logit. Else inverse CDF of softmax(logits / temperature) in

@@ -1,5 +1,5 @@
-// Conversions between f32 and the 16-bit floats of weight files. Round to nearest, ties to even;
-// NaN stays NaN.
+// Conversions between f32 and the 16-bit floats of weight files. Round to nearest,
+// ties to even; NaN stays NaN.
 #pragma once
 
 #include <bit>

@@ -33,8 +33,8 @@ enum class ValueType : uint32_t {
   kF64
 };
 
-// Takes typed values off the front of the bytes that are left. Every Take fails, without moving, at
-// the end.
+// Takes typed values off the front of the bytes that are left. Every Take fails,
+// without moving, at the end.
 class Cursor {
  public:
   explicit Cursor(std::string_view bytes) : bytes_(bytes) {}

@@ -84,8 +84,8 @@ absl::StatusOr<nlohmann::json> ConfigJson(const GgufFile& file, const std::strin
   return json;
 }
 
-// The scaling is not in the metadata but in factors per frequency. Llama 3.1 and later all have low
-// 1, high 4 and 8192.
+// The scaling is not in the metadata but in factors per frequency. Llama 3.1 and later all
+// have low 1, high 4 and 8192.
 absl::Status ReadRopeFactors(const GgufFile& file, ModelConfig* config) {
   const GgufTensor* tensor = file.Find(kRopeFactors);
   if (tensor == nullptr) return absl::OkStatus();

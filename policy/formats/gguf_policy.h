@@ -1,5 +1,5 @@
-// A policy out of a GGUF file: its shape from the metadata, its weights with Hugging Face's names
-// and row order.
+// A policy out of a GGUF file: its shape from the metadata, its weights with Hugging
+// Face's names and row order.
 #pragma once
 
 #include <memory>

@@ -38,8 +38,8 @@ void DequantizeQ8(const char* block, float* out) {
     out[i] = scale * static_cast<float>(static_cast<int8_t>(block[2 + i]));
 }
 
-// f16 scale, f16 minimum, 16 bytes of two 4-bit numbers (low half: elements 0…15): scale · q +
-// minimum.
+// f16 scale, f16 minimum, 16 bytes of two 4-bit numbers (low half: elements
+// 0…15): scale · q + minimum.
 void DequantizeQ4(const char* block, float* out) {
   const float scale = FloatFromF16(Load<uint16_t>(block));
   const float minimum = FloatFromF16(Load<uint16_t>(block + 2));

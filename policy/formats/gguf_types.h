@@ -1,5 +1,5 @@
-// How GGUF stores numbers (ggml_type): blocks of elements, some of them quantised. Pure; any
-// thread.
+// How GGUF stores numbers (ggml_type): blocks of elements, some of them
+// quantised. Pure; any thread.
 #pragma once
 
 #include <cstdint>

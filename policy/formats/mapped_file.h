@@ -9,8 +9,8 @@
 
 namespace routewright {
 
-// The mapping lives as long as this object. Immutable; any thread. The file must not be cut while
-// it is mapped.
+// The mapping lives as long as this object. Immutable; any thread. The file must not
+// be cut while it is mapped.
 class MappedFile {
  public:
   // Fails: kNotFound if there is no such file; kInvalidArgument if it is not a regular file;

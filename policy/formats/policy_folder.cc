@@ -74,8 +74,8 @@ int NumRankFiles(const std::string& name) {
   return std::regex_match(name, match, *pattern) ? std::stoi(match[2]) : 0;
 }
 
-// The weight files of a folder: one; the shards that the index names; or what the ranks of a
-// training wrote.
+// The weight files of a folder: one; the shards that the index names; or what the
+// ranks of a training wrote.
 absl::StatusOr<std::vector<std::string>> WeightPaths(const std::string& folder) {
   std::set<std::string> names;
   if (Exists(absl::StrCat(folder, "/", kWeightsFile))) {

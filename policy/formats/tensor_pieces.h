@@ -2,8 +2,9 @@
 // ranks wrote is there as flat pieces, one-dimensional tensors named NAME[BEGIN:END], elements of
 // the whole in row-major order. Immutable after Open; any thread.
 //
-//   rank 0's file   model.norm.weight F32 [64]        model.layers.0.mlp.up_proj.weight[0:900] F32
-//   [900] rank 1's file model.layers.0.mlp.up_proj.weight[900:2048] …
+//   rank 0's file   model.norm.weight                            F32 [64]
+//                   model.layers.0.mlp.up_proj.weight[0:900]     F32 [900]
+//   rank 1's file   model.layers.0.mlp.up_proj.weight[900:2048]  F32 [1148]
 #pragma once
 
 #include <cstdint>

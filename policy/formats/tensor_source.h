@@ -15,8 +15,8 @@ namespace routewright {
 // tensor. One caller at a time.
 using TensorSource = std::function<absl::StatusOr<HostTensor>(const TensorSlot&)>;
 
-// Copies of tensors that are in memory. Fails: kFailedPrecondition naming one that is missing or
-// misshapen.
+// Copies of tensors that are in memory. Fails: kFailedPrecondition naming one that
+// is missing or misshapen.
 TensorSource TensorsOf(std::shared_ptr<const PolicyWeights> weights);
 
 // Every tensor of the layout. Fails as the source does.

@@ -6,12 +6,12 @@ namespace routewright {
 namespace {
 
 // What m norms of n elements in all keep, if they are wide, beside what they would in one type:
-// the input in f32 (two elements of bf16) and f32 where there was bf16 (one more). The bf16 input
-// itself is then let go.
+// the input in f32 (two elements of bf16) and f32 where there was bf16 (one more). The bf16
+// input itself is then let go.
 int64_t WideNormElements(int64_t n, int64_t m) { return 3 * n + m; }
 
-// Saved by the norms of single heads: all heads as they were, the normed ones before their weight,
-// and 1 / rms of each.
+// Saved by the norms of single heads: all heads as they were, the normed ones before their
+// weight, and 1 / rms of each.
 int64_t HeadNormElements(const ModelConfig& config, bool are_norms_wide) {
   const int64_t normed_heads = config.num_heads + config.num_kv_heads;
   if (!config.is_qk_normed) return 0;

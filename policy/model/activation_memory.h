@@ -21,8 +21,8 @@ struct ActivationElements {
   int64_t head_backward = 0;     // at most at once in the head, beside its chunk
   int64_t head_norm = 0;         // that its norm keeps on top, if norms are wide
 };
-// `are_norms_wide`: in bf16 on a CPU, where LibTorch makes norms of f32 and keeps what it made; the
-// log-sums are f32 too.
+// `are_norms_wide`: in bf16 on a CPU, where LibTorch makes norms of f32 and keeps what it made;
+// the log-sums are f32 too.
 ActivationElements CountActivations(const ModelConfig& config, bool recompute_activations,
                                     bool are_norms_wide);
 

@@ -17,8 +17,8 @@ namespace routewright {
 absl::StatusOr<std::vector<std::vector<float>>> FlattenWeights(const PolicyWeights& weights,
                                                                const ParameterLayout& layout);
 
-// The way back: `blocks` holds one buffer [P] per block of the layout (a wrong size is the caller's
-// mistake).
+// The way back: `blocks` holds one buffer [P] per block of the layout (a wrong size
+// is the caller's mistake).
 std::shared_ptr<const PolicyWeights> UnflattenWeights(
     std::span<const std::span<const float>> blocks, const ParameterLayout& layout);
 

@@ -1,5 +1,5 @@
-// The shape of a policy: what config.json of a Hugging Face folder says (or GGUF metadata),
-// checked.
+// The shape of a policy: what config.json of a Hugging Face folder says (or
+// GGUF metadata), checked.
 #pragma once
 
 #include <cstdint>

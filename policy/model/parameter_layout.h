@@ -1,7 +1,7 @@
 // How a policy's parameters lie in flat buffers, one per block: block 0 is the embedding, blocks
-// 1…L are the transformer blocks, block L+1 is the head (final norm, and lm_head unless tied; or a
-// value head). Sharding, optimizer, checkpoints and weight sync all speak in these blocks; names
-// are Hugging Face's.
+// 1…L are the transformer blocks, block L+1 is the head (final norm, and lm_head unless tied; or
+// a value head). Sharding, optimizer, checkpoints and weight sync all speak in these blocks;
+// names are Hugging Face's.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// A policy's weights on the CPU as named f32 tensors: what safetensors and GGUF are read into, what
-// the weight wire carries and what the decoder runs on. Immutable after it is built; any thread may
-// read.
+// A policy's weights on the CPU as named f32 tensors: what safetensors and GGUF are read
+// into, what the weight wire carries and what the decoder runs on. Immutable after it is
+// built; any thread may read.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Byte-pair encoding of one pre-token, as in Hugging Face `tokenizers` (models/bpe): the lowest
-// ranked pair is merged first, the leftmost of equal ones. Immutable after construction; any
-// thread.
+// Byte-pair encoding of one pre-token, as in Hugging Face `tokenizers` (models/bpe): the
+// lowest ranked pair is merged first, the leftmost of equal ones. Immutable after
+// construction; any thread.
 #pragma once
 
 #include <array>

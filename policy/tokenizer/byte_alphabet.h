@@ -1,6 +1,6 @@
 // The byte-level alphabet of GPT-2: each byte is written as one printable character, so that a
-// tokenizer.json can spell any bytes. Source: bytes_to_unicode in openai/gpt-2, src/encoder.py.
-// Pure; any thread.
+// tokenizer.json can spell any bytes. Source: bytes_to_unicode in openai/gpt-2,
+// src/encoder.py. Pure; any thread.
 #pragma once
 
 #include <cstdint>

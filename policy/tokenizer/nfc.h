@@ -7,9 +7,9 @@
 
 namespace routewright {
 
-// `text` (valid UTF-8) in NFC as Hugging Face `tokenizers` understands it: its tables are those of
-// Unicode 9, so characters that came later neither reorder nor compose. Longer by a factor of 3 at
-// most.
+// `text` (valid UTF-8) in NFC as Hugging Face `tokenizers` understands it: its tables are
+// those of Unicode 9, so characters that came later neither reorder nor compose. Longer
+// by a factor of 3 at most.
 std::string NormalizeNfc(std::string_view text);
 
 }  // namespace routewright

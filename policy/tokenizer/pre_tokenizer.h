@@ -1,6 +1,6 @@
 // Cuts a text into the pre-tokens that BPE treats one by one: the `pre_tokenizer` of
-// tokenizer.json, as a list of splits and, last, the byte level. Immutable after construction; any
-// thread.
+// tokenizer.json, as a list of splits and, last, the byte level. Immutable after
+// construction; any thread.
 #pragma once
 
 #include <string>

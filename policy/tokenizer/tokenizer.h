@@ -28,9 +28,9 @@ class Tokenizer {
   // count as U+FFFD each. A byte for which the vocabulary has no token is dropped, as Hugging Face
   // does (SmolLM2 lacks some control characters).
   virtual std::vector<uint32_t> Encode(std::string_view text) const = 0;
-  // Added and special tokens in the text are NOT recognised: their spelling becomes plain text. For
-  // what others wrote. None of the ids is an added or special token's, whatever the text; else the
-  // same as Encode.
+  // Added and special tokens in the text are NOT recognised: their spelling becomes plain text.
+  // For what others wrote. None of the ids is an added or special token's, whatever the text;
+  // else the same as Encode.
   virtual std::vector<uint32_t> EncodePlain(std::string_view text) const = 0;
 
   // The exact bytes of a token: may be part of a UTF-8 character; decoding is concatenation. Empty

@@ -82,9 +82,9 @@ absl::StatusOr<std::vector<AddedToken>> ParseAddedTokens(const json& entries) {
   return tokens;
 }
 
-// `tokenizers` numbers added tokens itself: an entry of the vocabulary keeps its id, others count
-// on from the vocabulary's size. A file that says otherwise would be read differently there and
-// here.
+// `tokenizers` numbers added tokens itself: an entry of the vocabulary keeps its id,
+// others count on from the vocabulary's size. A file that says otherwise would be read
+// differently there and here.
 absl::Status CheckAddedIds(const std::vector<AddedToken>& tokens, const json& vocabulary,
                            size_t num_tokens) {
   uint32_t next_id = static_cast<uint32_t>(num_tokens);

@@ -15,8 +15,8 @@ struct AttentionPlan {
     int64_t num_sequences = 0;  // B
     int64_t length = 0;         // Tmax
     at::Tensor rows;  // [B · Tmax] int64: the packed row of each place; padding repeats a real row
-    int64_t first_row =
-        -1;  // ≥ 0: the batch is packed rows [first_row, first_row + B · Tmax) as they lie
+    // ≥ 0: the batch is packed rows [first_row, first_row + B · Tmax) as they lie.
+    int64_t first_row = -1;
   };
   std::vector<Batch> batches;
   at::Tensor places;  // [T] int64: place of each packed row among all batches' rows; undefined: the

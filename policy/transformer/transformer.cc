@@ -53,8 +53,8 @@ std::vector<at::Tensor> MakeLeaves(std::vector<at::Tensor> views, bool with_grad
   return views;
 }
 
-// Runs the graph backward: adds the weights' gradients into `gradients` (views like graph.weights),
-// returns the input's.
+// Runs the graph backward: adds the weights' gradients into `gradients` (views like
+// graph.weights), returns the input's.
 at::Tensor BackwardGraph(BlockGraph graph, const std::vector<at::Tensor>& gradients,
                          const at::Tensor& d_output) {
   for (size_t i = 0; i < gradients.size(); ++i) graph.weights[i].mutable_grad() = gradients[i];

@@ -31,8 +31,8 @@ struct TokenScores {
   at::Tensor hidden;     // [N, C] compute type: what the logits were made from, without gradient
 };
 
-// One forward, kept for its backward. Destroying it without a backward is fine (evaluation). One
-// thread.
+// One forward, kept for its backward. Destroying it without a backward is fine
+// (evaluation). One thread.
 class ForwardPass {
  public:
   virtual ~ForwardPass() = default;
@@ -47,9 +47,9 @@ class ForwardPass {
   // HeadKind::kValue. Values at rows: [N] f32.
   virtual at::Tensor Values(const at::Tensor& rows) = 0;
 
-  // Backward from d(loss)/d(logprobs) and d(loss)/d(entropies) [N] of the one ScoreTokens call, and
-  // d(loss)/d(hidden) [N, C] if something else read it, through every block into the provider's
-  // gradient buffers. Once.
+  // Backward from d(loss)/d(logprobs) and d(loss)/d(entropies) [N] of the one ScoreTokens call,
+  // and d(loss)/d(hidden) [N, C] if something else read it, through every block into the
+  // provider's gradient buffers. Once.
   virtual void BackwardScores(const at::Tensor& d_logprobs, const at::Tensor& d_entropies,
                               const at::Tensor& d_hidden = {}) = 0;
   // Backward from d(loss)/d(values) [N] of the one Values call.
@@ -57,8 +57,8 @@ class ForwardPass {
 };
 
 struct TransformerOptions {
-  // A pass with gradient keeps only each transformer block's input [T, C] and computes the block
-  // again in the backward.
+  // A pass with gradient keeps only each transformer block's input [T, C] and computes the
+  // block again in the backward.
   bool recompute_activations = false;
   int64_t max_head_chunk_bytes = kTokenLogprobChunkBytes;  // of the head's [chunk, V] buffers
 };

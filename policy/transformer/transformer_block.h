@@ -1,5 +1,5 @@
-// The mathematics of one transformer block, on packed tokens, in whatever floating type its weights
-// have.
+// The mathematics of one transformer block, on packed tokens, in whatever
+// floating type its weights have.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -25,8 +25,8 @@ struct BlockContext {
 // for weights and gradients alike.
 std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config);
 
-// x [T, C] → [T, C]: x + attention(norm(x)), then + SwiGLU(norm(·)). `weights` as SplitBlock gives
-// them.
+// x [T, C] → [T, C]: x + attention(norm(x)), then + SwiGLU(norm(·)). `weights`
+// as SplitBlock gives them.
 at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weights,
                         const BlockContext& context);
 

@@ -12,10 +12,10 @@ class WeightProvider {
   virtual ~WeightProvider() = default;
 
   // Block `block`'s weights, flat [P], in the compute type and on the compute device, until
-  // ReleaseWeights(block). Calls nest: a block acquired twice is released twice. The contents must
-  // not be written. While a ForwardPass lives, a block comes back in the same storage each time
-  // (its bytes may be dropped after a release and refilled at the next acquire): the pass's graph
-  // refers to it.
+  // ReleaseWeights(block). Calls nest: a block acquired twice is released twice. The contents
+  // must not be written. While a ForwardPass lives, a block comes back in the same storage each
+  // time (its bytes may be dropped after a release and refilled at the next acquire): the
+  // pass's graph refers to it.
   virtual at::Tensor AcquireWeights(int block) = 0;
   virtual void ReleaseWeights(int block) = 0;
   // `block` will be acquired next but one: a provider that fetches weights may begin to. Every call

@@ -1,6 +1,6 @@
-// One episode as a pure state machine: no sockets, no tensors, no clocks. Its owner starts the
-// round or the pool call that it asks for, tells it what came of that, and in the end gets the
-// trajectory:
+// One episode as a pure state machine: no sockets, no tensors, no clocks. Its owner
+// starts the round or the pool call that it asks for, tells it what came of that, and in
+// the end gets the trajectory:
 //
 //   Begin ─▶ round ─▶ RoundFinished ─▶ pool call ─▶ PoolCallFinished ─▶ round ─▶ … ─▶ Trajectory
 //
@@ -30,8 +30,8 @@ struct EpisodeContext {
   EpisodeConfig limits;
 };
 
-// What an episode wants next: a round, a pool call, or, as the last thing, to hand over its
-// trajectory.
+// What an episode wants next: a round, a pool call, or, as the last thing, to
+// hand over its trajectory.
 using EpisodeCommand = std::variant<RoundRequest, PoolRequest, Trajectory>;
 
 // One thread. How an episode ends:
@@ -64,8 +64,8 @@ class Episode {
 
   EpisodeCommand StartRound(std::vector<uint32_t> new_tokens);
   EpisodeCommand StartCall(const Action& action);
-  // Records `body` as an observation and starts the next round with it; OVERFLOW if it does not
-  // fit.
+  // Records `body` as an observation and starts the next round with it;
+  // OVERFLOW if it does not fit.
   EpisodeCommand Observe(const std::string& body);
   void RecordSampled(const RoundResult& result);
   const Action& RecordAction(const RoundResult& result);

@@ -20,16 +20,16 @@
 
 namespace routewright {
 
-// One thread, except Wake. What an episode samples does not depend on the others, nor on when they
-// come and go.
+// One thread, except Wake. What an episode samples does not depend on the others, nor
+// on when they come and go.
 class EpisodeRunner {
  public:
   // All three must outlive the runner.
   EpisodeRunner(const EpisodeContext* context, Generator* generator, PoolClient* pool);
 
-  // Starts an episode that the worker got at `leased`; at any time. Fails: kAlreadyExists if one of
-  // this id is running; kInvalidArgument if spec.forced_model is not listed; else as the generator
-  // fails.
+  // Starts an episode that the worker got at `leased`; at any time. Fails: kAlreadyExists
+  // if one of this id is running; kInvalidArgument if spec.forced_model is not listed;
+  // else as the generator fails.
   absl::Status Add(const EpisodeSpec& spec, int attempt, absl::Time leased = absl::Now());
 
   // Ends a running episode now and returns what it had, status CANCELLED; nullopt if none of this
@@ -69,8 +69,8 @@ class EpisodeRunner {
   std::map<std::string, Running> episodes_;   // by episode id
   std::map<std::string, std::string> calls_;  // call id → episode id, of calls that are wanted
   std::set<std::string> cancelled_calls_;     // still under way at the pool, nobody wants them
-  std::map<std::string, PoolRequest>
-      delayed_calls_;  // by call id: start when the cancelled one of that id has ended
+  // By call id: start when the cancelled one of that id has ended.
+  std::map<std::string, PoolRequest> delayed_calls_;
   std::vector<Trajectory> finished_;
 };
 

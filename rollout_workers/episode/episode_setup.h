@@ -1,6 +1,6 @@
-// What a program needs to run episodes, from a config and a policy folder: tokenizer, prompt,
-// models, limits, and how to make a generator; and the pool. Shared by the worker, evaluation and
-// ask.
+// What a program needs to run episodes, from a config and a policy folder: tokenizer,
+// prompt, models, limits, and how to make a generator; and the pool. Shared by the
+// worker, evaluation and ask.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +23,8 @@ namespace routewright {
 class EpisodeSetup {
  public:
   // Reads everything of `policy_folder` but its weights. Fails: as the folder's files and the
-  // prompt's templates do; kInvalidArgument if episode.max_sequence_tokens passes what the policy
-  // has positions for.
+  // prompt's templates do; kInvalidArgument if episode.max_sequence_tokens passes what the
+  // policy has positions for.
   static absl::StatusOr<std::unique_ptr<EpisodeSetup>> Load(const RunConfig& config,
                                                             const std::string& policy_folder);
 

@@ -21,8 +21,8 @@ std::string Words(const std::string& enum_name, std::string_view prefix) {
   return words;
 }
 
-// Control characters, of one byte and of two (U+009B begins a control sequence too), and bytes that
-// are not UTF-8.
+// Control characters, of one byte and of two (U+009B begins a control sequence too), and
+// bytes that are not UTF-8.
 bool IsUnprintable(int32_t code_point) {
   return code_point < 0x20 || (code_point >= 0x7f && code_point <= 0x9f);
 }

@@ -1,5 +1,5 @@
-// An episode as text for people: every round, what was called, what it cost and how long it took.
-// Pure; any thread.
+// An episode as text for people: every round, what was called, what it cost and how long
+// it took. Pure; any thread.
 #pragma once
 
 #include <string>

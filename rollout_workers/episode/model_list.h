@@ -13,9 +13,9 @@ namespace routewright {
 
 class ModelList {
  public:
-  // Fails: kInvalidArgument for an empty list, an empty name, a name or alias with a colon (a call
-  // is split at the first one) or with white space at an end, and for two models that answer to the
-  // same name.
+  // Fails: kInvalidArgument for an empty list, an empty name, a name or alias with a colon (a
+  // call is split at the first one) or with white space at an end, and for two models that
+  // answer to the same name.
   static absl::StatusOr<ModelList> Build(const PoolConfig& config);
 
   // The listed name that `written` means: equal to a name or an alias, whatever the case, white

@@ -1,5 +1,5 @@
-// Observations: what the environment writes into an episode's token sequence. Two newlines,
-// <information>, a body,
+// Observations: what the environment writes into an episode's token sequence. Two
+// newlines, <information>, a body,
 // </information>, two newlines; none of it is the policy's.
 #pragma once
 
@@ -29,8 +29,8 @@ std::string NeutraliseTags(std::string_view reply);
 std::vector<uint32_t> ObservationTokens(const Tokenizer& tokenizer, std::string_view body,
                                         int max_body_tokens);
 
-// The body that tells the policy what was wrong with an invalid action; one short sentence, nothing
-// of the policy's.
+// The body that tells the policy what was wrong with an invalid action; one short sentence,
+// nothing of the policy's.
 std::string InvalidActionBody(InvalidReason reason);
 
 // The body in place of a reply that the model's provider refused to give.

@@ -27,8 +27,8 @@ bool IsPlaceholderName(std::string_view name) {
                                       [](char c) { return (c >= 'a' && c <= 'z') || c == '_'; });
 }
 
-// Replaces every {name} by its value, in one pass: what a value holds is not expanded. Other braces
-// stay.
+// Replaces every {name} by its value, in one pass: what a value holds is not
+// expanded. Other braces stay.
 absl::StatusOr<std::string> Fill(const std::string& text, const Values& values,
                                  const std::string& what) {
   std::string out;

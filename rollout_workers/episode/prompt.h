@@ -32,8 +32,8 @@ class Prompt {
   using ChatForm = std::function<std::string(std::string_view user_message)>;
 
   // `max_rounds` is EpisodeConfig's. `tokenizer` must outlive the prompt.
-  // Fails: kInvalidArgument naming the template and the placeholder that it lacks, repeats or that
-  // does not exist.
+  // Fails: kInvalidArgument naming the template and the placeholder that it lacks,
+  // repeats or that does not exist.
   static absl::StatusOr<Prompt> Build(const PromptTemplates& templates, int max_rounds,
                                       const PoolConfig& pool, const ChatForm& chat_form,
                                       const Tokenizer* tokenizer);

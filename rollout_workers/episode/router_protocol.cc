@@ -53,8 +53,8 @@ bool BeginsWithThink(std::string_view text) {
   return end != std::string_view::npos && !IsBlank(text.substr(0, end));
 }
 
-// Walks the round's text up to and with its deciding tag: at most one tag pair may be open at any
-// place.
+// Walks the round's text up to and with its deciding tag: at most one tag pair
+// may be open at any place.
 std::set<FormatFault> FindFaults(std::string_view text) {
   std::set<FormatFault> faults;
   if (!BeginsWithThink(text)) faults.insert(FORMAT_FAULT_NO_THINK);
@@ -117,8 +117,8 @@ void ParseSearch(std::string_view content, const ModelList& models, Action& acti
   action.set_query(ReplaceInvalidUtf8(query));
 }
 
-// What the tag pair that ends with `text` holds: from its nearest opening tag on. nullopt without
-// one.
+// What the tag pair that ends with `text` holds: from its nearest opening tag
+// on. nullopt without one.
 std::optional<std::string_view> Content(std::string_view text, std::string_view open,
                                         std::string_view close) {
   text.remove_suffix(close.size());

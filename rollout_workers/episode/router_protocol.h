@@ -22,8 +22,8 @@ std::vector<std::string> RoundStopStrings();
 //                  their end; any bytes
 //   is_last_round  calls are disabled: a search, well formed or not, is INVALID with
 //                  LAST_ROUND_SEARCH
-// The earliest closing tag decides, with the nearest opening tag of its name before it; bytes after
-// it are ignored.
+// The earliest closing tag decides, with the nearest opening tag of its name before it;
+// bytes after it are ignored.
 //   <answer> text </answer>         ANSWER, text trimmed
 //   <search> name: query </search>  split at the first colon, both sides trimmed: SEARCH, or
 //                                   INVALID, the first of
@@ -40,8 +40,8 @@ std::vector<std::string> RoundStopStrings();
 //   UNBALANCED_TAGS    a tag without its partner, a tag inside a tag pair, or <information>, which
 //                      is not the policy's
 //   TEXT_AFTER_TAG     text other than white space follows the deciding tag
-// Texts in the result are valid UTF-8: other bytes are replaced. round, first_token and end_token
-// are the caller's.
+// Texts in the result are valid UTF-8: other bytes are replaced. round, first_token and
+// end_token are the caller's.
 Action ParseRound(std::string_view text, const ModelList& models, bool is_last_round);
 
 }  // namespace routewright

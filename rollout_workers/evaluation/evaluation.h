@@ -1,5 +1,5 @@
-// Runs a policy over questions in one way to route: as it chooses, at random, or with every call
-// forced to one model.
+// Runs a policy over questions in one way to route: as it chooses, at random, or with every
+// call forced to one model.
 #pragma once
 
 #include <functional>
@@ -39,8 +39,8 @@ struct EvaluationOptions {
 };
 
 // Every question once, as many at a time as options allow. An episode whose pool call failed is
-// tried again; after the last attempt it is left out. Fails: as the runner fails; kCancelled when
-// should_go_on says no.
+// tried again; after the last attempt it is left out. Fails: as the runner fails; kCancelled
+// when should_go_on says no.
 absl::StatusOr<ArmScores> RunArm(const EvaluationArm& arm, std::span<const Question> questions,
                                  const EvaluationOptions& options, EpisodeRunner& runner);
 

@@ -25,8 +25,8 @@ EpisodeScore ScoreOf(const Trajectory& trajectory, std::span<const std::string> 
 // One way to route: "trained", "untrained", "random", "forced:<model>" or "oracle".
 struct ArmScores {
   std::string name;
-  std::vector<std::optional<EpisodeScore>>
-      episodes;  // per question; unset: its pool failed, it is left out
+  // Per question; unset: its pool failed, it is left out.
+  std::vector<std::optional<EpisodeScore>> episodes;
 };
 
 // The oracle: for each question the cheapest of the forced episodes that are right (EM 1); where
@@ -65,11 +65,11 @@ struct EvaluationReport {
 ArmReport Summarise(const ArmScores& arm, std::span<const Question> questions,
                     std::span<const std::string> models, int bootstrap_resamples);
 
-// {"<arm>": {"em", "f1", "em_two_hop", "cost_usd_per_1k", "calls_per_question", "share", …,
-// "by_source"}, …}
+// {"<arm>": {"em", "f1", "em_two_hop", "cost_usd_per_1k", "calls_per_question",
+// "share", …, "by_source"}, …}
 std::string ReportToJson(const EvaluationReport& report);
-// Fixed-width text: a row an arm; EM and cost per data source; the gap to the oracle; what was left
-// out.
+// Fixed-width text: a row an arm; EM and cost per data source; the gap to the
+// oracle; what was left out.
 std::string ReportToTable(const EvaluationReport& report);
 
 }  // namespace routewright

@@ -36,8 +36,8 @@ struct Round {
 
 struct Episode {
   std::string id;
-  std::vector<uint32_t>
-      tokens;  // every token so far; the cache holds the first cache->num_tokens() of them
+  // Every token so far; the cache holds the first cache->num_tokens() of them.
+  std::vector<uint32_t> tokens;
   std::unique_ptr<KvCache> cache;
   std::optional<Round> round;
 

@@ -23,11 +23,11 @@ struct RoundRequest {
   uint64_t stream_key = 0;   // StreamKey(run_seed, episode_id, round)
   double temperature = 1.0;  // 0 = greedy
   int max_new_tokens = 0;    // > 0
-  // Tokens since the last round's end (first round: the prompt). Everything before is in the
-  // episode's cache.
+  // Tokens since the last round's end (first round: the prompt). Everything before
+  // is in the episode's cache.
   std::vector<uint32_t> new_token_ids;
-  // A round stops at the first sampled token after which its bytes contain one of these, or at an
-  // end token.
+  // A round stops at the first sampled token after which its bytes contain one of
+  // these, or at an end token.
   std::vector<std::string> stop_strings;
 };
 
@@ -47,18 +47,18 @@ struct RoundResult {
 class Generator {
  public:
   virtual ~Generator() = default;
-  // Queues a round. Fails: kInvalidArgument (no token to go on from, id out of range), kOutOfRange
-  // (the sequence leaves no position to sample at). A round that reaches the last position stops
-  // there with kMaxTokens.
+  // Queues a round. Fails: kInvalidArgument (no token to go on from, id out of range),
+  // kOutOfRange (the sequence leaves no position to sample at). A round that reaches the last
+  // position stops there with kMaxTokens.
   virtual absl::Status StartRound(RoundRequest request) = 0;
-  // Advances every running round by one token (prompts by a chunk). Returns the rounds that
-  // stopped.
+  // Advances every running round by one token (prompts by a chunk). Returns
+  // the rounds that stopped.
   virtual absl::StatusOr<std::vector<RoundResult>> Step() = 0;
   virtual bool is_idle() const = 0;
   // Drops an episode's cache, and its running round without a result.
   virtual void EndEpisode(const std::string& episode_id) = 0;
-  // Swaps the weights. Caches of episodes still alive are dropped, their tokens are run again at
-  // the next round.
+  // Swaps the weights. Caches of episodes still alive are dropped, their tokens are run
+  // again at the next round.
   virtual absl::Status SetWeights(std::shared_ptr<const PolicyWeights> weights,
                                   int64_t policy_version) = 0;
   virtual int64_t policy_version() const = 0;

@@ -52,8 +52,8 @@ std::string Printable(std::string_view text) {
   return clean;
 }
 
-// The forms that servers use: {"error":{"message":…}}, {"error":"…"}, {"message":…},
-// {"detail":"…"}.
+// The forms that servers use: {"error":{"message":…}}, {"error":"…"},
+// {"message":…}, {"detail":"…"}.
 std::string ErrorSentence(const Json& json) {
   if (const Json* error = Member(json, "error")) {
     if (error->is_string()) return Printable(error->get<std::string>());
@@ -143,8 +143,8 @@ void ReadDocument(std::string_view text, ChatReply& reply) {
   reply.is_refusal = !StringMember(*message, "refusal").empty();
   const std::optional<std::string> content = ContentOf(*message);
   reply.text = content.value_or("");
-  // A model may spend its whole limit before it says anything, and a filter takes the content away;
-  // both say so.
+  // A model may spend its whole limit before it says anything, and a filter takes the
+  // content away; both say so.
   const bool may_be_empty = reply.is_refusal || reply.finish_reason == "length" ||
                             reply.finish_reason == "content_filter";
   if (!content.has_value() && !may_be_empty && reply.fault.empty()) {
@@ -173,8 +173,8 @@ ChatReplyReader::ChatReplyReader(std::string_view content_type)
 void ChatReplyReader::Feed(std::string_view bytes) {
   unread_ += bytes;
   if (!is_event_stream_) return;
-  // Lines end with \n, \r\n or \r (WHATWG HTML, "Server-sent events"); a \r at the very end waits
-  // for its \n.
+  // Lines end with \n, \r\n or \r (WHATWG HTML, "Server-sent events"); a \r at the
+  // very end waits for its \n.
   size_t start = 0;
   for (size_t end; (end = unread_.find_first_of("\r\n", searched_)) != std::string::npos;) {
     searched_ = end;

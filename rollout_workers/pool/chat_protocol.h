@@ -36,8 +36,8 @@ struct ChatReply {
 // Reads one response body in pieces as they come. One thread.
 class ChatReplyReader {
  public:
-  // `content_type` of the response: an event stream is read as one, everything else as one JSON
-  // document.
+  // `content_type` of the response: an event stream is read as one, everything
+  // else as one JSON document.
   explicit ChatReplyReader(std::string_view content_type);
   void Feed(std::string_view bytes);
   // Call once, at the end of the body or where it broke off.

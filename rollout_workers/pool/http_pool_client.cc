@@ -15,8 +15,8 @@
 namespace routewright {
 namespace {
 
-// Callers leave requests and cancellations in the inbox and take calls from the outbox; the thread
-// drives.
+// Callers leave requests and cancellations in the inbox and take calls from the
+// outbox; the thread drives.
 class HttpPoolClient final : public PoolClient {
  public:
   HttpPoolClient(std::set<std::string> models, std::unique_ptr<PoolCallDriver> driver)

@@ -195,8 +195,8 @@ void PoolCallDriver::EndAttempt(Call& call, CURLcode code) {
                           : ""));
 }
 
-// Writes the ledger line, then hands the call out. A call that was never sent cost nothing and has
-// no line.
+// Writes the ledger line, then hands the call out. A call that was never sent cost
+// nothing and has no line.
 void PoolCallDriver::Finish(Call& call, CallOutcome outcome, std::string reply, std::string error) {
   const Secret& key = call.model->endpoint.api_key;
   PoolCall& record = call.record;

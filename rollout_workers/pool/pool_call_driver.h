@@ -42,14 +42,14 @@ class PoolCallDriver {
   void Cancel(const std::string& call_id);
   void CancelAll();
 
-  // Starts what may start, moves every transfer on, then waits for the network, the next pause's
-  // end or Interrupt.
+  // Starts what may start, moves every transfer on, then waits for the network, the next
+  // pause's end or Interrupt.
   void Advance();
   // Ends Advance's wait. Any thread.
   void Interrupt();
 
-  // Calls that finished since the last time. Each has its ledger line, or came to nothing because
-  // the ledger broke.
+  // Calls that finished since the last time. Each has its ledger line, or came to nothing
+  // because the ledger broke.
   std::vector<PoolCall> TakeFinished();
   // The ledger's first error, or that the budget is spent. From then on no attempt is started.
   const absl::Status& stop_status() const { return stop_status_; }
@@ -57,8 +57,8 @@ class PoolCallDriver {
  private:
   using Time = std::chrono::steady_clock::time_point;
 
-  // The calls of one model. Those under way are in transfer or pausing; max_concurrency counts
-  // both.
+  // The calls of one model. Those under way are in transfer or pausing;
+  // max_concurrency counts both.
   struct Model {
     PoolEndpoint endpoint;
     std::deque<std::string> queued;  // call ids

@@ -42,14 +42,14 @@ class PoolClient {
   // or for Wake(). absl::ZeroDuration() only looks.
   virtual std::vector<PoolCall> TakeFinished(absl::Duration wait) = 0;
 
-  // Ends the TakeFinished that waits now, or else the next one, without a call: something else
-  // needs the loop.
+  // Ends the TakeFinished that waits now, or else the next one, without a call:
+  // something else needs the loop.
   virtual void Wake() = 0;
 
   // Not OK once the ledger could not be written: the reply that it was about is withheld (its
-  // outcome is UNAVAILABLE), later calls are refused, and the worker must stop, because it could no
-  // longer account for what it spends. Or once the budget is spent, kResourceExhausted: later calls
-  // are refused.
+  // outcome is UNAVAILABLE), later calls are refused, and the worker must stop, because it
+  // could no longer account for what it spends. Or once the budget is spent,
+  // kResourceExhausted: later calls are refused.
   virtual absl::Status status() const = 0;
 };
 

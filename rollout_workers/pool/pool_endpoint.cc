@@ -60,8 +60,8 @@ bool IsLoopback(const std::string& host) {
   return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
 }
 
-// Checks the address and fills in what depends on it. No error shows it: what was refused may hold
-// a password.
+// Checks the address and fills in what depends on it. No error shows it: what was
+// refused may hold a password.
 absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint) {
   RW_ASSIGN_OR_RETURN(std::string address, ExpandEnvironment(model.base_url()));
   while (absl::EndsWith(address, "/")) address.pop_back();

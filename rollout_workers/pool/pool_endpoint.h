@@ -25,8 +25,8 @@ struct PoolEndpoint {
 // leak from); LoadSecret's errors; kInvalidArgument for a key with control characters in it.
 absl::StatusOr<PoolEndpoint> ResolveEndpoint(const PoolModelConfig& model);
 
-// `text` with every occurrence of the secret replaced by ***: a server may send a key back. Secrets
-// under 8 bytes
+// `text` with every occurrence of the secret replaced by ***: a server may send a key
+// back. Secrets under 8 bytes
 // ("EMPTY" for a server that wants none) are left: they are no secrets.
 std::string Redacted(std::string_view text, const Secret& secret);
 

@@ -1,5 +1,5 @@
-// What became of one attempt of a pool call, and whether and when it is tried again. Pure; any
-// thread.
+// What became of one attempt of a pool call, and whether and when it is tried
+// again. Pure; any thread.
 #pragma once
 
 #include <cstdint>

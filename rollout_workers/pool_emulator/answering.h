@@ -1,6 +1,6 @@
-// What a simulated model says, how long it takes over it, and when it fails: pure functions of
-// (seed, model, question), so that the emulator gives the same replies in every run, whatever the
-// order of requests.
+// What a simulated model says, how long it takes over it, and when it fails: pure functions
+// of (seed, model, question), so that the emulator gives the same replies in every run,
+// whatever the order of requests.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ absl::Duration ReplyLatency(uint64_t seed, const EmulatedModelConfig& model,
 
 enum class EmulatedFailure { kNone, kUnavailable, kRateLimited };
 
-// The fate of the attempt-th request (1, 2, …) with this message: by the model's failure_rate and
-// rate_limit_rate.
+// The fate of the attempt-th request (1, 2, …) with this message: by the model's
+// failure_rate and rate_limit_rate.
 EmulatedFailure FailureOfAttempt(uint64_t seed, const EmulatedModelConfig& model,
                                  std::string_view message, uint64_t attempt);
 

@@ -154,8 +154,8 @@ EmulatorServer::EmulatorServer(std::string host, std::unique_ptr<Handlers> handl
   server_->set_keep_alive_max_count(1'000'000);
   server_->set_tcp_nodelay(true);
   server_->set_payload_max_length(kMaxBodyBytes);
-  // The library's default, SO_REUSEPORT, would let two emulators share a port, each getting half of
-  // the calls.
+  // The library's default, SO_REUSEPORT, would let two emulators share a port, each
+  // getting half of the calls.
   server_->set_socket_options([this](socket_t socket) {
     const int yes = 1;
     setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));

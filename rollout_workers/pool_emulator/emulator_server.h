@@ -1,8 +1,8 @@
 // The emulator's HTTP server: one process that serves every simulated model of a config.
 //   POST /v1/chat/completions (plain, or streamed as server-sent events) · GET /v1/models · GET
 //   /health
-// Bad requests get OpenAI's error JSON with 400 or 404. A reply's latency is real: the handler
-// sleeps.
+// Bad requests get OpenAI's error JSON with 400 or 404. A reply's latency is
+// real: the handler sleeps.
 #pragma once
 
 #include <memory>

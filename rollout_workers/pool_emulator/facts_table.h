@@ -14,8 +14,8 @@
 
 namespace routewright {
 
-// One wording, split around its {subject}; lower case, white space collapsed, without a final
-// question mark.
+// One wording, split around its {subject}; lower case, white space collapsed,
+// without a final question mark.
 struct QuestionForm {
   std::string before;
   std::string after;
@@ -46,9 +46,9 @@ class FactsTable {
   // than two different values.
   static absl::StatusOr<FactsTable> Parse(std::string_view json_lines, std::string_view origin);
 
-  // Finds the question in a message: as its last line that asks something, or anywhere in it. Where
-  // several forms fit, a known subject wins over an unknown one, then the form with more words of
-  // its own.
+  // Finds the question in a message: as its last line that asks something, or anywhere in
+  // it. Where several forms fit, a known subject wins over an unknown one, then the form
+  // with more words of its own.
   std::optional<MatchedQuestion> Match(std::string_view message) const;
 
   const std::vector<FactsTopic>& topics() const { return topics_; }
@@ -63,8 +63,8 @@ std::string CollapseWhiteSpace(std::string_view text);
 // The same in lower case (ASCII): how subjects and questions are compared.
 std::string SubjectKey(std::string_view text);
 
-// The value of "17 + 25" (any white space, up to 18 digits a number); nullopt if it is not a sum of
-// two numbers.
+// The value of "17 + 25" (any white space, up to 18 digits a number); nullopt if it is
+// not a sum of two numbers.
 std::optional<int64_t> SumOf(std::string_view subject);
 
 }  // namespace routewright

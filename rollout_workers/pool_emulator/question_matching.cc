@@ -1,5 +1,5 @@
-// FactsTable::Match: every place where a form fits a line gives candidates for the subject; the
-// best one is taken.
+// FactsTable::Match: every place where a form fits a line gives candidates for the
+// subject; the best one is taken.
 #include <algorithm>
 #include <utility>
 
@@ -37,8 +37,8 @@ std::vector<size_t> PlacesOf(std::string_view part, std::string_view key, size_t
   return places;
 }
 
-// Where a subject may begin: after the form's first words, or, if it has none, at the beginning of
-// a sentence.
+// Where a subject may begin: after the form's first words, or, if it has none, at the
+// beginning of a sentence.
 std::vector<size_t> SubjectStarts(const QuestionForm& form, std::string_view key) {
   std::vector<size_t> starts;
   if (!form.before.empty()) {
@@ -57,8 +57,8 @@ std::vector<size_t> SubjectStarts(const QuestionForm& form, std::string_view key
   return starts;
 }
 
-// Where a subject that begins at `start` may end: before the form's last words, or, if it has none,
-// with the sentence.
+// Where a subject that begins at `start` may end: before the form's last words, or, if it has
+// none, with the sentence.
 std::vector<size_t> SubjectEnds(const QuestionForm& form, std::string_view key, size_t start) {
   if (!form.after.empty()) return PlacesOf(form.after, key, start);
   std::vector<size_t> ends;

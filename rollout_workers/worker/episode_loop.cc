@@ -10,8 +10,8 @@
 namespace routewright {
 namespace {
 
-// How long the loop waits when nothing moves. News and pool calls end the wait: it bounds only what
-// was forgotten.
+// How long the loop waits when nothing moves. News and pool calls end the wait: it bounds
+// only what was forgotten.
 constexpr absl::Duration kLongestWait = absl::Seconds(1);
 
 }  // namespace

@@ -1,6 +1,6 @@
-// A worker's episode loop: begins the leases that the exchange has, with the weights that they ask
-// for, drives the episode runner, and hands finished trajectories back. The only thread that
-// touches the generator.
+// A worker's episode loop: begins the leases that the exchange has, with the weights that they
+// ask for, drives the episode runner, and hands finished trajectories back. The only thread
+// that touches the generator.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class EpisodeLoop {
   // Runs until the exchange is over. Fails: as the generator or the pool's ledger fails.
   absl::Status Run();
 
-  // After Run: a CANCELLED trajectory for every episode that was leased and is not finished, to be
-  // given back.
+  // After Run: a CANCELLED trajectory for every episode that was leased and is not
+  // finished, to be given back.
   std::vector<Trajectory> Abandon();
 
  private:
@@ -55,8 +55,8 @@ class EpisodeLoop {
 
   std::unique_ptr<Generator> generator_;   // unset until the first weights have come
   std::unique_ptr<EpisodeRunner> runner_;  // with the generator; dies first
-  std::optional<int64_t>
-      version_;  // of the generator's weights; unset: they belong to an earlier learner
+  // Of the generator's weights; unset: they belong to an earlier learner.
+  std::optional<int64_t> version_;
   std::shared_ptr<const PolicyWeights> next_weights_;
   int64_t next_version_ = 0;
   struct WaitingLease {

@@ -37,8 +37,8 @@ class LearnerClient {
 
   // Ends the calls under way; they and all later ones fail with kCancelled.
   virtual void Shutdown() = 0;
-  // The one call that works after Shutdown: gives back what a worker holds as it leaves. At most
-  // `timeout`.
+  // The one call that works after Shutdown: gives back what a worker holds as it
+  // leaves. At most `timeout`.
   virtual absl::Status SubmitOnLeaving(const SubmitRequest& request, absl::Duration timeout) = 0;
 };
 

@@ -1,6 +1,6 @@
-// The one place where calls to the learner are tried again: only what failed in transport, with
-// jittered, growing pauses, and only for so long. Every call of the learner's service is
-// idempotent.
+// The one place where calls to the learner are tried again: only what failed in
+// transport, with jittered, growing pauses, and only for so long. Every call of the
+// learner's service is idempotent.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
-// Puts a policy version together from the chunks of the weight wire. Nothing is believed: the
-// manifest must describe exactly the tensors of this policy, and every chunk and every tensor must
-// have its checksum.
+// Puts a policy version together from the chunks of the weight wire. Nothing is believed:
+// the manifest must describe exactly the tensors of this policy, and every chunk and every
+// tensor must have its checksum.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +19,9 @@ namespace routewright {
 // One thread.
 class WeightAssembly {
  public:
-  // Fails: kFailedPrecondition naming the tensor by which the learner's policy differs from
-  // `layout`; kDataLoss if the manifest contradicts itself. Memory is taken only for what the
-  // layout has.
+  // Fails: kFailedPrecondition naming the tensor by which the learner's policy differs
+  // from `layout`; kDataLoss if the manifest contradicts itself. Memory is taken only
+  // for what the layout has.
   static absl::StatusOr<WeightAssembly> Begin(const WeightManifest& manifest,
                                               const ParameterLayout& layout);
 

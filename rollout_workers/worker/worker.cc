@@ -212,8 +212,8 @@ void Worker::SubmitLoop(std::stop_token stop) {
   }
 }
 
-// What was leased and is not finished goes back at once, so that nobody waits for the leases to
-// expire.
+// What was leased and is not finished goes back at once, so that nobody waits
+// for the leases to expire.
 void Worker::Leave() {
   if (exchange_.is_run_finished() || learner_epoch_ == 0) return;
   SubmitRequest request;

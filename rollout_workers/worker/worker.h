@@ -1,8 +1,8 @@
 // A rollout worker: leases episodes from the learner, runs them with the weights that they ask for,
 // and submits their trajectories until each is acknowledged. It may come and go at any time.
 //
-//   lease thread ──leases──▶ WorkerExchange ──▶ episode loop (the caller's thread)
-//   ──trajectories──▶ submit thread weight thread ──weights──▶      ″       ──▶      ″
+//   lease thread  ──leases───▶ WorkerExchange ──▶ episode loop ──trajectories──▶ submit thread
+//   weight thread ──weights──▶      ″         ──▶  (the caller's thread)
 //
 // A learner that does not answer is waited for up to worker.reconnect_timeout_s. One that answers
 // with another learner_epoch was started again: everything of the one before is dropped.

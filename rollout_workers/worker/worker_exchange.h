@@ -34,8 +34,8 @@ class WorkerExchange {
     uint64_t learner_epoch = 0;       // of the learner that holds them
     absl::Duration waited_for_lease;  // so far, in which nothing was leased
   };
-  // What to ask the learner for. Returns at once if slots are free, else when one is, or after
-  // `wait`.
+  // What to ask the learner for. Returns at once if slots are free, else when
+  // one is, or after `wait`.
   LeaseNeeds WaitForSlots(absl::Duration wait);
   void Accept(const LeaseResponse& response);
   // How far the learner's clock is ahead, as far as is known now.
@@ -49,8 +49,8 @@ class WorkerExchange {
     int64_t policy_version = 0;
     uint64_t learner_epoch = 0;  // what comes of an earlier learner is not used
   };
-  // The version that leases wait for, once it is another than the one that came last; nullopt after
-  // `wait`.
+  // The version that leases wait for, once it is another than the one that came
+  // last; nullopt after `wait`.
   std::optional<WantedVersion> WaitForWantedVersion(absl::Duration wait);
   void DeliverWeights(const WantedVersion& version, std::shared_ptr<const PolicyWeights> weights);
   // The learner does not have the version any more: leases of it are void.
@@ -61,8 +61,8 @@ class WorkerExchange {
     std::vector<Trajectory> trajectories;
     uint64_t learner_epoch = 0;  // of the learner that leased them
   };
-  // Copies of the oldest finished trajectories, up to about `max_bytes` but at least one; none
-  // after `wait`.
+  // Copies of the oldest finished trajectories, up to about `max_bytes` but at
+  // least one; none after `wait`.
   Finished WaitForFinished(size_t max_bytes, absl::Duration wait);
   void Acknowledge(uint64_t learner_epoch, const std::vector<std::string>& episode_ids);
 
@@ -85,8 +85,8 @@ class WorkerExchange {
 
   // ---- anybody's
   absl::Duration clock_offset() const;
-  // Ends the worker: Ok when the run has finished or the worker is asked to leave; the first status
-  // stays.
+  // Ends the worker: Ok when the run has finished or the worker is asked to
+  // leave; the first status stays.
   void End(absl::Status status);
   bool is_over() const;
   absl::Status status() const;
@@ -104,8 +104,8 @@ class WorkerExchange {
   const std::function<void()> wake_;
 
   mutable absl::Mutex mutex_;
-  std::set<std::string> active_ids_
-      ABSL_GUARDED_BY(mutex_);  // leased, not acknowledged and not dropped
+  // Leased, not acknowledged and not dropped.
+  std::set<std::string> active_ids_ ABSL_GUARDED_BY(mutex_);
   absl::Duration waited_for_lease_ ABSL_GUARDED_BY(mutex_);  // up to idle_since_
   absl::Time idle_since_ ABSL_GUARDED_BY(mutex_);            // InfiniteFuture: something is leased
   std::deque<Trajectory> finished_ ABSL_GUARDED_BY(mutex_);  // not acknowledged

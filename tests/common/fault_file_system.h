@@ -44,9 +44,9 @@ class FaultFileSystem final : public FileSystem {
   bool has_struck() const { return has_struck_; }
   int num_operations() const { return num_operations_; }
 
-  // The machine stops: bytes that were not synced are gone, and renames whose folder was not synced
-  // are kept or undone. A disk may do either, so test both. Files are read afterwards through the
-  // base.
+  // The machine stops: bytes that were not synced are gone, and renames whose folder was
+  // not synced are kept or undone. A disk may do either, so test both. Files are read
+  // afterwards through the base.
   void LosePower(bool keeps_renames) {
     for (auto rename = renames_.rbegin(); rename != renames_.rend() && !keeps_renames; ++rename)
       Undo(*rename);

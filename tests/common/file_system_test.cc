@@ -75,8 +75,8 @@ TEST_F(PosixFileSystemTest, AFullDiskSaysSoAndWhatToDo) {
               HasSubstr("cannot write to /dev/full: No space left on device; free space there"));
 }
 
-// A file size limit makes the kernel write a part and then refuse the rest, as a disk does that
-// fills up.
+// A file size limit makes the kernel write a part and then refuse the rest, as a
+// disk does that fills up.
 TEST_F(PosixFileSystemTest, ARecordThatFindsNoRoomIsTakenBackWhole) {
   Write(folder_ / "f", "one\n");
   rlimit before;

@@ -17,8 +17,8 @@ namespace {
 using Json = nlohmann::json;
 constexpr double kTolerance = 1e-6;
 
-// The vectors of one file of $ROUTEWRIGHT_GOLDEN_DIR; a file that is missing or empty fails the
-// test.
+// The vectors of one file of $ROUTEWRIGHT_GOLDEN_DIR; a file that is missing
+// or empty fails the test.
 std::vector<Json> ReadVectors(const std::string& name) {
   const char* folder = std::getenv("ROUTEWRIGHT_GOLDEN_DIR");
   const std::string path = std::string(folder != nullptr ? folder : "tests/golden") + "/" + name;

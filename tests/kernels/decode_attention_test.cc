@@ -12,8 +12,8 @@
 namespace routewright {
 namespace {
 
-// Keys and values of one episode, plain and in pages that hold two layers (the second is the one
-// under test).
+// Keys and values of one episode, plain and in pages that hold two layers (the
+// second is the one under test).
 class Episode {
  public:
   Episode(const AttentionShape& shape, int64_t num_tokens, uint64_t key, double scale = 1)

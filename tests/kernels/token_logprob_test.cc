@@ -34,8 +34,8 @@ struct Case {
   double tolerance;
 };
 
-// Forward and backward against f64 autograd over whole logits, from operands rounded to the case's
-// type.
+// Forward and backward against f64 autograd over whole logits, from operands
+// rounded to the case's type.
 void Compare(const Case& test) {
   const at::Tensor hidden = Random({test.num_rows, test.width}, 1, test.scale).to(test.type);
   const at::Tensor weight = Random({test.vocabulary_size, test.width}, 2, test.scale).to(test.type);
@@ -111,9 +111,9 @@ TEST(TokenLogprobTest, BothBuffersStayBelowTheBound) {
   }
 }
 
-// Qwen2.5's vocabulary and 0.5B's width, forward and backward, beside operands and results. The
-// environment's ROUTEWRIGHT_TEST_HEAD_TOKENS=16384 takes half an hour; what grows with tokens is
-// 20 bytes each.
+// Qwen2.5's vocabulary and 0.5B's width, forward and backward, beside operands and results.
+// The environment's ROUTEWRIGHT_TEST_HEAD_TOKENS=16384 takes half an hour; what grows with
+// tokens is 20 bytes each.
 TEST(TokenLogprobTest, TheHeadTakesAtMost64MebibytesBesideItsOperands) {
   const char* wanted = std::getenv("ROUTEWRIGHT_TEST_HEAD_TOKENS");
   const int64_t num_rows = wanted != nullptr ? std::atoll(wanted) : 96;

@@ -1,5 +1,5 @@
-// `routewright generate` and `routewright logprob` as a user runs them: lines in, lines out, exit
-// codes.
+// `routewright generate` and `routewright logprob` as a user runs them: lines
+// in, lines out, exit codes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>

@@ -11,8 +11,8 @@ class KlController {
   // Uses kl_coefficient, kl_target (0 = fixed) and kl_horizon.
   explicit KlController(const LossConfig& config);
   double coefficient() const { return coefficient_; }
-  // After a step: β ← β·(1 + clip(kl/target − 1, ±0.2)·episodes/horizon). `kl` in nats per token,
-  // mean of the batch.
+  // After a step: β ← β·(1 + clip(kl/target − 1, ±0.2)·episodes/horizon). `kl` in nats per
+  // token, mean of the batch.
   void Update(double kl, int num_episodes);
   void Restore(double coefficient) { coefficient_ = coefficient; }
 

@@ -37,16 +37,16 @@ class CheckpointReader {
   const std::string& folder() const { return folder_; }
   const CheckpointManifest& manifest() const { return manifest_; }
 
-  // Compares with the manifest, byte for byte, the files that `reader` of `num_readers` answers
-  // for: as many readers as there were writers check what they wrote. Tensors are shared out among
-  // `num_threads` threads. Fails: kDataLoss naming the file and, where it is one tensor's fault,
-  // the tensor.
+  // Compares with the manifest, byte for byte, the files that `reader` of `num_readers`
+  // answers for: as many readers as there were writers check what they wrote. Tensors are
+  // shared out among `num_threads` threads. Fails: kDataLoss naming the file and, where it is
+  // one tensor's fault, the tensor.
   absl::Status Verify(int reader, int num_readers, int num_threads = 1) const;
   // One file, as Verify does.
   static absl::Status VerifyFile(const std::string& folder, const CheckpointFile& expected);
 
-  // Maps the tensor files. Fails: kDataLoss naming file and tensor if a model is not there once and
-  // whole.
+  // Maps the tensor files. Fails: kDataLoss naming file and tensor if a model is
+  // not there once and whole.
   absl::Status OpenTensors();
   const ModelConfig& config() const { return config_; }
   bool Has(const std::string& model) const { return models_.count(model) > 0; }

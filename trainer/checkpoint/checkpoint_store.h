@@ -1,5 +1,5 @@
-// The checkpoints of a run: which there are, which stay, and which one a run goes on from. Rank 0,
-// one thread at a time.
+// The checkpoints of a run: which there are, which stay, and which one a run goes on from. Rank
+// 0, one thread at a time.
 //
 //   <run>/checkpoints/.step-000123.partial/   written aside, every file synced, manifest.json last
 //   … <run>/checkpoints/step-000123/            … then renamed, and the parent synced

@@ -1,5 +1,5 @@
-// A file that is being written, with its size and the CRC-32C of what came since it was last asked.
-// One thread.
+// A file that is being written, with its size and the CRC-32C of what came since it
+// was last asked. One thread.
 #pragma once
 
 #include <algorithm>

@@ -30,8 +30,8 @@ size_t CommTypeBytes(CommType type) {
 
 namespace {
 
-// The number of ranks that the launcher says it started: OpenMPI's and Slurm's variables, MPICH's,
-// else 1.
+// The number of ranks that the launcher says it started: OpenMPI's and Slurm's
+// variables, MPICH's, else 1.
 int LauncherRanks() {
   for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"}) {
     if (const char* value = std::getenv(name)) return std::atoi(value);

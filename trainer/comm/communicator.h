@@ -21,8 +21,8 @@ namespace routewright {
 enum class CommType { kFloat32, kFloat64, kInt64, kByte };
 size_t CommTypeBytes(CommType type);
 
-// A contiguous buffer on the host, or on the rank's GPU for NCCL. Borrowed until the collective's
-// Wait returns.
+// A contiguous buffer on the host, or on the rank's GPU for NCCL. Borrowed until the
+// collective's Wait returns.
 struct CommBuffer {
   void* data = nullptr;
   int64_t num_elements = 0;
@@ -38,9 +38,9 @@ constexpr int64_t kMpiScratchBytes = int64_t{16} << 20;
 class Collective {
  public:
   virtual ~Collective() = default;
-  // Blocks until done. A rank that waits for one that died, or longer than the deadline, ends here
-  // with the report (see NewCommunicator). Fails: kFailedPrecondition where the ranks' order is
-  // checked.
+  // Blocks until done. A rank that waits for one that died, or longer than the deadline,
+  // ends here with the report (see NewCommunicator). Fails: kFailedPrecondition where the
+  // ranks' order is checked.
   virtual absl::Status Wait() = 0;
   // What the caller computes from now on sees the result. On the CPU the same as Wait; over NCCL
   // the compute stream waits, and the caller goes on.
@@ -61,12 +61,12 @@ class Communicator {
   virtual std::unique_ptr<Collective> AllReduceSum(std::string_view name, CommBuffer buffer) = 0;
   virtual std::unique_ptr<Collective> Broadcast(std::string_view name, CommBuffer buffer,
                                                 int root) = 0;
-  // `all` holds size() pieces in rank order, each as long as `mine`; may contain `mine` at its
-  // place.
+  // `all` holds size() pieces in rank order, each as long as `mine`; may
+  // contain `mine` at its place.
   virtual std::unique_ptr<Collective> AllGather(std::string_view name, CommBuffer mine,
                                                 CommBuffer all) = 0;
-  // `all` holds size() pieces; `mine` becomes the sum of every rank's piece rank(), in the order
-  // above.
+  // `all` holds size() pieces; `mine` becomes the sum of every rank's piece
+  // rank(), in the order above.
   virtual std::unique_ptr<Collective> ReduceScatterSum(std::string_view name, CommBuffer all,
                                                        CommBuffer mine) = 0;
   virtual std::unique_ptr<Collective> Barrier(std::string_view name) = 0;
@@ -82,14 +82,14 @@ class Communicator {
   [[noreturn]] virtual void Abort(const absl::Status& why) = 0;
 };
 
-// Decides by config, by what the launcher's environment says about ranks, and by the trainer's
-// device.
+// Decides by config, by what the launcher's environment says about ranks, and
+// by the trainer's device.
 //
-// A rank that dies, or does not come to a collective within the deadline, is the end of the job:
-// every other rank appends its part to one report, which names the missing rank and the operation
-// that it is missing from, the oldest unfinished one, and lists the last operations with the ranks
-// that take part; it ends with status 1 when the deadline comes. `report_path` is that file; "":
-// stderr.
+// A rank that dies, or does not come to a collective within the deadline, is the end of the
+// job: every other rank appends its part to one report, which names the missing rank and the
+// operation that it is missing from, the oldest unfinished one, and lists the last operations
+// with the ranks that take part; it ends with status 1 when the deadline comes. `report_path`
+// is that file; "": stderr.
 //
 // `start` says how this rank was started: ranks compare it, and their devices, before anything that
 // depends on it is made ("": they don't). Fails on every rank: as AgreeOnStart.

@@ -1,5 +1,5 @@
-// Whether the ranks' GPUs will do for NCCL, which takes one rank of a job a GPU and otherwise fails
-// with "Duplicate GPU".
+// Whether the ranks' GPUs will do for NCCL, which takes one rank of a job a GPU and otherwise
+// fails with "Duplicate GPU".
 #pragma once
 
 #include <span>

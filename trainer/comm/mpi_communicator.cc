@@ -54,8 +54,8 @@ class MpiCollective final : public Collective {
   explicit MpiCollective(std::shared_ptr<MpiJob> job) : job_(std::move(job)) {}
   ~MpiCollective() override {
     if (std::uncaught_exceptions() > exceptions_at_start_) {
-      // A library's exception, on its way to who tells of it, takes the buffer along: MPI must be
-      // done with it.
+      // A library's exception, on its way to who tells of it, takes the buffer along:
+      // MPI must be done with it.
       job_->done.WaitForNotification();
       return;
     }

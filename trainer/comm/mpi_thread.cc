@@ -17,24 +17,24 @@
 namespace routewright {
 namespace {
 
-// While bytes move, polling without sleep moves them fastest; a peer that is late is waited for in
-// growing naps.
+// While bytes move, polling without sleep moves them fastest; a peer that is late is
+// waited for in growing naps.
 constexpr absl::Duration kBusyPolling = absl::Microseconds(200);
 constexpr absl::Duration kLongestNap = absl::Milliseconds(1);
 
-// The other ranks are looked after this often at most while a collective runs, and this often at
-// least while none does.
+// The other ranks are looked after this often at most while a collective runs, and this often
+// at least while none does.
 constexpr absl::Duration kWatchEvery = absl::Milliseconds(2);
 constexpr absl::Duration kLongestSilence = absl::Milliseconds(20);
 
 // After a failure: for the others to say where they are, and to write their parts of the report.
 constexpr absl::Duration kPatience = absl::Milliseconds(700);
 constexpr absl::Duration kTimeToWrite = absl::Milliseconds(500);
-// A rank's death may be known a moment before this rank comes to the operation that it is missing
-// from.
+// A rank's death may be known a moment before this rank comes to the operation
+// that it is missing from.
 constexpr absl::Duration kTimeToCome = absl::Milliseconds(50);
-// When no report is to be written, or no further part: to free what the other ranks may be waiting
-// for.
+// When no report is to be written, or no further part: to free what the other
+// ranks may be waiting for.
 constexpr absl::Duration kTimeToFree = absl::Milliseconds(100);
 
 void Nap(absl::Duration duration) {
@@ -268,8 +268,8 @@ void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
       step >= 0 ? absl::StrFormat("step %d, ", step) : "", place, std::string(why.message()));
   std::fprintf(stderr, "%s: %s%s%s\n", ProcessName(), headline.c_str(),
                report_path_.empty() ? "" : "; see ", report_path_.c_str());
-  // By which a launcher tells its ranks' report from one that a rank of an earlier start writes
-  // late.
+  // By which a launcher tells its ranks' report from one that a rank of an
+  // earlier start writes late.
   const char* start = std::getenv("ROUTEWRIGHT_START");
   const std::string text = absl::StrCat(
       absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), " ", headline,

@@ -25,8 +25,8 @@ namespace routewright {
 // What went wrong in a foreign MPI call, or OK.
 absl::Status MpiStatus(int code, const char* call);
 
-// A collective as MPI sees it: phases that each start requests; the next begins when all of them
-// are complete.
+// A collective as MPI sees it: phases that each start requests; the next begins when
+// all of them are complete.
 struct MpiJob {
   using Phase = std::function<absl::Status(std::vector<MPI_Request>&)>;
   std::string name;
@@ -41,19 +41,19 @@ struct MpiGroup {
   int rank = 0, size = 1, local_rank = 0, local_size = 1;
   std::vector<int> world_ranks;  // of its members, ascending
 };
-// Fills in the places of `comm`, which takes errors as return values from then on. On the MPI
-// thread, collective.
+// Fills in the places of `comm`, which takes errors as return values from then on. On
+// the MPI thread, collective.
 absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group);
 
 class MpiThread {
  public:
-  // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline` is
-  // each job's, from the moment it begins. When it passes, or a rank dies, this rank appends its
-  // part to the report ("": on stderr) and ends the process: nobody can go on, and the caller may
-  // be computing.
+  // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline`
+  // is each job's, from the moment it begins. When it passes, or a rank dies, this rank appends
+  // its part to the report ("": on stderr) and ends the process: nobody can go on, and the
+  // caller may be computing.
   MpiThread(absl::Duration deadline, std::string report_path);
-  // Runs what is queued, then finalises MPI (skipped after a failed job: it would wait for peers
-  // for ever).
+  // Runs what is queued, then finalises MPI (skipped after a failed job: it would
+  // wait for peers for ever).
   ~MpiThread();
 
   absl::Status init_status() const { return init_status_; }
@@ -73,8 +73,8 @@ class MpiThread {
   void Fail(const absl::Status& why);
   // For who cannot go on after Fail: does not return; this process ends meanwhile. Any thread.
   [[noreturn]] static void AwaitEnd();
-  // This process ends in a moment: who owns anything that other ranks wait for frees it now. Any
-  // thread.
+  // This process ends in a moment: who owns anything that other ranks wait for
+  // frees it now. Any thread.
   bool is_ending() const { return is_ending_; }
   // At least `num_bytes`, uninitialised, for the job that runs. Inside phases only.
   char* Scratch(size_t num_bytes);
@@ -91,8 +91,8 @@ class MpiThread {
   // Looks after the other ranks, now and then; ends this one if one of them is lost.
   void Watch();
   [[noreturn]] void EndJob(const absl::Status& why);
-  // Ends this process after `time`, in which it still answers the others; sooner once nobody has a
-  // report to write.
+  // Ends this process after `time`, in which it still answers the others; sooner once
+  // nobody has a report to write.
   [[noreturn]] void End(absl::Duration time);
   void WriteReport(const absl::Status& why, const Operation& operation,
                    const std::string& others) const;

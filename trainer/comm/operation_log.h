@@ -1,6 +1,6 @@
-// The last operations of this rank's communicators, numbered in the order in which the caller asked
-// for them, which is the same on every rank: what a report about a lost rank says of each. Thread-
-// safe.
+// The last operations of this rank's communicators, numbered in the order in which the
+// caller asked for them, which is the same on every rank: what a report about a lost rank
+// says of each. Thread- safe.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +39,8 @@ class OperationLog {
   void Enter(int64_t sequence);
   void Finish(int64_t sequence);
 
-  // What all else waits for: the first operation asked for that is not finished. `sequence` 0:
-  // none.
+  // What all else waits for: the first operation asked for that is not
+  // finished. `sequence` 0: none.
   Operation oldest_unfinished() const;
   // The one that finished last, whatever was asked for before it.
   Operation last_finished() const;

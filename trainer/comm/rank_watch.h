@@ -30,8 +30,8 @@ class RankWatch {
   void SayAborting();
   // Tells the others that this rank's part of the report is written.
   void SayReported();
-  // Whether no other rank has a part of the report to write: each has said so, or is gone. One that
-  // hangs never says.
+  // Whether no other rank has a part of the report to write: each has said so, or is gone.
+  // One that hangs never says.
   bool HasEverybodyReported() const;
   // Withdraws the receives, before MPI is finalised.
   void Stop();

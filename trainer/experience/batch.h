@@ -37,14 +37,14 @@ struct TrajectoryRules {
   int64_t vocabulary_size = 0;
   int64_t min_policy_version = 0;  // of every sampled token, both ends included
   int64_t max_policy_version = 0;
-  bool is_recorded =
-      false;  // a demonstration: log-probabilities and versions may be missing and are not read
+  // A demonstration: log-probabilities and versions may be missing and are not read.
+  bool is_recorded = false;
 };
 
-// Appends one trajectory with its `reward`. Fails: kInvalidArgument naming the episode and what is
-// wrong: arrays of different lengths, an id ≥ V, a first token or no token from the policy, a
-// log-probability that is not finite or above 0, a version out of bounds; the batch is then as
-// before.
+// Appends one trajectory with its `reward`. Fails: kInvalidArgument naming the episode and
+// what is wrong: arrays of different lengths, an id ≥ V, a first token or no token from the
+// policy, a log-probability that is not finite or above 0, a version out of bounds; the
+// batch is then as before.
 absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules,
                               int64_t group, Batch& batch);
 

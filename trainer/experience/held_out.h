@@ -24,15 +24,15 @@ class HeldOut {
   // Whether step `step` runs the questions too, with the weights after `step` steps: every so many
   // steps, unless that is done.
   bool IsDueIn(int64_t step) const;
-  // Whether the weights after the last step, which no step runs the questions with, are to be
-  // evaluated.
+  // Whether the weights after the last step, which no step runs the questions
+  // with, are to be evaluated.
   bool IsDueAfterLast() const { return every_ > 0; }
 
   // Whether the weights after `step` steps were evaluated, under the settings of today.
   bool IsDone(int64_t step) const;
 
-  // Keeps the evaluation/ figures among `metrics`, of the weights after `step` steps; nothing if no
-  // episode had a verdict.
+  // Keeps the evaluation/ figures among `metrics`, of the weights after `step` steps; nothing if
+  // no episode had a verdict.
   void Record(int64_t step, const Metrics& metrics);
   // What was kept of the weights after `step` steps, by name; empty: nothing.
   Metrics FiguresOf(int64_t step) const;

@@ -28,8 +28,8 @@ struct Bin {
 
 enum class Rule { kLeastWork, kLeastRoom };
 
-// Each place into one of num_bins bins that hold it, the first of equals; nothing if one does not
-// fit anywhere.
+// Each place into one of num_bins bins that hold it, the first of equals; nothing if
+// one does not fit anywhere.
 std::optional<std::vector<Bin>> FillBins(std::span<const int64_t> lengths,
                                          std::span<const int> order, int64_t num_bins,
                                          int64_t capacity, const PackingWork& work, Rule rule) {

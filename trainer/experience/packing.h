@@ -1,7 +1,7 @@
-// Packs trajectories into micro-batches: no padding, at most so many tokens each, as few as can be,
-// and even in work over micro-batches and ranks. Every rank gets the same number of micro-batches
-// (some may be empty), because every rank takes part in every collective. Pure and deterministic;
-// any thread.
+// Packs trajectories into micro-batches: no padding, at most so many tokens each, as few as can
+// be, and even in work over micro-batches and ranks. Every rank gets the same number of
+// micro-batches (some may be empty), because every rank takes part in every collective. Pure and
+// deterministic; any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
-// Which questions a step gets: passes over the training questions, each pass in its own order, a
-// pure function of (seed, cursor), so that a resumed run goes on with the question after the last
-// one. One thread.
+// Which questions a step gets: passes over the training questions, each pass in its own
+// order, a pure function of (seed, cursor), so that a resumed run goes on with the question
+// after the last one. One thread.
 #pragma once
 
 #include <cstdint>

@@ -1,10 +1,12 @@
-// Where rank 0's learner gets its trajectories and where its weights go: the seam between the
-// learner's loop and whoever talks to the rollout workers (trainer/rollout_service; a fake in
-// tests).
+// Where rank 0's learner gets its trajectories and where its weights go: the seam
+// between the learner's loop and whoever talks to the rollout workers
+// (trainer/rollout_service; a fake in tests).
 //
-//   learner ── StepPlan (EpisodeSpecs) ──▶ TrajectorySource ──▶ workers      (leases, retries, who
-//   runs what) learner ◀── trajectories, in order ─── TrajectorySource ◀── workers learner ──
-//   PublishWeights(version) ──▶ TrajectorySource ──▶ workers
+//   learner ─── StepPlan (EpisodeSpecs) ──▶ TrajectorySource ──▶ workers
+//   learner ◀── trajectories, in order ──── TrajectorySource ◀── workers
+//   learner ─── PublishWeights(version) ──▶ TrajectorySource ──▶ workers
+//
+// Leases, retries and which worker runs what are the source's.
 //
 // Only rank 0 has one. One thread calls; the implementation's own threads do the serving.
 #pragma once
@@ -23,8 +25,8 @@ namespace routewright {
 
 class PolicyWeights;  // policy/model/policy_weights.h
 
-// The episodes of one step: those to train on, then those to evaluate (purpose EVAL) if this step
-// evaluates.
+// The episodes of one step: those to train on, then those to evaluate (purpose
+// EVAL) if this step evaluates.
 struct StepPlan {
   int64_t step = 0;                   // optimizer steps done before this one
   int64_t policy_version = 0;         // that every episode samples from; published before
@@ -69,8 +71,7 @@ class TrajectorySource {
   virtual ~TrajectorySource() = default;
 
   // Makes `weights` the version that workers fetch. Must be called before the first CollectStep of
-  // that version, also for the version that a run starts or resumes with. Older ones are
-  // dropped.
+  // that version, also for the version that a run starts or resumes with. Older ones are dropped.
   virtual absl::Status PublishWeights(int64_t policy_version,
                                       std::shared_ptr<const PolicyWeights> weights) = 0;
 
@@ -93,8 +94,8 @@ class TrajectorySource {
   // A checkpoint has what the steps before `step` led to: their trajectories need not be kept.
   virtual absl::Status ForgetBefore(int64_t step) = 0;
 
-  // Tells the workers that the run has ended (`is_finished`), waits briefly for them to hear it,
-  // and stops serving.
+  // Tells the workers that the run has ended (`is_finished`), waits briefly for them to
+  // hear it, and stops serving.
   virtual absl::Status Finish() = 0;
 };
 

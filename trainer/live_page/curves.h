@@ -1,6 +1,6 @@
-// A run's figures, step by step, in bounded memory: of a long run every n-th step is kept. Figures
-// of the held-out evaluation, which few steps have, are kept apart so that thinning spares them.
-// Not thread-safe.
+// A run's figures, step by step, in bounded memory: of a long run every n-th step is kept.
+// Figures of the held-out evaluation, which few steps have, are kept apart so that thinning
+// spares them. Not thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -13,16 +13,16 @@
 
 namespace routewright {
 
-// Rows of named numbers; those whose step is a multiple of the stride, which doubles when there
-// would be more than `max_rows`. Between the last of them and now nothing is lost: the newest row
-// is always there.
+// Rows of named numbers; those whose step is a multiple of the stride, which doubles when
+// there would be more than `max_rows`. Between the last of them and now nothing is lost: the
+// newest row is always there.
 class Curves {
  public:
   static constexpr size_t kMaxNames = 512;  // later ones are left out
   explicit Curves(size_t max_rows) : max_rows_(max_rows) {}
 
-  // Steps go up. A row between the steps that are kept gives way to the next, unless that is no
-  // step's.
+  // Steps go up. A row between the steps that are kept gives way to the next,
+  // unless that is no step's.
   void Add(int64_t step, const Metrics& metrics, bool replaces_newest = true);
 
   size_t num_rows() const { return rows_.size(); }

@@ -65,11 +65,11 @@ class LiveState {
   // ---- the page's side; each answer is a JSON object
   std::string RunJson() const;  // what does not change: name, models, config, environment
   std::string StatusJson();     // the strip at the top, the pool, the newest figures
-  // Rows after `since`, at most kMaxRowsAtOnce; from the beginning if `generation` is not the
-  // current one.
+  // Rows after `since`, at most kMaxRowsAtOnce; from the beginning if
+  // `generation` is not the current one.
   std::string CurvesJson(int64_t since, int64_t generation) const;
-  // All of them counted; `limit` of them listed, the first by `sort`: silent, lag, trajectories,
-  // waited or id.
+  // All of them counted; `limit` of them listed, the first by `sort`: silent, lag,
+  // trajectories, waited or id.
   std::string WorkersJson(const std::string& sort, size_t limit) const;
   std::string TrajectoriesJson() const;  // summaries, newest first
   std::optional<std::string> TrajectoryJson(const std::string& id) const;

@@ -27,9 +27,9 @@ nlohmann::ordered_json SummariseTrajectory(const ShownTrajectory& shown);
 
 // The same with "golden_answers", "worker", "cost_reward", "format_reward", "pool_calls" and
 // "segments", in order: {"writer":"prompt"|"observation","text"} or
-// {"writer":"policy","round","action","tokens":[[text,logprob,advantage|null]…]}. A character that
-// several tokens make is the last one's. At most `max_tokens` tokens; "tokens_left_out" counts the
-// others.
+// {"writer":"policy","round","action","tokens":[[text,logprob,advantage|null]…]}. A
+// character that several tokens make is the last one's. At most `max_tokens` tokens;
+// "tokens_left_out" counts the others.
 nlohmann::ordered_json DescribeTrajectory(const ShownTrajectory& shown, const Tokenizer& tokenizer,
                                           int max_tokens);
 

@@ -312,8 +312,8 @@ absl::Status Leader::FailSaved(const absl::Status& why) {
 
 bool Leader::ShouldGoOn(const CollectProgress& progress) {
   const absl::Time now = absl::Now();
-  // The other ranks wait in a broadcast, whose deadline must not pass while episodes take their
-  // time.
+  // The other ranks wait in a broadcast, whose deadline must not pass while
+  // episodes take their time.
   const absl::Duration quiet = absl::Seconds(config_.trainer().communicator().deadline_s()) / 4;
   if (followers_.are_there() && followers_.silence() > quiet) {
     collect_status_ = followers_.Tell({.kind = StepMessage::Kind::kWait, .batch = {}});

@@ -1,5 +1,5 @@
-// Which checkpoint a run goes on from: rank 0 proposes, every rank checks a part of its files, and
-// all take the same one.
+// Which checkpoint a run goes on from: rank 0 proposes, every rank checks a part of its files,
+// and all take the same one.
 #pragma once
 
 #include <memory>

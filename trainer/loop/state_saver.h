@@ -1,6 +1,6 @@
-// A rank's part in saving: copies its share of the state, hands it to the thread that writes it
-// (trainer/checkpoint/checkpoint_saver), and tells the other ranks if that fails. The learner's
-// thread.
+// A rank's part in saving: copies its share of the state, hands it to the thread that
+// writes it (trainer/checkpoint/checkpoint_saver), and tells the other ranks if that
+// fails. The learner's thread.
 #pragma once
 
 #include <cstdint>

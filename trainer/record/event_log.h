@@ -2,8 +2,8 @@
 // metrics.jsonl: events.out.tfevents.<start>.<host>, one file for each start of the run. Each step
 // is one record, written at once. When a run goes on, the steps that it makes again are taken out
 // of the earlier files, and the new file begins with a START at that step, which makes a
-// TensorBoard that is open drop what it has read of them: a step that was made twice is shown once.
-// One thread, rank 0.
+// TensorBoard that is open drop what it has read of them: a step that was made twice is shown
+// once. One thread, rank 0.
 #pragma once
 
 #include <cstdint>

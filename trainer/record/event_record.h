@@ -1,5 +1,5 @@
-// One record of a TensorBoard event file, as bytes, and the values that go into it. Pure; any
-// thread.
+// One record of a TensorBoard event file, as bytes, and the values that go
+// into it. Pure; any thread.
 //
 //   a record: u64 length, u32 masked CRC of these 8 bytes, the event, u32 masked CRC of the event
 //   all little-endian; masked(c) = rotate right(c, 15) + 0xA282EAD8 of a CRC-32C
@@ -20,8 +20,8 @@ namespace routewright {
 // The record's bytes.
 std::string EventToRecord(const tensorboard::Event& event);
 
-// Those of a file's records that are not summaries of `step` or later ones, up to the first torn or
-// damaged record.
+// Those of a file's records that are not summaries of `step` or later ones, up to the
+// first torn or damaged record.
 std::string RecordsBefore(int64_t step, std::string_view records);
 
 // These set a value's tag, tensor and metadata, for TensorBoard's plugin of that name. Scalars are

@@ -32,8 +32,8 @@ class Metrics {
 // False: these are of the evaluation after the last step, which is no step.
 bool AreOfStep(const Metrics& metrics);
 
-// {"step":12,"episode/em":0.5,…} without a newline. Numbers read back to the same bits; what is not
-// finite is null.
+// {"step":12,"episode/em":0.5,…} without a newline. Numbers read back to the same bits;
+// what is not finite is null.
 std::string MetricsToJson(int64_t step, const Metrics& metrics);
 
 struct MetricsRow {
@@ -45,9 +45,9 @@ std::optional<MetricsRow> ParseMetricsRow(const std::string& line);
 
 class MetricsLog {
  public:
-  // Goes on with the file at `path`, or begins it. Lines of steps ≥ first_step are taken out (a run
-  // that was killed after its checkpoint makes those steps again), as is a torn last line. `files`
-  // must outlive the log.
+  // Goes on with the file at `path`, or begins it. Lines of steps ≥ first_step are taken out (a
+  // run that was killed after its checkpoint makes those steps again), as is a torn last line.
+  // `files` must outlive the log.
   static absl::StatusOr<MetricsLog> Open(FileSystem& files, const std::string& path,
                                          int64_t first_step);
   absl::Status Write(int64_t step, const Metrics& metrics);

@@ -50,8 +50,8 @@ class Progress {
   bool is_silence_told_ = false;
 };
 
-// "step 12/140 · 3m20s left · reward 0.61 · EM 0.72 · $3.10/1k questions · geo 45% math 30% · 5.2k
-// tokens/s"
+// "step 12/140 · 3m20s left · reward 0.61 · EM 0.72 · $3.10/1k questions · geo 45%
+// math 30% · 5.2k tokens/s"
 std::string StepSummary(int64_t step, int64_t num_steps, const Metrics& metrics,
                         double seconds_left);
 

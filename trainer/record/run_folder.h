@@ -12,14 +12,14 @@
 
 namespace routewright {
 
-// Whether the share picks this trajectory to be kept: by its episode id alone, so that a step made
-// again picks the same.
+// Whether the share picks this trajectory to be kept: by its episode id alone, so that a step
+// made again picks the same.
 bool IsRecorded(const Trajectory& trajectory, double share, uint64_t seed);
 
 class RunFolderFiles {
  public:
-  // `folder` is <output_dir>/<name>; `files` must outlive this object. `submission` as LearnerParts
-  // says.
+  // `folder` is <output_dir>/<name>; `files` must outlive this object.
+  // `submission` as LearnerParts says.
   RunFolderFiles(FileSystem& files, std::string folder, std::string submission = "");
 
   const std::string& folder() const { return folder_; }
@@ -35,13 +35,13 @@ class RunFolderFiles {
   // Makes the folder and writes config.resolved.yaml and, unless it is empty, environment.json.
   absl::Status Prepare(const std::string& config_yaml, const std::string& environment_json);
 
-  // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, TensorBoard's event
-  // files, trajectories/, traces/ and journal/ into previous-1/ (or the first number that is free).
-  // Nothing is deleted.
+  // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, TensorBoard's
+  // event files, trajectories/, traces/ and journal/ into previous-1/ (or the first number that is
+  // free). Nothing is deleted.
   absl::Status PutAside();
 
-  // Writes trajectories/step-000012.jsonl, for `what` "step": those trajectories that the share
-  // picks.
+  // Writes trajectories/step-000012.jsonl, for `what` "step": those
+  // trajectories that the share picks.
   absl::Status RecordTrajectories(const std::string& what, int64_t step,
                                   std::span<const Trajectory> trajectories, double share,
                                   uint64_t seed);

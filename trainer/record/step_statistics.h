@@ -1,5 +1,5 @@
-// What a step's trajectories say about the run: reward, correctness, money, routing. Pure; any
-// thread.
+// What a step's trajectories say about the run: reward, correctness, money,
+// routing. Pure; any thread.
 #pragma once
 
 #include <span>

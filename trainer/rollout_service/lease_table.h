@@ -32,8 +32,8 @@ class LeaseTable {
 
   // Up to `max_episodes` leases in plan order, to a worker that must renew them within the timeout.
   std::vector<EpisodeLease> Lease(const WorkerIdentity& worker, int max_episodes, absl::Time now);
-  // Renews those of `episode_ids` that are this worker epoch's; returns the others: the worker
-  // should drop them.
+  // Renews those of `episode_ids` that are this worker epoch's; returns the others: the
+  // worker should drop them.
   std::vector<std::string> Renew(const WorkerIdentity& worker,
                                  const std::vector<std::string>& episode_ids, absl::Time now);
   // Gives expired leases back.
@@ -58,8 +58,8 @@ class LeaseTable {
   bool is_complete() const { return num_committed_ == static_cast<int>(entries_.size()); }
   int num_episodes() const { return static_cast<int>(entries_.size()); }
   int num_committed() const { return num_committed_; }
-  // The trajectories in plan order and the step's counters; the table is empty after it. Only when
-  // is_complete.
+  // The trajectories in plan order and the step's counters; the table is empty after
+  // it. Only when is_complete.
   CollectedStep TakeStep();
 
  private:

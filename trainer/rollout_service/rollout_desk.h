@@ -1,6 +1,6 @@
-// The rollout service's logic without the wire: who the workers are, what they run, what came back.
-// Implements the learner's side (CollectStep) and the workers' side (Register, Lease, Submit) over
-// one lock.
+// The rollout service's logic without the wire: who the workers are, what they run, what
+// came back. Implements the learner's side (CollectStep) and the workers' side (Register,
+// Lease, Submit) over one lock.
 //
 // Threads: thread-safe. A clerk thread of its own expires leases and answers lease requests that
 // wait for work. Replies are called without the lock held.

@@ -29,8 +29,8 @@ class WeightPublisher {
 
   // Fails: kNotFound if the version is no longer (or not yet) there; 0 asks for the newest.
   absl::StatusOr<WeightManifest> Manifest(int64_t policy_version) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // The bytes from `offset`, at most `max_bytes`; empty at the stream's end. Fails: kNotFound,
-  // kOutOfRange.
+  // The bytes from `offset`, at most `max_bytes`; empty at the stream's end.
+  // Fails: kNotFound, kOutOfRange.
   absl::StatusOr<WeightChunk> ReadChunk(int64_t policy_version, uint64_t offset,
                                         uint64_t max_bytes) const ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -35,8 +35,8 @@ struct DecayRange {
 // The block cut into the longest such runs: matrices decay; norms and biases (one dimension) don't.
 std::vector<DecayRange> DecayRanges(const BlockLayout& block);
 
-// θ ← θ·(1 − rate·decay); m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; θ ← θ − rate·m̂ / (√v̂ + ε), in
-// place.
+// θ ← θ·(1 − rate·decay); m ← β₁m + (1 − β₁)g; v ← β₂v + (1 − β₂)g²; θ ← θ −
+// rate·m̂ / (√v̂ + ε), in place.
 //   gradients, parameters, first_moments, second_moments: f32 [P] contiguous, on one device
 void UpdateAdamW(const AdamWSettings& settings, bool is_decayed, const at::Tensor& gradients,
                  const at::Tensor& parameters, const at::Tensor& first_moments,

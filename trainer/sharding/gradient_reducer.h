@@ -3,9 +3,8 @@
 //
 //   stage replicated   whole on every rank; all-reduced once, after the step's last backward
 //   stage optimizer    the same, reduce-scattered
-//   gradients, full    a whole buffer lives while the backward is in a block; it is
-//   reduce-scattered
-//                      as the backward leaves, and added to the share, in every backward
+//   gradients, full    a whole buffer lives while the backward is in a block; it is reduce-
+//                      scattered as the backward leaves, and added to the share, in every backward
 //   within_host        shares are then all-reduced between hosts, once a step
 //
 //   Zero → (forward, backward)… → ReduceFromNowOn → last forward, backward → Finish → gradients(b)

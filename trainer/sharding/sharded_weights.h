@@ -3,8 +3,9 @@
 // model computes with is the whole block in the compute type, either kept (stages replicated,
 // optimizer, gradients) or gathered just before use and dropped after (full).
 //
-//   forward, backward …  ──▶ masters(b), from gradients().gradients(b) ──▶ MasterChanged(b) … ──▶
-//   FinishChanges
+//   forward, backward …                                  gradients().gradients(b) are there
+//     ──▶ masters(b) written, MasterChanged(b)           for each block
+//     ──▶ FinishChanges
 //
 // Every rank acquires, prefetches and releases the same blocks in the same order. One thread.
 #pragma once

@@ -31,8 +31,8 @@ struct BlockShard {
 };
 std::vector<BlockShard> CutBlocks(const ParameterLayout& layout, const RankGroups& groups);
 
-// A contiguous f32, f64, int64 or bf16 tensor as a collective takes it; bf16 crosses as bytes and
-// cannot be summed.
+// A contiguous f32, f64, int64 or bf16 tensor as a collective takes it; bf16 crosses as
+// bytes and cannot be summed.
 CommBuffer BufferOf(const at::Tensor& tensor);
 
 // Rank 0's tensors to every rank's shares, a block in memory at a time. Collective.

@@ -13,8 +13,8 @@
 
 namespace routewright {
 
-// Spans that lie inside the first one, in order of their beginning, an outer one before its inner
-// ones.
+// Spans that lie inside the first one, in order of their beginning, an outer
+// one before its inner ones.
 using SpanGroup = std::vector<TraceSpan>;
 
 class ChromeTrace {

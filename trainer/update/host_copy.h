@@ -1,6 +1,6 @@
-// A rank's share of the training state in host memory, while a checkpoint is written from it. The
-// memory is kept from one save to the next, so that a later one costs a copy and no page faults.
-// One thread.
+// A rank's share of the training state in host memory, while a checkpoint is written from
+// it. The memory is kept from one save to the next, so that a later one costs a copy and no
+// page faults. One thread.
 #pragma once
 
 #include <ATen/core/Tensor.h>

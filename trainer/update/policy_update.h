@@ -65,9 +65,9 @@ class PolicyUpdate {
   // What moves whole models is collective; only rank 0 has them: it gives a pointer and gets the
   // result, the others give and get nullptr or nothing. They fail as the collectives do.
   //
-  // `initial` is the policy to start from, and the reference policy when the KL coefficient or
-  // target is above 0. A critic starts as the policy with a value head of zeros. Fails also as the
-  // source does.
+  // `initial` is the policy to start from, and the reference policy when the KL coefficient
+  // or target is above 0. A critic starts as the policy with a value head of zeros. Fails
+  // also as the source does.
   absl::Status Initialize(const TensorSource* initial);
   // A checkpoint's state, after Initialize, which gave the reference policy. Collective; fails also
   // as the reader does, and kFailedPrecondition if it lacks a model.

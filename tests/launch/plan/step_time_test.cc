@@ -176,8 +176,8 @@ TEST(StepTimeTest, GathersThatArePrefetchedHideBehindArithmeticOrItBehindThem) {
   speed.bytes_per_s_in_host = 1e3;
   EXPECT_GT(plan().communication_s, plan().arithmetic_s);
   EXPECT_DOUBLE_EQ(plan().seconds, plan().communication_s);
-  // Not fetched ahead: embedding and blocks twice each, the head's norm once, half of it from the
-  // other rank.
+  // Not fetched ahead: embedding and blocks twice each, the head's norm once, half
+  // of it from the other rank.
   input.config.mutable_sharding()->set_prefetch(false);
   speed.bytes_per_s_in_host = 1e5;
   const double gathered_bytes = (2 * 40 + 2 * 256 + 4) / 2.0 * 4;

@@ -1,5 +1,5 @@
-// What the collectives of whole steps carry, counted, against what is planned, at every stage. Runs
-// as several MPI ranks.
+// What the collectives of whole steps carry, counted, against what is planned, at every stage.
+// Runs as several MPI ranks.
 #include "launch/plan/step_traffic.h"
 
 #include <ATen/Parallel.h>

@@ -45,8 +45,8 @@ TEST(SamplerTest, GreedyReportsThePlainSoftmax) {
   EXPECT_FLOAT_EQ(TokenLogprob(logits, 0, 1), static_cast<float>(expected));
 }
 
-// The draw equals a plain inverse CDF over the whole vocabulary, at sizes around the sampler's
-// blocks.
+// The draw equals a plain inverse CDF over the whole vocabulary, at sizes
+// around the sampler's blocks.
 TEST(SamplerTest, DrawIsTheInverseCdfInAscendingIdOrder) {
   for (size_t size : {1u, 2u, 31u, 255u, 256u, 257u, 1000u, 4097u}) {
     const std::vector<float> logits = RandomLogits(size, size, 3);

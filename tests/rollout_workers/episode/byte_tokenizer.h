@@ -1,5 +1,5 @@
-// A tokenizer for tests: one token per byte (ids 0…255), then added tokens for our tags and one
-// special end token.
+// A tokenizer for tests: one token per byte (ids 0…255), then added tokens for our tags
+// and one special end token.
 #pragma once
 
 #include <cstdint>

@@ -22,8 +22,8 @@ using std::string_view_literals::operator""sv;
 constexpr int kNumRandomReplies = 200;
 constexpr char kSearch[] = "<think>who</think><search>Atlas: capital of Peru?</search>";
 
-// What the policy writes, whatever it reads: a wrong answer, a right one after an invalid round,
-// and none at all.
+// What the policy writes, whatever it reads: a wrong answer, a right one after an
+// invalid round, and none at all.
 const std::vector<std::vector<std::string>>& Scripts() {
   static const auto* scripts = new std::vector<std::vector<std::string>>{
       {kSearch, "<think>b</think><search>Sage: x</search>",

@@ -21,8 +21,8 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using Ids = std::vector<uint32_t>;
 
-// Token n is spelled "<n>"; the vocabulary is smaller than the policy's, as padded embeddings make
-// it.
+// Token n is spelled "<n>"; the vocabulary is smaller than the policy's, as
+// padded embeddings make it.
 class NumberTokenizer final : public Tokenizer {
  public:
   NumberTokenizer() {
@@ -94,8 +94,8 @@ void ExpectSame(const RoundResult& a, const RoundResult& b) {
   EXPECT_EQ(a.stop_reason, b.stop_reason);
 }
 
-// Requests of different lengths, some of which begin alike (a group's common prompt), some of which
-// are equal.
+// Requests of different lengths, some of which begin alike (a group's common prompt),
+// some of which are equal.
 std::vector<RoundRequest> MixedRequests() {
   std::vector<RoundRequest> requests;
   for (int i = 0; i < 12; ++i) {

@@ -18,8 +18,8 @@ namespace routewright {
 // Thread-safe.
 class FakePool final : public PoolClient {
  public:
-  // What a call ends in; call_id, round and model are filled in afterwards, an unset outcome
-  // becomes OK.
+  // What a call ends in; call_id, round and model are filled in afterwards, an
+  // unset outcome becomes OK.
   using Answer = std::function<PoolCall(const PoolRequest&)>;
 
   explicit FakePool(Answer answer) : answer_(std::move(answer)) {}

@@ -1,5 +1,5 @@
-// A pool client in front of a server that answers as it is told: what http_pool_client_*_test.cc
-// have in common.
+// A pool client in front of a server that answers as it is told: what
+// http_pool_client_*_test.cc have in common.
 #pragma once
 
 #include <gtest/gtest.h>

@@ -92,8 +92,8 @@ TEST(EmulatorServerTest, ServesHundredsOfConnectionsAtOnce) {
       httplib::Client client("127.0.0.1", server->port());
       client.set_keep_alive(true);
       const bool is_answered = bool{client.Get("/health")};
-      // Each holds its connection until all have been answered: too few serving threads would never
-      // reach the last.
+      // Each holds its connection until all have been answered: too few serving threads
+      // would never reach the last.
       absl::MutexLock lock(&mutex);
       num_answered += is_answered;
       EXPECT_TRUE(

@@ -12,8 +12,8 @@ using ::testing::HasSubstr;
 
 FactsTable SmallWorld() { return *FactsTable::Parse(kSmallWorld, "world"); }
 
-// "topic/subject=value" of what a message is matched to; "none" without a match, "?" without a
-// value.
+// "topic/subject=value" of what a message is matched to; "none" without a
+// match, "?" without a value.
 std::string Matched(const std::string& message) {
   const FactsTable table = SmallWorld();
   const auto match = table.Match(message);

@@ -13,8 +13,8 @@ TEST(ClockOffsetTest, IsZeroBeforeTheFirstExchange) {
 }
 
 TEST(ClockOffsetTest, TheLearnersWaitDoesNotCount) {
-  ClockOffset
-      clock;  // the learner's clock is 5 s ahead, each way takes 10 ms, it waited for 900 ms
+  // The learner's clock is 5 s ahead, each way takes 10 ms, it waited for 900 ms.
+  ClockOffset clock;
   clock.Observe(At(0), At(5010), At(5910), At(920));
   EXPECT_EQ(clock.offset(), absl::Seconds(5));
 }

@@ -1,6 +1,6 @@
-// A learner for tests, without a wire: gives out the leases that it is told to, collects what is
-// submitted, serves the weights of a tiny policy. LearnerService's semantics, none of the trainer's
-// code.
+// A learner for tests, without a wire: gives out the leases that it is told to, collects
+// what is submitted, serves the weights of a tiny policy. LearnerService's semantics,
+// none of the trainer's code.
 #pragma once
 
 #include <map>
@@ -62,14 +62,14 @@ class FakeLearner {
     ++epoch_;
     offered_.clear();
   }
-  // The next `count` submissions are lost before they are acknowledged; with `are_taken` only the
-  // answer is.
+  // The next `count` submissions are lost before they are acknowledged; with
+  // `are_taken` only the answer is.
   void LoseSubmissions(int count) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     num_lost_submissions_ = count;
   }
-  // The next `count` weight chunks arrive with a flipped bit; the next `breaks` streams break after
-  // one chunk.
+  // The next `count` weight chunks arrive with a flipped bit; the next `breaks`
+  // streams break after one chunk.
   void DamageWeights(int count, int breaks) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
     num_damaged_chunks_ = count;

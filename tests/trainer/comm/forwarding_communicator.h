@@ -1,5 +1,5 @@
-// A communicator that passes every collective on to another: tests override what they want to see
-// or spoil.
+// A communicator that passes every collective on to another: tests override what
+// they want to see or spoil.
 #pragma once
 
 #include <cstdlib>

@@ -28,8 +28,8 @@ struct SourceRecord {
 
 class FakeTrajectorySource final : public TrajectorySource {
  public:
-  // `change` may alter each trajectory; `before_step` is called with each plan and may return an
-  // error.
+  // `change` may alter each trajectory; `before_step` is called with each plan
+  // and may return an error.
   using Change = std::function<void(const EpisodeSpec&, Trajectory&)>;
   using BeforeStep = std::function<absl::Status(
       const StepPlan&, const std::function<bool(const CollectProgress&)>&)>;

@@ -14,8 +14,8 @@
 namespace routewright {
 namespace {
 
-// One rank that says it is the first of two and writes down what it was asked for; the other holds
-// zeros.
+// One rank that says it is the first of two and writes down what it was asked
+// for; the other holds zeros.
 class RecordingCommunicator final : public ForwardingCommunicator {
  public:
   explicit RecordingCommunicator(int size) : ForwardingCommunicator(nullptr), size_(size) {}

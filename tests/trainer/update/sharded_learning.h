@@ -175,9 +175,9 @@ inline Learnt Learn(const Variant& variant, Communicator* communicator,
   return learnt;
 }
 
-// Rank 0 learns, as the only rank of a world of its own, plainly: replicated, in one micro-batch,
-// and with all activations kept. The others are told its figures. What was learnt is kept for the
-// next test that asks.
+// Rank 0 learns, as the only rank of a world of its own, plainly: replicated, in one
+// micro-batch, and with all activations kept. The others are told its figures. What was learnt
+// is kept for the next test that asks.
 inline Learnt LearnAlone(Variant variant) {
   const Variant plain;
   variant.stage = plain.stage;

@@ -9,8 +9,8 @@
 namespace routewright {
 
 struct GaeResult {
-  std::vector<double>
-      advantages;  // [N] Â_t = δ_t + γλ·Â_{t+1}, δ_t = r_t + γ·V_{t+1} − V_t, V after the last = 0
+  // [N] Â_t = δ_t + γλ·Â_{t+1}, δ_t = r_t + γ·V_{t+1} − V_t, V after the last = 0.
+  std::vector<double> advantages;
   std::vector<double> returns;  // [N] Â + V: what the critic learns to predict
 };
 

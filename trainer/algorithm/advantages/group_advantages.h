@@ -8,8 +8,8 @@
 
 namespace routewright {
 
-// (score − mean) / (std + 1e-6) within each group, std of n − 1. A group of one has mean 0 and
-// std 1.
+// (score − mean) / (std + 1e-6) within each group, std of n − 1. A group of
+// one has mean 0 and std 1.
 //   scores [B] finite;  groups [B] any ids, equal within a group      returns [B]
 std::vector<double> GroupAdvantages(std::span<const double> scores,
                                     std::span<const int64_t> groups);

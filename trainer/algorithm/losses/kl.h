@@ -1,6 +1,6 @@
 // How far the policy has moved from the reference policy, per token. Pure; any thread.
-// Source: Schulman, "Approximating KL divergence" (2020): k1 = d, low_var = k3; d = log π − log
-// π_ref.
+// Source: Schulman, "Approximating KL divergence" (2020): k1 = d, low_var =
+// k3; d = log π − log π_ref.
 #pragma once
 
 #include "proto/config.pb.h"

@@ -1,8 +1,8 @@
 // The clipped policy-gradient loss on vectors of policy tokens, with its gradient by hand. Knows
 // nothing of the estimator that made the advantages, of packing or of ranks: the caller's weights
 // carry the normalisation, so sums over micro-batches and ranks are the loss. Pure; any thread.
-// Source: Schulman et al. 2017 (arXiv 1707.06347), equation 7; asymmetric range: Yu et al. 2025
-// (DAPO, 2503.14476).
+// Source: Schulman et al. 2017 (arXiv 1707.06347), equation 7; asymmetric range: Yu et al.
+// 2025 (DAPO, 2503.14476).
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ struct PolicyLoss {
 PolicyLoss ClippedPolicyLoss(const PolicyLossInput& input, double clip_low, double clip_high);
 
 // min(exp(trainer − sampler), cap): corrects for what the sampler's numerics differ from the
-// trainer's. Source: Yao et al. 2025, "Your efficient RL framework secretly brings you off-policy
-// RL training".
+// trainer's. Source: Yao et al. 2025, "Your efficient RL framework secretly brings you
+// off-policy RL training".
 //   trainer_logprobs, sampler_logprobs [N] of the same tokens and the same weights      returns [N]
 //   in (0, cap]
 std::vector<double> TruncatedImportanceWeights(std::span<const double> trainer_logprobs,

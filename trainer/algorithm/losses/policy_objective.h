@@ -15,12 +15,12 @@ struct ObjectiveInput {
   std::span<const double> logprobs;   // of the policy that learns
   std::span<const double> entropies;  // nats
   std::span<const double> sampler_logprobs;
-  std::span<const double>
-      old_logprobs;  // of the trainer before the batch's first step; empty: logprobs themselves
+  // Of the trainer before the batch's first step; empty: logprobs themselves.
+  std::span<const double> old_logprobs;
   std::span<const double> reference_logprobs;  // empty without a reference policy
   std::span<const double> advantages;
-  double normalizer =
-      1.0;  // policy tokens (or trajectories) of the whole mini-batch, over all ranks
+  // Policy tokens (or trajectories) of the whole mini-batch, over all ranks.
+  double normalizer = 1.0;
   double kl_coefficient = 0.0;
 };
 
