@@ -97,6 +97,16 @@ DOORS = [
         "this folder knows no tensors",
     ),
 ]
+# What comes in kinds is a table: elsewhere nobody compares a kind's name, which a new kind would slip past in silence.
+# What, a name of a kind, files that may say it.
+KINDS = [
+    (
+        "an algorithm's name",
+        re.compile(r"\bALGORITHM_[A-Z]+\b"),
+        r"^(tests/.*|proto/config\.proto|trainer/algorithm/algorithms\.cc|common/config/schema\.h)$",
+        "ask AlgorithmFacts or the row of trainer/algorithm/algorithms.cc",
+    ),
+]
 TENSOR = re.compile(r"^(ATen|c10|torch)/")
 WIRE = re.compile(r"^proto/(episode|learner_service)")
 INCLUDE = re.compile(r'^\s*(?:#\s*include\s*|import\s+(?:public\s+)?)["<]([^">]+)[">]', re.M)
@@ -123,6 +133,9 @@ def breaches_of_source(path, text):
                 is_test_of_tensors = what == "tensors" and path.startswith("tests/")
                 if not is_test_of_tensors and not is_test_server(what, path):
                     breaches.append(f"{path} includes {include}, a door to {what}: {instead}")
+    for what, name, files, instead in KINDS:
+        if name.search(text) and not re.match(files, path):
+            breaches.append(f"{path} says {what}, {name.search(text)[0]}: {instead}")
     if path.endswith(".h") and not path.startswith("tests/"):
         for include in includes:
             if TENSOR.match(include) and include != "ATen/core/Tensor.h":
@@ -349,6 +362,13 @@ class LayeringTest(unittest.TestCase):
             "trainer/a.cc",
             '#include <ATen/ops/add.h>\n#include "proto/episode.pb.h"',
             "both a wire message and a tensor",
+        )
+
+    def test_a_planted_kind_outside_its_table_is_found(self):
+        self.assert_breach(
+            "trainer/update/a.cc",
+            "if (config.algorithm() == TrainerConfig::ALGORITHM_PPO) {}",
+            "says an algorithm's name, ALGORITHM_PPO",
         )
 
     def test_a_planted_way_out_of_the_tree_is_found(self):

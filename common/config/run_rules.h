@@ -10,8 +10,8 @@
 
 namespace routewright {
 
-// Full key → why the chosen set-up doesn't use it: "trainer.critic" → "only
-// algorithm: ppo has a critic".
+// Full key → why the chosen set-up doesn't use it: "trainer.critic" →
+// "algorithm: grpo has no critic …".
 using UnusedKeys = std::map<std::string, std::string>;
 UnusedKeys UnusedKeysOf(const RunConfig& config);
 

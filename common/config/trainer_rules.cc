@@ -1,6 +1,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/run_rules.h"
 #include "common/network_address.h"
 
@@ -21,7 +22,10 @@ class TrainerRules {
   }
 
  private:
-  bool is_supervised() const { return trainer_.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED; }
+  // Whether workers run episodes to learn from.
+  bool has_episodes() const { return !FactsOf(trainer_).learns_from_demonstrations(); }
+  // "algorithm: grpo", as the subject of a sentence.
+  std::string algorithm() const { return absl::StrCat("algorithm: ", AlgorithmName(trainer_)); }
 
   // Reports `what` about `key` unless the claim holds.
   void Require(bool is_met, const char* key, const std::string& what) {
@@ -31,7 +35,7 @@ class TrainerRules {
   void CheckSections() {
     Require(config_.has_run(), "run.name", "is required to train, but not set");
     Require(config_.has_policy(), "policy.path", "is required to train, but not set");
-    if (is_supervised()) return;
+    if (!has_episodes()) return;
     Require(config_.has_prompt(), "prompt.template_path",
             "is required to train on episodes, but not set");
     Require(config_.pool().models_size() > 0, "pool.models",
@@ -40,12 +44,12 @@ class TrainerRules {
 
   void CheckData() {
     const DataConfig& data = config_.data();
-    if (is_supervised()) {
-      Require(data.demonstrations_size() > 0, "data.demonstrations",
-              "names no file: algorithm: supervised needs them");
-    } else {
+    if (has_episodes()) {
       Require(data.train_size() > 0, "data.train",
               "names no dataset: there is nothing to learn from");
+    } else {
+      Require(data.demonstrations_size() > 0, "data.demonstrations",
+              absl::StrCat("names no file: ", algorithm(), " needs them"));
     }
     Require(trainer_.evaluate_every() == 0 || data.held_out_size() > 0, "data.held_out",
             "names no dataset, but trainer.evaluate_every needs one (0 = never evaluate)");
@@ -61,13 +65,12 @@ class TrainerRules {
   void CheckBatch() {
     const int64_t questions = trainer_.questions_per_step(),
                   group = trainer_.episodes_per_question();
-    Require(trainer_.algorithm() != TrainerConfig::ALGORITHM_GRPO || group >= 2,
-            "trainer.episodes_per_question",
-            absl::StrCat("algorithm: grpo compares the episodes of a question: 2 or more, got ",
-                         group));
-    Require(is_supervised() || config_.episode().temperature() > 0, "episode.temperature",
+    Require(
+        !FactsOf(trainer_).needs_groups() || group >= 2, "trainer.episodes_per_question",
+        absl::StrCat(algorithm(), " compares the episodes of a question: 2 or more, got ", group));
+    Require(!has_episodes() || config_.episode().temperature() > 0, "episode.temperature",
             "0 samples greedily, so that there is nothing to learn from: training needs more");
-    const int64_t batch = is_supervised() ? questions : questions * group;
+    const int64_t batch = has_episodes() ? questions * group : questions;
     Require(
         trainer_.mini_batches() <= batch, "trainer.mini_batches",
         absl::StrCat(trainer_.mini_batches(), " is more than the ", batch, " episodes of a step"));

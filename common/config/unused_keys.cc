@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/run_rules.h"
 
 namespace routewright {
@@ -10,11 +11,12 @@ namespace {
 
 void AddKeysOfLoss(const TrainerConfig& trainer, UnusedKeys& unused) {
   const LossConfig& loss = trainer.loss();
-  if (trainer.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) {
+  if (FactsOf(trainer).learns_from_demonstrations()) {
     for (const char* key :
          {"clip_low", "clip_high", "entropy_coefficient", "kl_coefficient", "kl_estimator",
           "kl_placement", "kl_target", "kl_horizon", "importance_cap"}) {
-      unused[absl::StrCat("trainer.loss.", key)] = "algorithm: supervised only imitates";
+      unused[absl::StrCat("trainer.loss.", key)] =
+          absl::StrCat("algorithm: ", AlgorithmName(trainer), " only imitates");
     }
     return;
   }
@@ -30,18 +32,21 @@ void AddKeysOfLoss(const TrainerConfig& trainer, UnusedKeys& unused) {
 void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   const TrainerConfig& trainer = config.trainer();
   AddKeysOfLoss(trainer, unused);
-  if (trainer.algorithm() != TrainerConfig::ALGORITHM_PPO) {
-    unused["trainer.critic"] = "only algorithm: ppo has a critic";
+  const std::string algorithm = absl::StrCat("algorithm: ", AlgorithmName(trainer));
+  if (!FactsOf(trainer).needs_critic()) {
+    unused["trainer.critic"] = absl::StrCat(algorithm, " has no critic (with one: ",
+                                            AlgorithmsWith(&AlgorithmFacts::needs_critic), ")");
   } else if (!trainer.critic().shares_trunk()) {
     unused["trainer.critic.loss_coefficient"] =
         "trainer.critic.shares_trunk is false: the critic has a trunk of its own";
   }
-  if (trainer.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) {
-    unused["data.train"] = "algorithm: supervised learns from data.demonstrations";
-    unused["trainer.episodes_per_question"] =
-        "algorithm: supervised runs no episodes to learn from";
+  if (FactsOf(trainer).learns_from_demonstrations()) {
+    unused["data.train"] = algorithm + " learns from data.demonstrations";
+    unused["trainer.episodes_per_question"] = algorithm + " runs no episodes to learn from";
   } else {
-    unused["data.demonstrations"] = "only algorithm: supervised learns from demonstrations";
+    unused["data.demonstrations"] =
+        absl::StrCat(algorithm, " learns from episodes (from demonstrations: ",
+                     AlgorithmsWith(&AlgorithmFacts::learns_from_demonstrations), ")");
   }
   if (trainer.optimizer().schedule() == OptimizerConfig::SCHEDULE_CONSTANT) {
     unused["trainer.optimizer.final_learning_rate_ratio"] =

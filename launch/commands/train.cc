@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
@@ -75,7 +76,7 @@ int Fail(const absl::Status& status) {
 // What the workers will need: a learner without it would wait for workers that cannot start.
 // nullptr: a supervised run has no episodes.
 absl::StatusOr<std::unique_ptr<EpisodeSetup>> LoadEpisodeSetup(const RunConfig& config) {
-  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return nullptr;
+  if (FactsOf(config.trainer()).learns_from_demonstrations()) return nullptr;
   return EpisodeSetup::Load(config, config.policy().path());
 }
 

@@ -19,6 +19,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/config_loader.h"
 #include "common/file_system.h"
 #include "common/network_address.h"
@@ -27,6 +28,7 @@
 #include "launch/plan/run_description.h"
 #include "policy/formats/policy_folder.h"
 #include "policy/model/parameter_layout.h"
+#include "trainer/algorithm/update_passes.h"
 #include "trainer/comm/libraries.h"
 #include "trainer/update/device.h"
 
@@ -208,7 +210,7 @@ Findings CheckDevices(const RunConfig& config, int ranks) {
 }
 
 Findings CheckNetwork(const RunConfig& config, bool is_one_of_several) {
-  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return {};
+  if (FactsOf(config.trainer()).learns_from_demonstrations()) return {};
   Findings findings;
   const std::string& address = config.trainer().rollout_service().listen_address();
   const size_t colon = address.rfind(':');
@@ -260,7 +262,7 @@ Findings CheckDisk(const RunConfig& config) {
   const double one =
       12.0 *
       static_cast<double>(ParameterLayout(*model, HeadKind::kLanguageModel).num_parameters()) *
-      (config.trainer().algorithm() == TrainerConfig::ALGORITHM_PPO ? 2 : 1);
+      (HasCritic(config.trainer()) ? 2 : 1);
   const double most = one * (checkpoint.keep_last() + checkpoint.keep_best() + 1);
   const std::string text =
       absl::StrFormat("%s: %s free at %s/s; a checkpoint takes %s and %.1f s", folder.string(),

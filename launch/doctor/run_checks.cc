@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/config_loader.h"
 #include "common/dataset.h"
 #include "common/money/money.h"
@@ -32,7 +33,7 @@ constexpr absl::Duration kProbePatience = absl::Seconds(30);
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
 bool IsSupervised(const RunConfig& config) {
-  return config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  return FactsOf(config.trainer()).learns_from_demonstrations();
 }
 
 Finding JudgeCall(const PoolModelConfig& model, const PoolCall& call) {

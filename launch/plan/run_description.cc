@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/config_loader.h"
 #include "common/dataset.h"
 #include "common/status_macros.h"
@@ -24,7 +25,7 @@ namespace {
 std::string DescribePolicy(const RunConfig& config, const ModelConfig& model) {
   const TrainerConfig& trainer = config.trainer();
   std::string critic;
-  if (trainer.algorithm() == TrainerConfig::ALGORITHM_PPO) {
+  if (FactsOf(trainer).needs_critic()) {
     critic = trainer.critic().shares_trunk() ? ", and a value head on the same trunk"
                                              : ", and a critic of the same size";
   }
@@ -68,7 +69,7 @@ std::string DescribeMemory(const MemoryPlan& plan, const PlanInput& input) {
 
 // Its weights packed in f32, and keys and values of the longest episodes, all at once.
 std::string DescribeWorker(const RunConfig& config, const ModelConfig& model) {
-  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) return "";
+  if (FactsOf(config.trainer()).learns_from_demonstrations()) return "";
   const int64_t weights = 4 * ParameterLayout(model, HeadKind::kLanguageModel).num_parameters();
   const int64_t token = 2 * 4 * model.num_layers * model.num_kv_heads * model.head_width;
   const int64_t episodes = config.worker().max_episodes();
@@ -114,7 +115,7 @@ std::string DescribeFit(const RunConfig& config, const PlanInput& input, const D
 }
 
 absl::StatusOr<std::string> DescribeData(const RunConfig& config, const ModelConfig& model) {
-  if (config.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED) {
+  if (FactsOf(config.trainer()).learns_from_demonstrations()) {
     const std::vector<std::string> paths(config.data().demonstrations().begin(),
                                          config.data().demonstrations().end());
     RW_ASSIGN_OR_RETURN(const auto demonstrations,
@@ -128,7 +129,7 @@ absl::StatusOr<std::string> DescribeData(const RunConfig& config, const ModelCon
 }
 
 std::string DescribeBatch(const TrainerConfig& config, int num_ranks) {
-  const bool is_supervised = config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  const bool is_supervised = FactsOf(config).learns_from_demonstrations();
   const int group = is_supervised ? 1 : config.episodes_per_question();
   const std::string batch =
       is_supervised

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "common/config/algorithm_facts.h"
 #include "trainer/algorithm/update_passes.h"
 
 namespace routewright {
@@ -54,7 +55,7 @@ class Step {
   Step(const PlanInput& input, int64_t sequence_tokens, const DeviceSpeed& device)
       : input_(input), sequence_(sequence_tokens), device_(device) {
     const TrainerConfig& config = input.config;
-    const bool is_supervised = config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+    const bool is_supervised = FactsOf(config).learns_from_demonstrations();
     episodes_ =
         int64_t{config.questions_per_step()} * (is_supervised ? 1 : config.episodes_per_question());
     mini_batches_ = std::min<int64_t>(config.mini_batches(), episodes_);

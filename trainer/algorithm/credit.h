@@ -1,6 +1,6 @@
-// Gives every policy token of a batch its advantage (and, for PPO, the return that the critic
-// learns): the estimator of the algorithm applied to rewards, the KL penalty when it is placed in
-// the reward, and the critic's values. Every rank computes it for the whole batch, so that groups
+// Gives every policy token of a batch its advantage (and, where there is a critic, the return that
+// it learns): the estimator of the algorithm applied to rewards, the KL penalty when it is placed
+// in the reward, and the critic's values. Every rank computes it for the whole batch, so that groups
 // and whitening see all of it. Pure; any thread.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "proto/config.pb.h"
+#include "trainer/algorithm/advantages/estimator.h"
 #include "trainer/experience/batch.h"
 
 namespace routewright {
@@ -15,18 +16,12 @@ namespace routewright {
 struct CreditInput {
   std::span<const double> old_logprobs;        // [N] of the policy that the batch was sampled from
   std::span<const double> reference_logprobs;  // [N], empty without a reference policy
-  std::span<const double> values;              // [N] of the critic, empty unless PPO
+  std::span<const double> values;              // [N] of the critic, empty without a critic
   double kl_coefficient = 0.0;
 };
 
-struct Credit {
-  std::vector<double> advantages;  // [N]
-  std::vector<double> returns;     // [N], empty unless PPO
-};
-
-// GRPO: the group's advantage of (reward − β·Σ KL) on each of the trajectory's tokens. PPO: GAE of
-// the reward, paid at the last policy token, and of −β·KL at each, whitened over the batch.
-// Supervised: 1 for every token. β·KL counts here only if config.loss().kl_placement() is REWARD.
+// The algorithm's estimate. A trajectory's reward is paid at its last policy token, −β·KL at each
+// if config.loss().kl_placement() is REWARD.
 Credit AssignCredit(const TrainerConfig& config, const Batch& batch, const CreditInput& input);
 
 // For people to see: [T] of the trajectory at `place` of a step, NaN where its tokens were not

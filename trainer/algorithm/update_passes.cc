@@ -1,10 +1,12 @@
 #include "trainer/algorithm/update_passes.h"
 
+#include "common/config/algorithm_facts.h"
+
 namespace routewright {
 
 bool HasReference(const TrainerConfig& config) {
   const bool has_penalty = config.loss().kl_coefficient() > 0.0 || config.loss().kl_target() > 0.0;
-  return config.algorithm() != TrainerConfig::ALGORITHM_SUPERVISED && has_penalty;
+  return !FactsOf(config).learns_from_demonstrations() && has_penalty;
 }
 
 bool ScoresOldPolicy(const TrainerConfig& config) {
@@ -12,11 +14,11 @@ bool ScoresOldPolicy(const TrainerConfig& config) {
 }
 
 bool HasCritic(const TrainerConfig& config) {
-  return config.algorithm() == TrainerConfig::ALGORITHM_PPO && !config.critic().shares_trunk();
+  return FactsOf(config).needs_critic() && !config.critic().shares_trunk();
 }
 
 bool HasValueHead(const TrainerConfig& config) {
-  return config.algorithm() == TrainerConfig::ALGORITHM_PPO && config.critic().shares_trunk();
+  return FactsOf(config).needs_critic() && config.critic().shares_trunk();
 }
 
 }  // namespace routewright

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "absl/strings/str_format.h"
+#include "common/config/algorithm_facts.h"
 #include "common/status_macros.h"
 
 namespace routewright {
@@ -68,8 +69,7 @@ absl::StatusOr<LearnableBatch> SelectBatch(const TrainerConfig& config,
       ++members[GroupName(trajectory)];
     }
   }
-  const bool needs_company =
-      config.algorithm() == TrainerConfig::ALGORITHM_GRPO && config.episodes_per_question() > 1;
+  const bool needs_company = FactsOf(config).needs_groups() && config.episodes_per_question() > 1;
   const TrajectoryRules rules = {.vocabulary_size = vocabulary_size,
                                  .min_policy_version = policy_version - config.max_policy_lag(),
                                  .max_policy_version = policy_version};

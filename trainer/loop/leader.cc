@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/config_loader.h"
 #include "common/dataset.h"
 #include "common/log.h"
@@ -45,7 +46,7 @@ Leader::~Leader() {
 }
 
 bool Leader::is_supervised() const {
-  return config_.trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  return FactsOf(config_.trainer()).learns_from_demonstrations();
 }
 
 absl::Status Leader::Start(const CheckpointManifest* manifest) {

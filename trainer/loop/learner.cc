@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "common/config/algorithm_facts.h"
 #include "common/config/config_changes.h"
 #include "common/config/config_loader.h"
 #include "common/heap.h"
@@ -55,8 +56,7 @@ UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& mo
   UpdateOptions options;
   options.config = parts.config->trainer();
   options.model = model;
-  const bool is_supervised =
-      parts.config->trainer().algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  const bool is_supervised = FactsOf(parts.config->trainer()).learns_from_demonstrations();
   options.temperature = is_supervised ? 1.0 : parts.config->episode().temperature();
   options.device = ChooseDevice(parts.is_on_gpu, parts.communicator->local_rank());
   options.compute_type = parts.config->policy().compute_type() == PolicyConfig::ELEMENT_TYPE_BF16

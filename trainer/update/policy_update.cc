@@ -4,8 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/config/algorithm_facts.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
+#include "trainer/algorithm/algorithms.h"
 #include "trainer/algorithm/losses/value_loss.h"
 #include "trainer/algorithm/schedule.h"
 #include "trainer/algorithm/update_passes.h"
@@ -184,7 +186,7 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
                           UpdateCritic(batch, scores, mini, value_sums));
     }
     const bool is_warming_up =
-        config.algorithm() == TrainerConfig::ALGORITHM_PPO && step < config.critic().warmup_steps();
+        FactsOf(config).needs_critic() && step < config.critic().warmup_steps();
     if (!is_warming_up) {
       RW_ASSIGN_OR_RETURN(metrics.gradient_norm,
                           UpdatePolicy(batch, scores, mini, metrics.policy, value_sums));
@@ -264,9 +266,7 @@ Objective PolicyUpdate::ComputeObjective(const MicroBatch& micro, const BatchSco
                              .advantages = advantages,
                              .normalizer = mini.normalizer,
                              .kl_coefficient = mini.kl_coefficient};
-  return options_.config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED
-             ? SupervisedObjective(input)
-             : PolicyObjective(options_.config.loss(), input);
+  return AlgorithmOf(options_.config).objective(options_.config.loss(), input);
 }
 
 absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const BatchScores& scores,

@@ -2,13 +2,15 @@
 
 #include <algorithm>
 
+#include "common/config/algorithm_facts.h"
+
 namespace routewright {
 
 Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
                        double kl_coefficient) {
   const ObjectiveSums& sums = update.policy;
   const double tokens = std::max(1.0, sums.tokens);
-  const bool is_supervised = config.algorithm() == TrainerConfig::ALGORITHM_SUPERVISED;
+  const bool is_supervised = FactsOf(config).learns_from_demonstrations();
   const bool has_kl = kl_coefficient > 0.0 && !is_supervised;
   Metrics metrics;
   metrics.Set("policy/loss", sums.loss);
@@ -27,7 +29,7 @@ Metrics DescribeUpdate(const TrainerConfig& config, const UpdateMetrics& update,
   }
   metrics.Set("policy/gradient_norm", update.gradient_norm);
   metrics.Set("policy/learning_rate", update.learning_rate);
-  if (config.algorithm() == TrainerConfig::ALGORITHM_PPO) {
+  if (FactsOf(config).needs_critic()) {
     metrics.Set("critic/loss", update.value_loss);
     metrics.Set("critic/clip_share", update.value_clipped_tokens / tokens);
     metrics.Set("critic/gradient_norm", update.critic_gradient_norm);

@@ -72,7 +72,8 @@ TEST(ConfigWriterTest, NumbersCarryUnitAndRange) {
   EXPECT_THAT(yaml, HasSubstr("\n    clip_low: 0.2  # ratio, in (0, 1)\n"));
   EXPECT_THAT(yaml, HasSubstr("\n    learning_rate: 1.0e-06  # 1, in [0, inf)\n"));
   EXPECT_THAT(yaml, HasSubstr("\n  algorithm: grpo\n"));
-  EXPECT_THAT(yaml, HasSubstr("\n  # critic: not used: only algorithm: ppo has a critic\n"));
+  EXPECT_THAT(yaml,
+              HasSubstr("\n  # critic: not used: algorithm: grpo has no critic (with one: ppo)\n"));
   EXPECT_THAT(yaml, HasSubstr("\n    - name: m\n"));
   EXPECT_THAT(yaml, HasSubstr("# api_key_env: not set\n"));
 }

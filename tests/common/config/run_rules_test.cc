@@ -45,7 +45,8 @@ TEST(RunRulesTest, ASoundConfigurationHasNoViolation) {
 
 TEST(RunRulesTest, AKeyThatTheSetUpIgnoresMustNotBeSet) {
   EXPECT_EQ(ErrorOf({"trainer.critic.gamma=1"}),
-            "trainer.critic: is set, but not used: only algorithm: ppo has a critic: remove it "
+            "trainer.critic: is set, but not used: algorithm: grpo has no critic (with one: ppo): "
+            "remove it "
             "(or --set trainer.critic=null)");
   EXPECT_EQ(ErrorOf({"trainer.critic.gamma=1", "trainer.critic=null"}), "");
   EXPECT_EQ(ErrorOf({"pool.max_retries=0", "pool.retry_base_s=1", "pool.retry_base_s=null"}), "");

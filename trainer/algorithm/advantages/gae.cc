@@ -1,6 +1,7 @@
 #include "trainer/algorithm/advantages/gae.h"
 
 #include "common/check.h"
+#include "trainer/algorithm/advantages/whiten.h"
 
 namespace routewright {
 
@@ -20,6 +21,24 @@ GaeResult Gae(std::span<const double> rewards, std::span<const double> values, d
     result.returns[t] = next_advantage + values[t];
   }
   return result;
+}
+
+Credit EstimateByGae(const TrainerConfig& config, const EstimatorInput& input) {
+  const Batch& batch = input.batch;
+  RW_CHECK(static_cast<int64_t>(input.values.size()) == batch.num_scored())
+      << input.values.size() << " values for " << batch.num_scored() << " policy tokens";
+  Credit credit;
+  for (int64_t b = 0; b < batch.num_trajectories(); ++b) {
+    const int64_t first = batch.scored_offsets[b];
+    const int64_t count = batch.scored_offsets[b + 1] - first;
+    const GaeResult gae =
+        Gae(input.token_rewards.subspan(first, count), input.values.subspan(first, count),
+            config.critic().gamma(), config.critic().lambda());
+    credit.advantages.insert(credit.advantages.end(), gae.advantages.begin(), gae.advantages.end());
+    credit.returns.insert(credit.returns.end(), gae.returns.begin(), gae.returns.end());
+  }
+  Whiten(credit.advantages);
+  return credit;
 }
 
 }  // namespace routewright

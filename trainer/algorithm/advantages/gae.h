@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "trainer/algorithm/advantages/estimator.h"
+
 namespace routewright {
 
 struct GaeResult {
@@ -17,5 +19,9 @@ struct GaeResult {
 // rewards, values [N]: of the trajectory's policy tokens in order, equally long.
 GaeResult Gae(std::span<const double> rewards, std::span<const double> values, double gamma,
               double lambda);
+
+// Gae of each trajectory with the critic's gamma and lambda; the advantages are then whitened over
+// the batch. `input.values` is [N].
+Credit EstimateByGae(const TrainerConfig& config, const EstimatorInput& input);
 
 }  // namespace routewright

@@ -1,5 +1,6 @@
 #include "trainer/algorithm/advantages/group_advantages.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -41,6 +42,23 @@ std::vector<double> GroupAdvantages(std::span<const double> scores,
     advantages[b] = (scores[b] - group.mean()) / (group.deviation() + kEpsilon);
   }
   return advantages;
+}
+
+Credit EstimateByGroup(const TrainerConfig& /*config*/, const EstimatorInput& input) {
+  const Batch& batch = input.batch;
+  std::vector<double> scores(batch.num_trajectories(), 0.0);
+  for (int64_t b = 0; b < batch.num_trajectories(); ++b) {
+    for (int64_t n = batch.scored_offsets[b]; n < batch.scored_offsets[b + 1]; ++n) {
+      scores[b] += input.token_rewards[n];
+    }
+  }
+  const std::vector<double> advantages = GroupAdvantages(scores, batch.groups);
+  Credit credit{std::vector<double>(batch.num_scored()), {}};
+  for (int64_t b = 0; b < batch.num_trajectories(); ++b) {
+    std::fill(credit.advantages.begin() + batch.scored_offsets[b],
+              credit.advantages.begin() + batch.scored_offsets[b + 1], advantages[b]);
+  }
+  return credit;
 }
 
 }  // namespace routewright

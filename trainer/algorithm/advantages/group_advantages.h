@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "trainer/algorithm/advantages/estimator.h"
+
 namespace routewright {
 
 // (score − mean) / (std + 1e-6) within each group, std of n − 1. A group of
@@ -13,5 +15,8 @@ namespace routewright {
 //   scores [B] finite;  groups [B] any ids, equal within a group      returns [B]
 std::vector<double> GroupAdvantages(std::span<const double> scores,
                                     std::span<const int64_t> groups);
+
+// GroupAdvantages of the trajectories' summed token rewards, on each of their policy tokens.
+Credit EstimateByGroup(const TrainerConfig& config, const EstimatorInput& input);
 
 }  // namespace routewright

@@ -64,7 +64,7 @@ Objective PolicyObjective(const LossConfig& config, const ObjectiveInput& input)
   return objective;
 }
 
-Objective SupervisedObjective(const ObjectiveInput& input) {
+Objective SupervisedObjective(const LossConfig& /*config*/, const ObjectiveInput& input) {
   Objective objective;
   objective.d_logprobs.assign(input.logprobs.size(), -1.0 / input.normalizer);
   for (double logprob : input.logprobs) objective.sums.loss -= logprob / input.normalizer;

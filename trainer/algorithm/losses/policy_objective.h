@@ -47,6 +47,8 @@ struct Objective {
 Objective PolicyObjective(const LossConfig& config, const ObjectiveInput& input);
 
 // Negative log-likelihood of demonstrated tokens: Σ −logprob / normaliser.
-Objective SupervisedObjective(const ObjectiveInput& input);
+Objective SupervisedObjective(const LossConfig& config, const ObjectiveInput& input);
+
+using ObjectiveFunction = Objective (*)(const LossConfig& config, const ObjectiveInput& input);
 
 }  // namespace routewright

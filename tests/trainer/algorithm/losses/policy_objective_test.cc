@@ -96,7 +96,7 @@ TEST(PolicyObjectiveTest, KlPlacedInTheRewardIsMeasuredButNotInTheLoss) {
 
 TEST(SupervisedObjectiveTest, IsTheMeanNegativeLogLikelihood) {
   const Vectors vectors;
-  const Objective objective = SupervisedObjective(vectors.Input());
+  const Objective objective = SupervisedObjective({}, vectors.Input());
   EXPECT_NEAR(objective.sums.loss, (1.1 + 0.3 + 2.2 + 0.6) / 7.0, 1e-12);
   for (double d : objective.d_logprobs) EXPECT_DOUBLE_EQ(d, -1.0 / 7.0);
 }
