@@ -207,43 +207,51 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   return metrics;
 }
 
-absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const BatchScores& scores,
-                                                  const MiniBatch& mini, ObjectiveSums& sums,
-                                                  ValueSums& value_sums) {
-  const ScopedSpan span("update policy");
-  GradientReducer& gradients = policy_weights_->weights().gradients();
-  gradients.Zero();
-  if (value_head_ != nullptr) value_head_->gradients().Zero();
+void PolicyUpdate::LearnFromEach(const Batch& batch, const MiniBatch& mini,
+                                 std::span<GradientReducer* const> gradients,
+                                 const LearnFromMicroBatch& learn) {
+  for (GradientReducer* reducer : gradients) reducer->Zero();
   for (size_t i = 0; i < mini.mine.size(); ++i) {
     if (i + 1 == mini.mine.size()) {
-      gradients.ReduceFromNowOn();
-      if (value_head_ != nullptr) value_head_->gradients().ReduceFromNowOn();
+      for (GradientReducer* reducer : gradients) reducer->ReduceFromNowOn();
     }
     const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
     DeviceSpan span("micro-batch", options_.device);
     span.AddDetail("tokens", absl::StrCat(micro.token_ids.size()));
-    const auto forward = InDeviceSpan("forward", options_.device, [&] {
-      return policy_->Forward(on_device.tokens, /*with_gradient=*/true);
-    });
-    TokenScores tokens = InDeviceSpan("head", options_.device, [&] {
-      return forward->ScoreTokens(on_device.rows, on_device.targets, options_.temperature);
-    });
-    const Objective objective = ComputeObjective(micro, scores, mini, tokens);
-    Add(objective.sums, sums);
-    at::Tensor d_hidden;
-    if (value_head_ != nullptr) {
-      const at::Tensor values = value_head_->Values(tokens.hidden);
-      const at::Tensor d_values = ValueGradient(micro, scores, mini, values, value_sums);
-      d_hidden = value_head_->Backward(tokens.hidden, d_values);
-      d_hidden *= options_.config.critic().loss_coefficient();
-    }
-    tokens = {};
-    const DeviceSpan backward("backward", options_.device);
-    forward->BackwardScores(ToDevice(objective.d_logprobs, options_.device),
-                            ToDevice(objective.d_entropies, options_.device), d_hidden);
+    learn(micro, on_device);
   }
-  RW_RETURN_IF_ERROR(gradients.Finish());
+}
+
+absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const BatchScores& scores,
+                                                  const MiniBatch& mini, ObjectiveSums& sums,
+                                                  ValueSums& value_sums) {
+  const ScopedSpan span("update policy");
+  std::vector<GradientReducer*> gradients = {&policy_weights_->weights().gradients()};
+  if (value_head_ != nullptr) gradients.push_back(&value_head_->gradients());
+  LearnFromEach(
+      batch, mini, gradients, [&](const MicroBatch& micro, const DeviceMicroBatch& on_device) {
+        const auto forward = InDeviceSpan("forward", options_.device, [&] {
+          return policy_->Forward(on_device.tokens, /*with_gradient=*/true);
+        });
+        TokenScores tokens = InDeviceSpan("head", options_.device, [&] {
+          return forward->ScoreTokens(on_device.rows, on_device.targets, options_.temperature);
+        });
+        const Objective objective = ComputeObjective(micro, scores, mini, tokens);
+        Add(objective.sums, sums);
+        at::Tensor d_hidden;
+        if (value_head_ != nullptr) {
+          const at::Tensor values = value_head_->Values(tokens.hidden);
+          const at::Tensor d_values = ValueGradient(micro, scores, mini, values, value_sums);
+          d_hidden = value_head_->Backward(tokens.hidden, d_values);
+          d_hidden *= options_.config.critic().loss_coefficient();
+        }
+        tokens = {};
+        const DeviceSpan backward("backward", options_.device);
+        forward->BackwardScores(ToDevice(objective.d_logprobs, options_.device),
+                                ToDevice(objective.d_entropies, options_.device), d_hidden);
+      });
+  RW_RETURN_IF_ERROR(gradients[0]->Finish());
   const OptimizerConfig& optimizer = options_.config.optimizer();
   return policy_weights_->OptimizerStep(
       optimizer, ScheduledLearningRate(optimizer, optimizer.learning_rate(), mini.step,
@@ -272,37 +280,31 @@ Objective PolicyUpdate::ComputeObjective(const MicroBatch& micro, const BatchSco
 absl::StatusOr<double> PolicyUpdate::UpdateCritic(const Batch& batch, const BatchScores& scores,
                                                   const MiniBatch& mini, ValueSums& sums) {
   const ScopedSpan span("update critic");
-  GradientReducer& gradients = critic_weights_->weights().gradients();
-  gradients.Zero();
-  for (size_t i = 0; i < mini.mine.size(); ++i) {
-    if (i + 1 == mini.mine.size()) gradients.ReduceFromNowOn();
-    const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
-    const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
-    DeviceSpan span("micro-batch", options_.device);
-    span.AddDetail("tokens", absl::StrCat(micro.token_ids.size()));
-    const auto forward = InDeviceSpan("forward", options_.device, [&] {
-      return critic_->Forward(on_device.tokens, /*with_gradient=*/true);
-    });
-    const at::Tensor values = forward->Values(on_device.rows);
-    const DeviceSpan backward("backward", options_.device);
-    forward->BackwardValues(ValueGradient(micro, scores, mini, values, sums));
-  }
-  RW_RETURN_IF_ERROR(gradients.Finish());
+  GradientReducer* const gradients = &critic_weights_->weights().gradients();
+  LearnFromEach(batch, mini, {&gradients, 1},
+                [&](const MicroBatch& micro, const DeviceMicroBatch& on_device) {
+                  const auto forward = InDeviceSpan("forward", options_.device, [&] {
+                    return critic_->Forward(on_device.tokens, /*with_gradient=*/true);
+                  });
+                  const at::Tensor values = forward->Values(on_device.rows);
+                  const DeviceSpan backward("backward", options_.device);
+                  forward->BackwardValues(ValueGradient(micro, scores, mini, values, sums));
+                });
+  RW_RETURN_IF_ERROR(gradients->Finish());
   return critic_weights_->OptimizerStep(options_.config.optimizer(), CriticLearningRate(mini.step));
 }
 
 absl::StatusOr<double> PolicyUpdate::WarmUpValueHead(const Batch& batch, const BatchScores& scores,
                                                      const MiniBatch& mini, ValueSums& sums) {
-  value_head_->gradients().Zero();
-  for (size_t i = 0; i < mini.mine.size(); ++i) {
-    if (i + 1 == mini.mine.size()) value_head_->gradients().ReduceFromNowOn();
-    const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
-    const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
-    const at::Tensor hidden =
-        policy_->Forward(on_device.tokens, /*with_gradient=*/false)->Hidden(on_device.rows);
-    const at::Tensor values = value_head_->Values(hidden);
-    value_head_->Backward(hidden, ValueGradient(micro, scores, mini, values, sums));
-  }
+  GradientReducer* const gradients = &value_head_->gradients();
+  LearnFromEach(
+      batch, mini, {&gradients, 1},
+      [&](const MicroBatch& micro, const DeviceMicroBatch& on_device) {
+        const at::Tensor hidden =
+            policy_->Forward(on_device.tokens, /*with_gradient=*/false)->Hidden(on_device.rows);
+        const at::Tensor values = value_head_->Values(hidden);
+        value_head_->Backward(hidden, ValueGradient(micro, scores, mini, values, sums));
+      });
   return StepValueHead(mini);
 }
 

@@ -9,7 +9,9 @@
 // Every rank calls the same methods with the same arguments in the same order. One thread.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -33,6 +35,8 @@
 #include "trainer/update/value_head.h"
 
 namespace routewright {
+
+struct DeviceMicroBatch;  // trainer/update/scoring.h
 
 struct UpdateOptions {
   TrainerConfig config;
@@ -115,6 +119,13 @@ class PolicyUpdate {
   absl::StatusOr<PackedShare> PackMine(const Batch& batch, int64_t first, int64_t end) const;
   double GatherWaitSeconds() const;  // so far, of this rank
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
+  // Forward and backward of one micro-batch, given on the host and on the device.
+  using LearnFromMicroBatch = std::function<void(const MicroBatch&, const DeviceMicroBatch&)>;
+  // Makes `gradients` zero, then learns from this rank's micro-batches of a mini-batch one after
+  // the other; during the last one the gradients begin to be summed over the ranks. What is left
+  // of that is the caller's to Finish.
+  void LearnFromEach(const Batch& batch, const MiniBatch& mini,
+                     std::span<GradientReducer* const> gradients, const LearnFromMicroBatch& learn);
   absl::StatusOr<double> UpdatePolicy(const Batch& batch, const BatchScores& scores,
                                       const MiniBatch& mini, ObjectiveSums& sums,
                                       ValueSums& value_sums);
