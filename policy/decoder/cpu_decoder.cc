@@ -170,16 +170,16 @@ void CpuDecoder::Norm(const std::vector<float>& weight) {
 // hidden += attention(norm(hidden)). In the last layer only the tokens whose logits are wanted go
 // past the storing of keys and values: nothing else reads the others.
 void CpuDecoder::Attend(int64_t layer) {
-  const PackedLayer& weights = weights_.layers[layer];
-  Norm(weights.attention_norm);
-  Linear(normed_, weights.qkv, weights.qkv_bias, qkv_);
+  const BlockTensors<PackedTensor>& weights = weights_.blocks[layer];
+  Norm(weights.input_norm.values);
+  Linear(normed_, weights.qkv.matrix, weights.qkv_bias.values, qkv_);
   for (size_t n = 0; n < tokens_.size(); ++n) {
     const Token& token = tokens_[n];
     float* queries = &qkv_[n * qkv_width()];
     float* keys = queries + query_width();
     if (config_.is_qk_normed) {
-      NormHeads(queries, shape_.num_heads, weights.query_norm);
-      NormHeads(keys, shape_.num_kv_heads, weights.key_norm);
+      NormHeads(queries, shape_.num_heads, weights.query_norm.values);
+      NormHeads(keys, shape_.num_kv_heads, weights.key_norm.values);
     }
     RotateHeads(queries, shape_.num_heads + shape_.num_kv_heads, shape_.head_width,
                 rope_.cosines(token.position), rope_.sines(token.position));
@@ -194,7 +194,7 @@ void CpuDecoder::Attend(int64_t layer) {
                     tokens_[n].cache->pages(), tokens_[n].position + 1});
   }
   DecodeAttention(shape_, rows, tokens_[0].cache->LayerOffset(layer), num_threads_);
-  Linear(attended_, weights.attention_output, {}, projected_);
+  Linear(attended_, weights.attention_output.matrix, {}, projected_);
   AddInPlace(hidden_.data(), projected_.data(), static_cast<int64_t>(hidden_.size()));
 }
 
@@ -216,13 +216,13 @@ void CpuDecoder::KeepWanted() {
 
 // hidden += down(silu(gate(norm(hidden))) * up(norm(hidden))).
 void CpuDecoder::Mlp(int64_t layer) {
-  const PackedLayer& weights = weights_.layers[layer];
-  Norm(weights.mlp_norm);
-  Linear(normed_, weights.gate_up, {}, gate_up_);
+  const BlockTensors<PackedTensor>& weights = weights_.blocks[layer];
+  Norm(weights.post_attention_norm.values);
+  Linear(normed_, weights.gate_up.matrix, {}, gate_up_);
   gated_.resize(tokens_.size() * config_.intermediate_width);
   SiluMultiply(gate_up_.data(), static_cast<int64_t>(tokens_.size()), config_.intermediate_width,
                gated_.data());
-  Linear(gated_, weights.down, {}, projected_);
+  Linear(gated_, weights.down.matrix, {}, projected_);
   AddInPlace(hidden_.data(), projected_.data(), static_cast<int64_t>(hidden_.size()));
 }
 

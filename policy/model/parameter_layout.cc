@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "policy/model/block_tensors.h"
 
 namespace routewright {
 namespace {
@@ -20,33 +21,16 @@ void AddTensor(BlockLayout* block, std::string name, std::vector<int64_t> shape)
   block->tensors.push_back(std::move(slot));
 }
 
-BlockLayout TransformerBlock(const ModelConfig& config, int64_t layer) {
-  const int64_t query_rows = config.num_heads * config.head_width;
-  const int64_t kv_rows = config.num_kv_heads * config.head_width;
+BlockLayout TransformerBlock(const BlockTensors<JoinedTensor>& shapes, int64_t layer) {
   const std::string prefix = absl::StrCat("model.layers.", layer, ".");
   BlockLayout block;
   block.name = absl::StrCat("block.", layer);
-  const auto add = [&](const char* name, std::vector<int64_t> shape) {
-    AddTensor(&block, prefix + name, std::move(shape));
+  const auto add = [&](const JoinedTensor& tensor) {
+    for (const JoinedTensor::Part& part : tensor.parts) {
+      AddTensor(&block, prefix + part.name, tensor.shape_of(part));
+    }
   };
-  add("input_layernorm.weight", {config.width});
-  add("self_attn.q_proj.weight", {query_rows, config.width});
-  add("self_attn.k_proj.weight", {kv_rows, config.width});
-  add("self_attn.v_proj.weight", {kv_rows, config.width});
-  if (config.is_qkv_biased) {
-    add("self_attn.q_proj.bias", {query_rows});
-    add("self_attn.k_proj.bias", {kv_rows});
-    add("self_attn.v_proj.bias", {kv_rows});
-  }
-  if (config.is_qk_normed) {
-    add("self_attn.q_norm.weight", {config.head_width});
-    add("self_attn.k_norm.weight", {config.head_width});
-  }
-  add("self_attn.o_proj.weight", {config.width, query_rows});
-  add("post_attention_layernorm.weight", {config.width});
-  add("mlp.gate_proj.weight", {config.intermediate_width, config.width});
-  add("mlp.up_proj.weight", {config.intermediate_width, config.width});
-  add("mlp.down_proj.weight", {config.width, config.intermediate_width});
+  ForEachTensor(add, shapes);
   return block;
 }
 
@@ -62,8 +46,9 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, HeadKind head) {
   embedding.name = "embedding";
   AddTensor(&embedding, "model.embed_tokens.weight", {config.vocabulary_size, config.width});
   blocks_.push_back(std::move(embedding));
+  const BlockTensors<JoinedTensor> shapes = BlockTensorShapes(config);
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
-    blocks_.push_back(TransformerBlock(config, layer));
+    blocks_.push_back(TransformerBlock(shapes, layer));
   }
   BlockLayout last;
   last.name = "head";

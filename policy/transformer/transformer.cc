@@ -194,9 +194,15 @@ void ForwardPassImpl::PrefetchAfter(int block) {
 
 BlockGraph ForwardPassImpl::RunBlock(const at::Tensor& input, const at::Tensor& flat) const {
   BlockGraph graph;
-  graph.weights = MakeLeaves(SplitBlock(flat, config_), with_gradient_);
+  BlockTensors<at::Tensor> weights = SplitBlock(flat, config_);
+  ForEachTensor(
+      [&](at::Tensor& weight) {
+        if (weight.defined()) weight = MakeLeaves({weight}, with_gradient_)[0];
+      },
+      weights);
+  graph.weights = ListTensors(weights);
   graph.input = MakeLeaves({input}, with_gradient_)[0];
-  graph.output = BlockForward(graph.input, graph.weights, context_);
+  graph.output = BlockForward(graph.input, weights, context_);
   return graph;
 }
 
@@ -341,8 +347,8 @@ at::Tensor ForwardPassImpl::BackwardBlock(int block, const at::Tensor& flat,
     graph = RunBlock(graph.input, flat);
   }
   RW_CHECK(graph.weights[0].is_alias_of(flat)) << "block " << block << " came back in other memory";
-  return BackwardGraph(std::move(graph), SplitBlock(weights_->GradientBuffer(block), config_),
-                       d_output);
+  return BackwardGraph(std::move(graph),
+                       ListTensors(SplitBlock(weights_->GradientBuffer(block), config_)), d_output);
 }
 
 void ForwardPassImpl::BackwardBlocks(at::Tensor d_hidden) {

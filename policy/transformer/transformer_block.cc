@@ -5,6 +5,7 @@
 #include <ATen/ops/rms_norm.h>
 #include <ATen/ops/silu.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "common/check.h"
@@ -46,58 +47,48 @@ at::Tensor Rotate(at::Tensor qkv, const BlockContext& context) {
 
 }  // namespace
 
-std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config) {
-  const int64_t width = config.width;
-  const int64_t query_rows = config.num_heads * config.head_width;
-  const int64_t qkv_rows = query_rows + 2 * config.num_kv_heads * config.head_width;
-  std::vector<at::Tensor> result;
+BlockTensors<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config) {
+  const BlockTensors<JoinedTensor> shapes = BlockTensorShapes(config);
+  BlockTensors<at::Tensor> tensors;
   int64_t offset = 0;
-  const auto take = [&](std::vector<int64_t> shape) {
-    const int64_t n = shape.size() == 2 ? shape[0] * shape[1] : shape[0];
-    result.push_back(flat.narrow(0, offset, n).view(shape));
+  const auto take = [&](const JoinedTensor& joined, at::Tensor& tensor) {
+    if (!joined.exists()) return;
+    const int64_t n = joined.rows() * std::max<int64_t>(1, joined.columns);
+    tensor = flat.narrow(0, offset, n).view(joined.shape());
     offset += n;
   };
-  take({width});
-  take({qkv_rows, width});
-  if (config.is_qkv_biased) take({qkv_rows});
-  if (config.is_qk_normed) {
-    take({config.head_width});
-    take({config.head_width});
-  }
-  take({width, query_rows});
-  take({width});
-  take({2 * config.intermediate_width, width});
-  take({width, config.intermediate_width});
+  ForEachTensor(take, shapes, tensors);
   RW_CHECK(offset == flat.size(0))
       << "a block of " << flat.size(0) << " elements, the layout has " << offset;
-  return result;
+  return tensors;
 }
 
-at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weights,
+std::vector<at::Tensor> ListTensors(const BlockTensors<at::Tensor>& tensors) {
+  std::vector<at::Tensor> list;
+  ForEachTensor(
+      [&](const at::Tensor& tensor) {
+        if (tensor.defined()) list.push_back(tensor);
+      },
+      tensors);
+  return list;
+}
+
+at::Tensor BlockForward(const at::Tensor& x, const BlockTensors<at::Tensor>& weights,
                         const BlockContext& context) {
   const ModelConfig& config = *context.config;
-  size_t next = 0;
-  const at::Tensor& input_norm = weights[next++];
-  const at::Tensor& qkv_weight = weights[next++];
-  const at::Tensor qkv_bias = config.is_qkv_biased ? weights[next++] : at::Tensor();
-  const at::Tensor query_norm = config.is_qk_normed ? weights[next++] : at::Tensor();
-  const at::Tensor key_norm = config.is_qk_normed ? weights[next++] : at::Tensor();
-  const at::Tensor& output_weight = weights[next++];
-  const at::Tensor& post_norm = weights[next++];
-  const at::Tensor& gate_up_weight = weights[next++];
-  const at::Tensor& down_weight = weights[next++];
-
-  const at::Tensor normed = at::rms_norm(x, {config.width}, input_norm, config.norm_epsilon);
-  at::Tensor qkv = Linear(normed, qkv_weight, qkv_bias);  // [T, (H + 2K) · D]
-  if (config.is_qk_normed) qkv = NormHeads(qkv, query_norm, key_norm, config);
+  const at::Tensor normed =
+      at::rms_norm(x, {config.width}, weights.input_norm, config.norm_epsilon);
+  at::Tensor qkv = Linear(normed, weights.qkv, weights.qkv_bias);  // [T, (H + 2K) · D]
+  if (config.is_qk_normed) qkv = NormHeads(qkv, weights.query_norm, weights.key_norm, config);
   const at::Tensor attended = PackedAttention(Rotate(std::move(qkv), context), context.attention,
                                               config.num_heads, config.num_kv_heads);
-  const at::Tensor y = x + Linear(attended, output_weight);  // [T, C]
-  const at::Tensor gate_up = Linear(at::rms_norm(y, {config.width}, post_norm, config.norm_epsilon),
-                                    gate_up_weight);  // [T, 2I]
+  const at::Tensor y = x + Linear(attended, weights.attention_output);  // [T, C]
+  const at::Tensor gate_up =
+      Linear(at::rms_norm(y, {config.width}, weights.post_attention_norm, config.norm_epsilon),
+             weights.gate_up);  // [T, 2I]
   const int64_t inner = config.intermediate_width;
   return y + Linear(at::silu(gate_up.narrow(1, 0, inner)) * gate_up.narrow(1, inner, inner),
-                    down_weight);
+                    weights.down);
 }
 
 }  // namespace routewright

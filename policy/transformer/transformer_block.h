@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "policy/model/block_tensors.h"
 #include "policy/model/model_config.h"
 #include "policy/transformer/packed_attention.h"
 
@@ -19,15 +20,15 @@ struct BlockContext {
   at::Tensor sines;
 };
 
-// A block's flat buffer [P] as the tensors that BlockForward uses, fused where they are adjacent:
-// input norm [C], qkv [(H+2K)·D, C], its bias [(H+2K)·D] if biased, query and key head norms [D]
-// each if normed, output [C, H·D], post-attention norm [C], gate and up [2I, C], down [C, I]. Works
-// for weights and gradients alike.
-std::vector<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config);
+// A block's flat buffer [P] as its tensors, which are views of it; undefined: the architecture has
+// none. Works for weights and gradients alike.
+BlockTensors<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config);
 
-// x [T, C] → [T, C]: x + attention(norm(x)), then + SwiGLU(norm(·)). `weights`
-// as SplitBlock gives them.
-at::Tensor BlockForward(const at::Tensor& x, const std::vector<at::Tensor>& weights,
+// Those that are defined, in the buffer's order.
+std::vector<at::Tensor> ListTensors(const BlockTensors<at::Tensor>& tensors);
+
+// x [T, C] → [T, C]: x + attention(norm(x)), then + SwiGLU(norm(·)).
+at::Tensor BlockForward(const at::Tensor& x, const BlockTensors<at::Tensor>& weights,
                         const BlockContext& context);
 
 }  // namespace routewright
