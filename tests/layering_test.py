@@ -106,6 +106,12 @@ KINDS = [
         r"^(tests/.*|proto/config\.proto|trainer/algorithm/algorithms\.cc|common/config/schema\.h)$",
         "ask AlgorithmFacts or the row of trainer/algorithm/algorithms.cc",
     ),
+    (
+        "a pool protocol's name",
+        re.compile(r"\bPROTOCOL_(?!UNSPECIFIED)[A-Z_]+\b"),
+        r"^(tests/.*|proto/config\.proto|rollout_workers/pool/protocols/protocols\.cc)$",
+        "ask the PoolProtocol of rollout_workers/pool/protocols/protocols.cc",
+    ),
 ]
 TENSOR = re.compile(r"^(ATen|c10|torch)/")
 WIRE = re.compile(r"^proto/(episode|learner_service)")
@@ -369,6 +375,11 @@ class LayeringTest(unittest.TestCase):
             "trainer/update/a.cc",
             "if (config.algorithm() == TrainerConfig::ALGORITHM_PPO) {}",
             "says an algorithm's name, ALGORITHM_PPO",
+        )
+        self.assert_breach(
+            "rollout_workers/pool/a.cc",
+            "switch (protocol) { case PoolModelConfig::PROTOCOL_OPENAI_CHAT: }",
+            "says a pool protocol's name",
         )
 
     def test_a_planted_way_out_of_the_tree_is_found(self):

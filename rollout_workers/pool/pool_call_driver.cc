@@ -123,8 +123,10 @@ void PoolCallDriver::StartAttempt(Call& call) {
   call.record.set_attempts(call.record.attempts() + 1);
   call.transfer = std::make_unique<PoolTransfer>(
       endpoint,
-      ChatRequestBody(endpoint.served_model, call.request.prompt, config_.max_reply_tokens(),
-                      config_.temperature()),
+      endpoint.protocol->RequestBody({.served_model = endpoint.served_model,
+                                      .prompt = call.request.prompt,
+                                      .max_tokens = config_.max_reply_tokens(),
+                                      .temperature = config_.temperature()}),
       absl::Seconds(config_.connect_timeout_s()),
       std::min(absl::Seconds(config_.call_timeout_s()), TimeLeft(call)), MaxResponseBytes(config_));
   transfers_[call.transfer->handle()] = &call;

@@ -14,6 +14,7 @@
 #include "common/absl_view.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "rollout_workers/pool/protocols/protocols.h"
 
 namespace routewright {
 namespace {
@@ -81,7 +82,7 @@ absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint
         "it must not hold a user, a password, a query or a fragment; keys go into api_key_env");
   }
   endpoint.base_url = address;
-  endpoint.chat_url = address + "/chat/completions";
+  endpoint.call_url = address + endpoint.protocol->Path();
   endpoint.is_loopback = IsLoopback(PartOf(url.get(), CURLUPART_HOST));
   if (scheme == "http" && !endpoint.is_loopback && !endpoint.api_key.is_empty()) {
     LogWarning("pool model ", model.name(), ": the API key goes to ", address,
@@ -95,6 +96,7 @@ absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint
 absl::StatusOr<PoolEndpoint> ResolveEndpoint(const PoolModelConfig& model) {
   PoolEndpoint endpoint;
   endpoint.model = model;
+  endpoint.protocol = &ProtocolOf(model);
   endpoint.served_model = model.served_model().empty() ? model.name() : model.served_model();
   RW_ASSIGN_OR_RETURN(endpoint.api_key, LoadSecret(model.api_key_env(), model.api_key_file()));
   const std::string& key = endpoint.api_key.Reveal();

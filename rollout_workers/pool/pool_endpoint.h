@@ -8,16 +8,18 @@
 #include "absl/status/statusor.h"
 #include "common/secret.h"
 #include "proto/config.pb.h"
+#include "rollout_workers/pool/protocols/pool_protocol.h"
 
 namespace routewright {
 
 struct PoolEndpoint {
   PoolModelConfig model;
-  std::string base_url;      // ${NAME} replaced, without a slash at the end; safe to print
-  std::string chat_url;      // base_url + "/chat/completions"
-  std::string served_model;  // what to ask for there
-  bool is_loopback = false;  // this machine: proxies are not used
-  Secret api_key;            // empty: no Authorization header
+  std::string base_url;  // ${NAME} replaced, without a slash at the end; safe to print
+  const PoolProtocol* protocol = nullptr;  // what its server speaks
+  std::string call_url;                    // base_url and the protocol's path
+  std::string served_model;                // what to ask for there
+  bool is_loopback = false;                // this machine: proxies are not used
+  Secret api_key;                          // empty: no Authorization header
 };
 
 // Fails: kInvalidArgument for an unset ${NAME}, and for a base_url that is not

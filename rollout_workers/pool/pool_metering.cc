@@ -34,7 +34,7 @@ bool IsPlausibleUsage(const TokenUsage& usage, std::string_view prompt, std::str
   return usage.input_tokens <= most_input && usage.output_tokens <= most_output;
 }
 
-MeteredTokens MeterAttempt(const ChatReply& reply, std::string_view prompt, int max_reply_tokens,
+MeteredTokens MeterAttempt(const PoolReply& reply, std::string_view prompt, int max_reply_tokens,
                            const TokenCounter& count_tokens) {
   if (reply.usage.has_value() &&
       IsPlausibleUsage(*reply.usage, prompt, reply.text, max_reply_tokens)) {

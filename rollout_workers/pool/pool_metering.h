@@ -7,7 +7,7 @@
 
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
-#include "rollout_workers/pool/chat_protocol.h"
+#include "rollout_workers/pool/protocols/pool_protocol.h"
 
 namespace routewright {
 
@@ -31,7 +31,7 @@ struct MeteredTokens {
 // Of an attempt that got a response of status 200, `reply` being what came of it: plausible usage
 // as it is; or own counts, flagged, if any text came or the reply is a valid one; or nothing.
 // Attempts without a 200 cost nothing.
-MeteredTokens MeterAttempt(const ChatReply& reply, std::string_view prompt, int max_reply_tokens,
+MeteredTokens MeterAttempt(const PoolReply& reply, std::string_view prompt, int max_reply_tokens,
                            const TokenCounter& count_tokens);
 
 // Σ tokens × price: a token at 1 micro-dollar per 1M tokens costs 1 pico-dollar. Cached input

@@ -36,16 +36,15 @@ AttemptVerdict JudgeTransport(const AttemptResult& result) {
   return Failure(CALL_OUTCOME_REJECTED, false, absl::StrCat("cannot call it (", why, ")"));
 }
 
-AttemptVerdict JudgeReply(const ChatReply& reply) {
+AttemptVerdict JudgeReply(const PoolReply& reply) {
   if (!reply.fault.empty()) return Failure(CALL_OUTCOME_MALFORMED, false, reply.fault);
   if (!reply.is_complete) {
     return Failure(CALL_OUTCOME_UNAVAILABLE, true, "the stream ended before the reply did");
   }
   AttemptVerdict verdict;
   verdict.outcome = CALL_OUTCOME_OK;
-  if (reply.is_refusal || reply.finish_reason == "content_filter")
-    verdict.outcome = CALL_OUTCOME_REFUSED;
-  if (reply.finish_reason == "length") verdict.outcome = CALL_OUTCOME_TRUNCATED;
+  if (reply.is_refusal) verdict.outcome = CALL_OUTCOME_REFUSED;
+  if (reply.is_truncated) verdict.outcome = CALL_OUTCOME_TRUNCATED;
   return verdict;
 }
 

@@ -10,7 +10,7 @@
 #include "absl/time/time.h"
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
-#include "rollout_workers/pool/chat_protocol.h"
+#include "rollout_workers/pool/protocols/pool_protocol.h"
 
 namespace routewright {
 
@@ -30,8 +30,8 @@ struct AttemptResult {
   int http_status = 0;          // 0 without a response
   std::string retry_after;      // header values, empty if absent
   std::string retry_after_ms;
-  ChatReply reply;            // of a 200
-  std::string error_message;  // of another status: ErrorMessageOf its body
+  PoolReply reply;            // of a 200
+  std::string error_message;  // of another status: the protocol's ErrorMessage of its body
 };
 
 struct AttemptVerdict {

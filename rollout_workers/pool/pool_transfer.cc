@@ -63,11 +63,11 @@ void PoolTransfer::SetUp(absl::Duration connect_timeout, absl::Duration timeout)
   headers = curl_slist_append(headers, "Accept: text/event-stream, application/json");
   headers = curl_slist_append(headers, "Expect:");  // no waiting for 100 Continue
   if (!endpoint_.api_key.is_empty()) {
-    headers = curl_slist_append(
-        headers, absl::StrCat("Authorization: ", BearerAuthorization(endpoint_.api_key)).c_str());
+    const HttpHeader header = endpoint_.protocol->KeyHeader(endpoint_.api_key);
+    headers = curl_slist_append(headers, absl::StrCat(header.name, ": ", header.value).c_str());
   }
   headers_.reset(headers);
-  Set(easy, CURLOPT_URL, endpoint_.chat_url.c_str());
+  Set(easy, CURLOPT_URL, endpoint_.call_url.c_str());
   Set(easy, CURLOPT_PROTOCOLS_STR, "http,https");
   Set(easy, CURLOPT_FOLLOWLOCATION, 0L);
   if (endpoint_.is_loopback) Set(easy, CURLOPT_PROXY, "");
@@ -99,9 +99,15 @@ bool PoolTransfer::TakeBody(std::string_view bytes) {
     error_body_ += bytes;
     return true;
   }
-  if (!reader_.has_value()) reader_.emplace(ResponseHeader("Content-Type"));
-  reader_->Feed(bytes);
+  Reader().Feed(bytes);
   return true;
+}
+
+PoolReplyReader& PoolTransfer::Reader() {
+  if (reader_ == nullptr) {
+    reader_ = endpoint_.protocol->NewReader(ResponseHeader("Content-Type"));
+  }
+  return *reader_;
 }
 
 int PoolTransfer::ResponseStatus() const {
@@ -127,10 +133,9 @@ AttemptResult PoolTransfer::Finish(CURLcode code) {
   result.retry_after = ResponseHeader("Retry-After");
   result.retry_after_ms = ResponseHeader("retry-after-ms");
   if (result.http_status == 200) {
-    if (!reader_.has_value()) reader_.emplace(ResponseHeader("Content-Type"));
-    result.reply = reader_->Finish();
+    result.reply = Reader().Finish();
   } else {
-    result.error_message = ErrorMessageOf(error_body_);
+    result.error_message = endpoint_.protocol->ErrorMessage(error_body_);
   }
   return result;
 }

@@ -6,7 +6,6 @@
 #include <curl/curl.h>
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "absl/time/time.h"
@@ -40,6 +39,7 @@ class PoolTransfer {
   static size_t OnBody(char* data, size_t size, size_t count, void* self);
   void SetUp(absl::Duration connect_timeout, absl::Duration timeout);
   bool TakeBody(std::string_view bytes);
+  PoolReplyReader& Reader();
   std::string ResponseHeader(const char* name) const;
   int ResponseStatus() const;
 
@@ -47,8 +47,8 @@ class PoolTransfer {
   const std::string body_;
   const size_t max_response_bytes_;
   size_t num_response_bytes_ = 0;
-  std::optional<ChatReplyReader> reader_;  // of a 200's body, from its first byte on
-  std::string error_body_;                 // of another status
+  std::unique_ptr<PoolReplyReader> reader_;  // of a 200's body, from its first byte on
+  std::string error_body_;                   // of another status
   char error_[CURL_ERROR_SIZE] = {};
   std::unique_ptr<curl_slist, HeadersDeleter> headers_;
   std::unique_ptr<CURL, EasyDeleter> easy_;

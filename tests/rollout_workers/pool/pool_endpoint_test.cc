@@ -29,7 +29,7 @@ TEST(PoolEndpointTest, ReplacesEnvironmentVariablesAndAppendsThePath) {
   const auto endpoint = ResolveEndpoint(Model("${RW_TEST_POOL}/v1/"));
   ASSERT_TRUE(endpoint.ok()) << endpoint.status();
   EXPECT_EQ(endpoint->base_url, "http://127.0.0.1:8100/v1");
-  EXPECT_EQ(endpoint->chat_url, "http://127.0.0.1:8100/v1/chat/completions");
+  EXPECT_EQ(endpoint->call_url, "http://127.0.0.1:8100/v1/chat/completions");
   EXPECT_EQ(endpoint->served_model, "Sage");
   EXPECT_TRUE(endpoint->is_loopback);
   EXPECT_TRUE(endpoint->api_key.is_empty());

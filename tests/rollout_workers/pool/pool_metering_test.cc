@@ -9,14 +9,14 @@ namespace {
 
 constexpr int kMaxReplyTokens = 64;
 
-ChatReply Whole(const std::string& text) {
-  ChatReply reply;
+PoolReply Whole(const std::string& text) {
+  PoolReply reply;
   reply.text = text;
   reply.is_complete = true;
   return reply;
 }
 
-MeteredTokens Meter(const ChatReply& reply) {
+MeteredTokens Meter(const PoolReply& reply) {
   return MeterAttempt(reply, "12345678", kMaxReplyTokens, CountFourByteTokens);
 }
 
@@ -54,7 +54,7 @@ TEST(PoolMeteringTest, CostsSaturateInsteadOfWrapping) {
 }
 
 TEST(PoolMeteringTest, PlausibleUsageCountsAsItIs) {
-  ChatReply reply = Whole("It is Lima.");
+  PoolReply reply = Whole("It is Lima.");
   reply.usage = TokenUsage{.input_tokens = 20, .cached_input_tokens = 16, .output_tokens = 4};
   const MeteredTokens metered = Meter(reply);
   EXPECT_EQ(metered.usage.input_tokens, 20);
@@ -75,7 +75,7 @@ TEST(PoolMeteringTest, AbsurdUsageIsReplacedByOwnCounts) {
                                {20, 21, 4},  {0, 0, 4},     {20, 0, 0},
                                {9000, 0, 4}, {20, 0, 9000}, {1LL << 62, 0, 1LL << 62}};
   for (const TokenUsage& usage : absurd) {
-    ChatReply reply = Whole("It is Lima.");
+    PoolReply reply = Whole("It is Lima.");
     reply.usage = usage;
     EXPECT_TRUE(Meter(reply).is_estimated) << usage.input_tokens << " " << usage.output_tokens;
     EXPECT_EQ(Meter(reply).usage.output_tokens, 3);
@@ -83,14 +83,14 @@ TEST(PoolMeteringTest, AbsurdUsageIsReplacedByOwnCounts) {
 }
 
 TEST(PoolMeteringTest, AReplyThatBrokeOffIsPaidForAsFarAsItCame) {
-  ChatReply reply;
+  PoolReply reply;
   reply.text = "It is";
   EXPECT_EQ(Meter(reply).usage.output_tokens, 2);
   EXPECT_TRUE(Meter(reply).is_estimated);
 }
 
 TEST(PoolMeteringTest, AFaultCostsWhatItsUsageSays) {
-  ChatReply reply;
+  PoolReply reply;
   reply.fault = "no choice";
   EXPECT_EQ(Meter(reply).usage.input_tokens, 0);
   reply.usage = TokenUsage{.input_tokens = 20, .cached_input_tokens = 0, .output_tokens = 0};

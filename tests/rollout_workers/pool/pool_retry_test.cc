@@ -19,10 +19,9 @@ AttemptResult Status(int status, const std::string& message = "") {
   return result;
 }
 
-AttemptResult Reply(const std::string& finish_reason) {
+AttemptResult Reply() {
   AttemptResult result = Status(200);
   result.reply.text = "It is Lima.";
-  result.reply.finish_reason = finish_reason;
   result.reply.is_complete = true;
   return result;
 }
@@ -35,11 +34,11 @@ AttemptResult Broken(TransportEnd end, int status = 0) {
 }
 
 TEST(PoolRetryTest, WholeRepliesAreDelivered) {
-  EXPECT_EQ(JudgeAttempt(Reply("stop"), kNow).outcome, CALL_OUTCOME_OK);
-  EXPECT_EQ(JudgeAttempt(Reply(""), kNow).outcome, CALL_OUTCOME_OK);
-  EXPECT_EQ(JudgeAttempt(Reply("length"), kNow).outcome, CALL_OUTCOME_TRUNCATED);
-  EXPECT_EQ(JudgeAttempt(Reply("content_filter"), kNow).outcome, CALL_OUTCOME_REFUSED);
-  AttemptResult refusal = Reply("stop");
+  EXPECT_EQ(JudgeAttempt(Reply(), kNow).outcome, CALL_OUTCOME_OK);
+  AttemptResult cut = Reply();
+  cut.reply.is_truncated = true;
+  EXPECT_EQ(JudgeAttempt(cut, kNow).outcome, CALL_OUTCOME_TRUNCATED);
+  AttemptResult refusal = Reply();
   refusal.reply.is_refusal = true;
   EXPECT_EQ(JudgeAttempt(refusal, kNow).outcome, CALL_OUTCOME_REFUSED);
 }
@@ -95,12 +94,12 @@ TEST(PoolRetryTest, A200ThatIsNoCompletionIsMalformedAndNotPaidForAgain) {
 }
 
 TEST(PoolRetryTest, AStreamThatEndsEarlyIsRetriedAndOneThatIsDoneStands) {
-  AttemptResult cut = Reply("");
+  AttemptResult cut = Reply();
   cut.reply.is_complete = false;
   EXPECT_EQ(JudgeAttempt(cut, kNow).outcome, CALL_OUTCOME_UNAVAILABLE);
   EXPECT_TRUE(JudgeAttempt(cut, kNow).may_retry);
 
-  AttemptResult done = Reply("stop");
+  AttemptResult done = Reply();
   done.end = TransportEnd::kTimedOut;
   EXPECT_EQ(JudgeAttempt(done, kNow).outcome, CALL_OUTCOME_TIMED_OUT);
   done.reply.is_done = true;

@@ -1,4 +1,4 @@
-#include "rollout_workers/pool/chat_protocol.h"
+#include "rollout_workers/pool/protocols/openai_chat.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,15 +13,15 @@ using ::testing::HasSubstr;
 
 constexpr char kStream[] = "text/event-stream; charset=utf-8";
 
-ChatReply Read(const std::string& content_type, const std::string& body,
+PoolReply Read(const std::string& content_type, const std::string& body,
                size_t piece_bytes = 1 << 30) {
-  ChatReplyReader reader(content_type);
+  const std::unique_ptr<PoolReplyReader> reader = OpenAiChat().NewReader(content_type);
   for (size_t start = 0; start < body.size(); start += piece_bytes) {
-    reader.Feed(std::string_view(body).substr(start, std::min(piece_bytes, body.size() - start)));
+    reader->Feed(std::string_view(body).substr(start, std::min(piece_bytes, body.size() - start)));
   }
-  return reader.Finish();
+  return reader->Finish();
 }
-ChatReply ReadJson(const std::string& body) { return Read("application/json", body); }
+PoolReply ReadJson(const std::string& body) { return Read("application/json", body); }
 
 std::string Delta(const std::string& content, const std::string& finish = "null") {
   return R"(data: {"model":"m-1","choices":[{"delta":{"content":")" + content +
@@ -37,8 +37,9 @@ std::string Document(const std::string& message, const std::string& finish = "\"
          "}]}";
 }
 
-TEST(ChatProtocolTest, ARequestAsksForAStreamWithUsage) {
-  const auto body = nlohmann::json::parse(ChatRequestBody("m", "Say \"hi\"\n", 64, 0.5));
+TEST(OpenAiChatTest, ARequestAsksForAStreamWithUsage) {
+  const auto body = nlohmann::json::parse(OpenAiChat().RequestBody(
+      {.served_model = "m", .prompt = "Say \"hi\"\n", .max_tokens = 64, .temperature = 0.5}));
   EXPECT_EQ(body["model"], "m");
   EXPECT_EQ(body["messages"].size(), 1u);
   EXPECT_EQ(body["messages"][0]["role"], "user");
@@ -49,20 +50,28 @@ TEST(ChatProtocolTest, ARequestAsksForAStreamWithUsage) {
   EXPECT_EQ(body["stream_options"]["include_usage"], true);
 }
 
-TEST(ChatProtocolTest, APromptOfAnyBytesBecomesValidJson) {
-  std::string prompt;
-  for (int byte = 0; byte < 256; ++byte) prompt += static_cast<char>(byte);
-  EXPECT_TRUE(nlohmann::json::accept(ChatRequestBody("m", prompt, 1, 0)));
+TEST(OpenAiChatTest, AsksAtItsPathAndShowsTheKeyAsABearer) {
+  EXPECT_EQ(OpenAiChat().Path(), "/chat/completions");
+  const HttpHeader header = OpenAiChat().KeyHeader(Secret("sk-1"));
+  EXPECT_EQ(header.name, "Authorization");
+  EXPECT_EQ(header.value, "Bearer sk-1");
 }
 
-TEST(ChatProtocolTest, ReadsAStreamHoweverItIsCut) {
+TEST(OpenAiChatTest, APromptOfAnyBytesBecomesValidJson) {
+  std::string prompt;
+  for (int byte = 0; byte < 256; ++byte) prompt += static_cast<char>(byte);
+  EXPECT_TRUE(nlohmann::json::accept(
+      OpenAiChat().RequestBody({.served_model = "m", .prompt = prompt, .max_tokens = 1})));
+}
+
+TEST(OpenAiChatTest, ReadsAStreamHoweverItIsCut) {
   const std::string body = ": a comment\n\nevent: x\n" + Delta("") + Delta("It is ") +
                            Delta("Lïma.", "\"stop\"") + kUsage + kDone;
   for (const size_t piece_bytes : {1, 2, 3, 7, 1000}) {
-    const ChatReply reply = Read(kStream, body, piece_bytes);
+    const PoolReply reply = Read(kStream, body, piece_bytes);
     EXPECT_EQ(reply.text, "It is Lïma.");
     EXPECT_EQ(reply.served_model, "m-1");
-    EXPECT_EQ(reply.finish_reason, "stop");
+    EXPECT_FALSE(reply.is_truncated || reply.is_refusal);
     EXPECT_TRUE(reply.is_complete && reply.is_done);
     EXPECT_EQ(reply.fault, "");
     ASSERT_TRUE(reply.usage.has_value());
@@ -72,7 +81,7 @@ TEST(ChatProtocolTest, ReadsAStreamHoweverItIsCut) {
   }
 }
 
-TEST(ChatProtocolTest, LinesMayEndInEveryWayAndDataMaySpanLines) {
+TEST(OpenAiChatTest, LinesMayEndInEveryWayAndDataMaySpanLines) {
   std::string body =
       Delta("a") + "data:{\"choices\":\ndata:[{\"delta\":{\"content\":\"b\"}}]}\n\n" + kDone;
   EXPECT_EQ(Read(kStream, body).text, "ab");
@@ -86,20 +95,20 @@ TEST(ChatProtocolTest, LinesMayEndInEveryWayAndDataMaySpanLines) {
   }
 }
 
-TEST(ChatProtocolTest, AStreamThatBreaksOffIsNeitherCompleteNorAFault) {
+TEST(OpenAiChatTest, AStreamThatBreaksOffIsNeitherCompleteNorAFault) {
   const std::string body = Delta("It is ") + Delta("Lima.", "\"stop\"") + kDone;
   for (size_t length = 0; length < body.size(); ++length) {
-    const ChatReply reply = Read(kStream, body.substr(0, length));
+    const PoolReply reply = Read(kStream, body.substr(0, length));
     EXPECT_EQ(reply.is_complete, reply.text == "It is Lima.") << length;
     EXPECT_EQ(reply.fault, "") << length;
   }
 }
 
-TEST(ChatProtocolTest, NothingAfterDoneCounts) {
+TEST(OpenAiChatTest, NothingAfterDoneCounts) {
   EXPECT_EQ(Read(kStream, Delta("a", "\"stop\"") + kDone + Delta("b")).text, "a");
 }
 
-TEST(ChatProtocolTest, AStreamOfGarbageOrOfAnErrorIsAFault) {
+TEST(OpenAiChatTest, AStreamOfGarbageOrOfAnErrorIsAFault) {
   EXPECT_THAT(Read(kStream, "data: {\"choi\n\n").fault, HasSubstr("not a JSON object"));
   EXPECT_THAT(Read(kStream, "data: 7\n\n").fault, HasSubstr("not a JSON object"));
   EXPECT_THAT(
@@ -109,17 +118,17 @@ TEST(ChatProtocolTest, AStreamOfGarbageOrOfAnErrorIsAFault) {
   EXPECT_FALSE(Read(kStream, "\x01\xff\xfe random bytes").is_complete);
 }
 
-TEST(ChatProtocolTest, ReadsAPlainDocument) {
-  const ChatReply reply = ReadJson(
+TEST(OpenAiChatTest, ReadsAPlainDocument) {
+  const PoolReply reply = ReadJson(
       R"({"model":"m-1","choices":[{"message":{"content":"It is Lima."},"finish_reason":"length"}],)"
       R"("usage":{"prompt_tokens":7,"completion_tokens":3}})");
   EXPECT_EQ(reply.text, "It is Lima.");
-  EXPECT_EQ(reply.finish_reason, "length");
+  EXPECT_TRUE(reply.is_truncated);
   EXPECT_TRUE(reply.is_complete && reply.is_done && reply.fault.empty());
   EXPECT_EQ(reply.usage->input_tokens, 7);
 }
 
-TEST(ChatProtocolTest, ADocumentWithoutAMessageIsAFault) {
+TEST(OpenAiChatTest, ADocumentWithoutAMessageIsAFault) {
   EXPECT_THAT(ReadJson("").fault, HasSubstr("not a JSON object"));
   EXPECT_THAT(ReadJson(R"({"choices":[{"message":{"content":"It)").fault,
               HasSubstr("not a JSON object"));
@@ -137,16 +146,18 @@ TEST(ChatProtocolTest, ADocumentWithoutAMessageIsAFault) {
   EXPECT_THAT(ReadJson(Document("{\"content\":\"\xff\"}")).fault, HasSubstr("not a JSON object"));
 }
 
-TEST(ChatProtocolTest, ContentMayBeMissingWhereTheServerSaysWhy) {
+TEST(OpenAiChatTest, ContentMayBeMissingWhereTheServerSaysWhy) {
   EXPECT_EQ(ReadJson(Document(R"({"content":null})", "\"length\"")).fault, "");
-  EXPECT_EQ(ReadJson(Document(R"({"content":null})", "\"content_filter\"")).fault, "");
-  const ChatReply refusal = ReadJson(Document(R"({"content":null,"refusal":"I will not."})"));
+  const PoolReply filtered = ReadJson(Document(R"({"content":null})", "\"content_filter\""));
+  EXPECT_EQ(filtered.fault, "");
+  EXPECT_TRUE(filtered.is_refusal);
+  const PoolReply refusal = ReadJson(Document(R"({"content":null,"refusal":"I will not."})"));
   EXPECT_EQ(refusal.fault, "");
   EXPECT_TRUE(refusal.is_refusal);
   EXPECT_EQ(ReadJson(Document(R"({"content":""})")).fault, "");
 }
 
-TEST(ChatProtocolTest, UsageCountsOnlyWhenEveryCountIsAnInteger) {
+TEST(OpenAiChatTest, UsageCountsOnlyWhenEveryCountIsAnInteger) {
   for (const char* usage : {"null", "[]", "{}", R"({"prompt_tokens":1})",
                             R"({"prompt_tokens":1.5,"completion_tokens":2})",
                             R"({"prompt_tokens":"1","completion_tokens":2})"}) {
@@ -157,7 +168,7 @@ TEST(ChatProtocolTest, UsageCountsOnlyWhenEveryCountIsAnInteger) {
   }
 }
 
-TEST(ChatProtocolTest, HostileDocumentsAreReadInLinearTimeAndMemory) {
+TEST(OpenAiChatTest, HostileDocumentsAreReadInLinearTimeAndMemory) {
   EXPECT_NE(ReadJson(std::string(10 << 20, '[')).fault, "");
   EXPECT_NE(ReadJson(std::string(10 << 20, 'x')).fault, "");
   std::string deep = "{\"a\":";
@@ -167,14 +178,16 @@ TEST(ChatProtocolTest, HostileDocumentsAreReadInLinearTimeAndMemory) {
             false);
 }
 
-TEST(ChatProtocolTest, ErrorMessagesAreFoundCutAndCleaned) {
-  EXPECT_EQ(ErrorMessageOf(R"({"error":{"message":"no such\nmodel"}})"), "no such model");
-  EXPECT_EQ(ErrorMessageOf(R"({"error":"busy"})"), "busy");
-  EXPECT_EQ(ErrorMessageOf(R"({"message":"busy"})"), "busy");
-  EXPECT_EQ(ErrorMessageOf(R"({"detail":"busy"})"), "busy");
-  EXPECT_EQ(ErrorMessageOf(R"({"detail":[1]})"), "");
-  EXPECT_EQ(ErrorMessageOf("<html>"), "");
-  const std::string cut = ErrorMessageOf("{\"error\":\"" + std::string(299, 'x') + "ï and more\"}");
+TEST(OpenAiChatTest, ErrorMessagesAreFoundCutAndCleaned) {
+  EXPECT_EQ(OpenAiChat().ErrorMessage(R"({"error":{"message":"no such\nmodel"}})"),
+            "no such model");
+  EXPECT_EQ(OpenAiChat().ErrorMessage(R"({"error":"busy"})"), "busy");
+  EXPECT_EQ(OpenAiChat().ErrorMessage(R"({"message":"busy"})"), "busy");
+  EXPECT_EQ(OpenAiChat().ErrorMessage(R"({"detail":"busy"})"), "busy");
+  EXPECT_EQ(OpenAiChat().ErrorMessage(R"({"detail":[1]})"), "");
+  EXPECT_EQ(OpenAiChat().ErrorMessage("<html>"), "");
+  const std::string cut =
+      OpenAiChat().ErrorMessage("{\"error\":\"" + std::string(299, 'x') + "ï and more\"}");
   EXPECT_EQ(cut, std::string(299, 'x') + "ï...");
 }
 

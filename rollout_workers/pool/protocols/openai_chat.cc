@@ -1,0 +1,186 @@
+#include "rollout_workers/pool/protocols/openai_chat.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/absl_view.h"
+#include "rollout_workers/pool/protocols/foreign_json.h"
+#include "rollout_workers/pool/protocols/server_sent_events.h"
+
+namespace routewright {
+namespace {
+
+using Json = nlohmann::json;
+
+// Of a choice's message or delta.
+std::optional<std::string> ContentOf(const Json& message) {
+  const Json* content = Member(message, "content");
+  if (content == nullptr || !content->is_string()) return std::nullopt;
+  return content->get<std::string>();
+}
+
+void ReadUsage(const Json& json, PoolReply& reply) {
+  const Json* usage = Member(json, "usage");
+  if (usage == nullptr || !usage->is_object()) return;
+  const std::optional<int64_t> input = IntegerMember(*usage, "prompt_tokens");
+  const std::optional<int64_t> output = IntegerMember(*usage, "completion_tokens");
+  if (!input.has_value() || !output.has_value()) return;
+  reply.usage =
+      TokenUsage{.input_tokens = *input, .cached_input_tokens = 0, .output_tokens = *output};
+  if (const Json* details = Member(*usage, "prompt_tokens_details")) {
+    reply.usage->cached_input_tokens = IntegerMember(*details, "cached_tokens").value_or(0);
+  }
+}
+
+// What every document and every chunk may say besides its choice. False if it is an error instead.
+bool ReadCommon(const Json& json, PoolReply& reply) {
+  ReadUsage(json, reply);
+  if (std::string model = StringMember(json, "model"); !model.empty())
+    reply.served_model = std::move(model);
+  const Json* error = Member(json, "error");
+  if (error == nullptr || error->is_null()) return true;
+  reply.fault = absl::StrCat("the response is an error: ", ErrorSentence(json));
+  return false;
+}
+
+void ReadFinishReason(const Json& choice, PoolReply& reply) {
+  const std::string reason = StringMember(choice, "finish_reason");
+  if (reason.empty()) return;
+  reply.is_complete = true;
+  if (reason == "length") reply.is_truncated = true;
+  if (reason == "content_filter") reply.is_refusal = true;
+  if (reason == "tool_calls" || reason == "function_call") {
+    reply.fault = "the model called a tool, and none was offered";
+  }
+}
+
+// One chunk of a stream. Its choices may be empty: the last one carries usage only.
+void ReadChunk(const Json& chunk, PoolReply& reply) {
+  if (!chunk.is_object()) {
+    reply.fault = "an event of the stream is not a JSON object";
+    return;
+  }
+  if (!ReadCommon(chunk, reply)) return;
+  const Json* choices = Member(chunk, "choices");
+  if (choices == nullptr || !choices->is_array() || choices->empty()) return;
+  const Json& choice = choices->front();
+  if (const Json* delta = Member(choice, "delta")) {
+    reply.text += ContentOf(*delta).value_or("");
+    if (!StringMember(*delta, "refusal").empty()) reply.is_refusal = true;
+  }
+  ReadFinishReason(choice, reply);
+}
+
+void ReadDocument(std::string_view text, PoolReply& reply) {
+  const Json json = ParseForeign(text);
+  if (!json.is_object()) {
+    reply.fault = "the response is not a JSON object";
+    return;
+  }
+  reply.is_complete = true;
+  reply.is_done = true;
+  if (!ReadCommon(json, reply)) return;
+  const Json* choices = Member(json, "choices");
+  const Json* message = choices != nullptr && choices->is_array() && !choices->empty()
+                            ? Member(choices->front(), "message")
+                            : nullptr;
+  if (message == nullptr) {
+    reply.fault = "the response has no choice with a message";
+    return;
+  }
+  ReadFinishReason(choices->front(), reply);
+  if (!StringMember(*message, "refusal").empty()) reply.is_refusal = true;
+  const std::optional<std::string> content = ContentOf(*message);
+  reply.text = content.value_or("");
+  // A model may spend its whole limit before it says anything, and a filter takes the
+  // content away; both say so.
+  const bool may_be_empty = reply.is_refusal || reply.is_truncated;
+  if (!content.has_value() && !may_be_empty && reply.fault.empty()) {
+    reply.fault = "the message has no content";
+  }
+}
+
+// A body that is one JSON document.
+class DocumentReader final : public PoolReplyReader {
+ public:
+  void Feed(std::string_view bytes) override { text_ += bytes; }
+  PoolReply Finish() override {
+    PoolReply reply;
+    ReadDocument(text_, reply);
+    return reply;
+  }
+
+ private:
+  std::string text_;
+};
+
+// A body that is a stream of events, the last one "[DONE]".
+class StreamReader final : public PoolReplyReader {
+ public:
+  void Feed(std::string_view bytes) override { events_.Feed(bytes); }
+  PoolReply Finish() override {
+    // The last event may lack its blank line; if it is not whole, the stream broke off in it.
+    const std::string last = events_.TakeUnfinished();
+    if (last == kDone || ParseForeign(last).is_object()) TakeEvent(last);
+    return std::move(reply_);
+  }
+
+ private:
+  static constexpr std::string_view kDone = "[DONE]";
+
+  void TakeEvent(std::string_view data) {
+    if (reply_.is_done || !reply_.fault.empty()) return;
+    if (data == kDone) {
+      reply_.is_complete = true;
+      reply_.is_done = true;
+      return;
+    }
+    ReadChunk(ParseForeign(data), reply_);
+  }
+
+  ServerSentEvents events_{[this](std::string_view data) { TakeEvent(data); }};
+  PoolReply reply_;
+};
+
+class OpenAiChatProtocol final : public PoolProtocol {
+ public:
+  std::string Path() const override { return "/chat/completions"; }
+  HttpHeader KeyHeader(const Secret& key) const override {
+    return {"Authorization", BearerAuthorization(key)};
+  }
+  std::string RequestBody(const PoolQuery& query) const override;
+  std::unique_ptr<PoolReplyReader> NewReader(std::string_view content_type) const override {
+    if (absl::StartsWithIgnoreCase(AbslView(content_type), "text/event-stream")) {
+      return std::make_unique<StreamReader>();
+    }
+    return std::make_unique<DocumentReader>();
+  }
+  std::string ErrorMessage(std::string_view body) const override {
+    return ErrorSentence(ParseForeign(body));
+  }
+};
+
+std::string OpenAiChatProtocol::RequestBody(const PoolQuery& query) const {
+  nlohmann::ordered_json body;
+  body["model"] = query.served_model;
+  body["messages"] = nlohmann::ordered_json::array({{{"role", "user"}, {"content", query.prompt}}});
+  body["max_tokens"] = query.max_tokens;
+  body["temperature"] = query.temperature;
+  body["stream"] = true;
+  body["stream_options"] = {{"include_usage", true}};
+  return body.dump(/*indent=*/-1, /*indent_char=*/' ', /*ensure_ascii=*/false,
+                   nlohmann::ordered_json::error_handler_t::replace);
+}
+
+}  // namespace
+
+const PoolProtocol& OpenAiChat() {
+  static const auto* const protocol = new OpenAiChatProtocol;
+  return *protocol;
+}
+
+}  // namespace routewright
