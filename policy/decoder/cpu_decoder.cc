@@ -1,5 +1,5 @@
-// The CPU engine behind policy/decoder/decoder.h. All tokens of a call are one [N, C] activation, so that
-// every linear layer reads its weights once; attention then looks at each token's own episode.
+// The CPU engine behind policy/decoder/decoder.h. All tokens of a call are one [N, C] activation, so
+// that every linear layer reads its weights once; attention then looks at each token's own episode.
 // Every kernel is row-independent, hence the promise of the header.
 #include <algorithm>
 #include <cmath>
@@ -10,6 +10,7 @@
 #include "common/check.h"
 #include "common/status_macros.h"
 #include "kernels/decode_attention/decode_attention.h"
+#include "kernels/parallel_for.h"
 #include "kernels/row_ops/row_ops.h"
 #include "policy/decoder/decoder.h"
 #include "policy/decoder/packed_weights.h"
@@ -18,6 +19,9 @@
 
 namespace routewright {
 namespace {
+
+// Logits of a call above which the draws are spread over threads.
+constexpr size_t kMinParallelLogits = size_t{1} << 16;
 
 // cos and sin of position × frequency, for as many positions as were asked for.
 class RopeTable {
@@ -68,6 +72,7 @@ class CpuDecoder final : public Decoder {
     return std::make_unique<PagedKvCache>(static_cast<const PagedKvCache&>(cache), num_tokens);
   }
   absl::StatusOr<std::vector<std::vector<float>>> Decode(std::span<const DecodeRow> rows) override;
+  absl::StatusOr<std::vector<SampledToken>> Sample(std::span<const SampleRow> rows) override;
   absl::Status SetWeights(std::shared_ptr<const PolicyWeights> weights) override {
     RW_RETURN_IF_ERROR(weights->CheckAgainst(ParameterLayout(config_, HeadKind::kLanguageModel)));
     weights_ = {};  // the old ones go first: two packed copies at once would be the worker's peak
@@ -80,6 +85,8 @@ class CpuDecoder final : public Decoder {
   int64_t kv_width() const { return shape_.num_kv_heads * shape_.head_width; }
   int64_t qkv_width() const { return query_width() + 2 * kv_width(); }
 
+  // Runs the rows; the logits that they want are in logits_ then, in their order.
+  absl::Status Run(std::span<const DecodeRow> rows);
   absl::Status Check(std::span<const DecodeRow> rows) const;
   void TakeTokens(std::span<const DecodeRow> rows);
   void Embed();
@@ -237,8 +244,7 @@ std::vector<std::vector<float>> CpuDecoder::SplitLogits(std::span<const DecodeRo
   return split;
 }
 
-absl::StatusOr<std::vector<std::vector<float>>> CpuDecoder::Decode(
-    std::span<const DecodeRow> rows) {
+absl::Status CpuDecoder::Run(std::span<const DecodeRow> rows) {
   RW_RETURN_IF_ERROR(Check(rows));
   TakeTokens(rows);
   Embed();
@@ -251,7 +257,33 @@ absl::StatusOr<std::vector<std::vector<float>>> CpuDecoder::Decode(
   for (const DecodeRow& row : rows) {
     static_cast<PagedKvCache*>(row.cache)->Advance(static_cast<int64_t>(row.token_ids.size()));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::vector<float>>> CpuDecoder::Decode(
+    std::span<const DecodeRow> rows) {
+  RW_RETURN_IF_ERROR(Run(rows));
   return SplitLogits(rows);
+}
+
+absl::StatusOr<std::vector<SampledToken>> CpuDecoder::Sample(std::span<const SampleRow> rows) {
+  std::vector<DecodeRow> decode_rows;
+  std::vector<size_t> drawn;  // the rows with a draw: row i of the logits is drawn[i]'s
+  for (const SampleRow& row : rows) {
+    if (row.draw.has_value()) drawn.push_back(decode_rows.size());
+    decode_rows.push_back(
+        {.cache = row.cache, .token_ids = row.token_ids, .wants_logits = row.draw.has_value()});
+  }
+  RW_RETURN_IF_ERROR(Run(decode_rows));
+  std::vector<SampledToken> sampled(rows.size());
+  const bool is_large = logits_.size() >= kMinParallelLogits;
+  ParallelFor(static_cast<int64_t>(drawn.size()), is_large ? num_threads_ : 1, [&](int64_t i) {
+    const std::span<const float> logits =
+        std::span(logits_).subspan(i * config_.vocabulary_size, config_.vocabulary_size);
+    const TokenDraw& draw = *rows[drawn[i]].draw;
+    sampled[drawn[i]] = SampleToken(logits, draw.temperature, draw.key, draw.counter);
+  });
+  return sampled;
 }
 
 }  // namespace

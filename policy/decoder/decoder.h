@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "policy/decoder/sampler.h"
 #include "policy/model/model_config.h"
 
 namespace routewright {
@@ -34,6 +36,20 @@ struct DecodeRow {
   bool wants_logits = true;             // false: none at all (a chunk in the middle of a prompt)
 };
 
+// How a token is drawn from a row's last logits: as SampleToken does with these.
+struct TokenDraw {
+  double temperature = 1.0;
+  uint64_t key = 0;
+  uint64_t counter = 0;
+};
+
+// Tokens of one episode to be run in a Sample call, after those in `cache`.
+struct SampleRow {
+  KvCache* cache = nullptr;
+  std::span<const uint32_t> token_ids;  // not empty
+  std::optional<TokenDraw> draw;  // unset: nothing is drawn (a chunk in the middle of a prompt)
+};
+
 class Decoder {
  public:
   virtual ~Decoder() = default;
@@ -47,6 +63,10 @@ class Decoder {
   // would pass max_positions; kInvalidArgument if an id is ≥ V. One thread calls.
   virtual absl::StatusOr<std::vector<std::vector<float>>> Decode(
       std::span<const DecodeRow> rows) = 0;
+  // Runs the rows as Decode does, and draws a token after each row that has a draw, where the logits
+  // lie: an engine on a device gives the host tokens alone. Returns one for each row; one without a
+  // draw is {}. Fails as Decode does. One thread calls.
+  virtual absl::StatusOr<std::vector<SampledToken>> Sample(std::span<const SampleRow> rows) = 0;
   // Replaces the weights; caches made before stay readable but mix versions if
   // they are used on: drop them.
   virtual absl::Status SetWeights(std::shared_ptr<const PolicyWeights> weights) = 0;

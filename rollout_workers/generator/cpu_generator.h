@@ -1,11 +1,4 @@
-// The generator over the CPU decoder: continuous batching. Every step is one Decode call that holds
-// the newest token of each running round and the next chunk of prompts that are not yet through.
-// What a round samples depends on its episode's tokens, its stream key and the weights alone: the
-// decoder's rows are independent of one another.
-//   StartRound → (prompt chunks | one token a Step)… → stop → RoundResult; the cache waits for the
-//   next round.
-// An episode whose tokens begin like another's (the members of a group share their prompt) takes
-// over what of that one's cache is the same, instead of running the tokens again.
+// The generator of workers without a GPU: batching over the CPU decoder.
 #pragma once
 
 #include <cstdint>
@@ -20,9 +13,8 @@ namespace routewright {
 
 class Tokenizer;
 
-// `tokenizer` gives the bytes in which stop strings are sought; it must outlive the generator, and
-// may be nullptr if no round has stop strings. `policy_version` is that of `weights`. Fails:
-// kFailedPrecondition naming the tensor that is missing or misshapen.
+// As NewBatchedGenerator. `policy_version` is that of `weights`. Fails: kFailedPrecondition naming
+// the tensor that is missing or misshapen.
 absl::StatusOr<std::unique_ptr<Generator>> NewCpuGenerator(
     const ModelConfig& config, std::shared_ptr<const PolicyWeights> weights,
     const Tokenizer* tokenizer, const WorkerConfig& worker_config, int64_t policy_version = 0);

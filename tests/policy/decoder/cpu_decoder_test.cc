@@ -218,6 +218,24 @@ TEST_P(CpuDecoderTest, SetWeightsGivesTheSameAsAFreshDecoder) {
   EXPECT_EQ(RunInChunks(*decoder, ids, 10), RunInChunks(*fresh, ids, 10));
 }
 
+TEST_P(CpuDecoderTest, SampleDrawsFromWhatDecodeGives) {
+  const std::unique_ptr<Decoder> decoder = MakeDecoder(GetParam());
+  const Ids prompt = RandomTokens(GetParam(), 20, 1), other = RandomTokens(GetParam(), 9, 2);
+  const auto a = decoder->NewCache(), b = decoder->NewCache(), c = decoder->NewCache();
+  const TokenDraw draw = {.temperature = 0.8, .key = 5, .counter = 3};
+  const std::vector<SampleRow> rows = {{.cache = a.get(), .token_ids = other, .draw = {}},
+                                       {.cache = b.get(), .token_ids = prompt, .draw = draw}};
+  const std::vector<SampledToken> sampled = decoder->Sample(rows).value();
+  ASSERT_EQ(sampled.size(), 2u);
+  EXPECT_EQ(sampled[0].token_id, 0u);
+  EXPECT_EQ(sampled[0].logprob, 0.0f);
+  EXPECT_EQ(a->num_tokens(), 9);
+  const DecodeRow row = {c.get(), prompt};
+  const SampledToken plain = SampleToken(decoder->Decode({&row, 1}).value()[0], 0.8, 5, 3);
+  EXPECT_EQ(sampled[1].token_id, plain.token_id);
+  EXPECT_EQ(sampled[1].logprob, plain.logprob);
+}
+
 TEST_P(CpuDecoderTest, RefusesBadTokensAndLongSequencesWithoutTouchingACache) {
   const std::unique_ptr<Decoder> decoder = MakeDecoder(GetParam());
   const auto good = decoder->NewCache(), bad = decoder->NewCache();

@@ -1,5 +1,3 @@
-#include "rollout_workers/generator/cpu_generator.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -12,6 +10,7 @@
 #include "policy/decoder/decoder.h"
 #include "policy/decoder/sampler.h"
 #include "policy/tokenizer/tokenizer.h"
+#include "rollout_workers/generator/cpu_generator.h"
 #include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {
@@ -109,7 +108,7 @@ std::vector<RoundRequest> MixedRequests() {
   return requests;
 }
 
-TEST(CpuGeneratorTest, DrawsFromTheStreamAndRecordsTheLogprobOfTheDraw) {
+TEST(BatchedGeneratorTest, DrawsFromTheStreamAndRecordsTheLogprobOfTheDraw) {
   const std::unique_ptr<Generator> generator = MakeGenerator();
   RoundRequest request = MakeRequest("e", RandomTokens(Config(), 9, 1));
   request.temperature = 0.8;
@@ -131,7 +130,7 @@ TEST(CpuGeneratorTest, DrawsFromTheStreamAndRecordsTheLogprobOfTheDraw) {
   }
 }
 
-TEST(CpuGeneratorTest, EpisodeIsTheSameAloneAndInAnyBatchOrderAndChunkSize) {
+TEST(BatchedGeneratorTest, EpisodeIsTheSameAloneAndInAnyBatchOrderAndChunkSize) {
   std::map<std::string, RoundResult> alone;
   for (const RoundRequest& request : MixedRequests()) {
     alone[request.episode_id] = RunOne(*MakeGenerator(), request);
@@ -158,7 +157,7 @@ TEST(CpuGeneratorTest, EpisodeIsTheSameAloneAndInAnyBatchOrderAndChunkSize) {
   }
 }
 
-TEST(CpuGeneratorTest, MembersOfAGroupRunTheirPromptOnce) {
+TEST(BatchedGeneratorTest, MembersOfAGroupRunTheirPromptOnce) {
   const auto generator = MakeGenerator(/*chunk_tokens=*/16);
   const Ids prompt = RandomTokens(Config(), 96, 1);
   for (int i = 0; i < 8; ++i) {
@@ -169,7 +168,7 @@ TEST(CpuGeneratorTest, MembersOfAGroupRunTheirPromptOnce) {
   EXPECT_EQ(steps, 96 / 16 + 10);  // eight prompts of their own would be 48 steps
 }
 
-TEST(CpuGeneratorTest, SecondRoundEqualsAFreshRunOverTheWholeSequence) {
+TEST(BatchedGeneratorTest, SecondRoundEqualsAFreshRunOverTheWholeSequence) {
   const std::unique_ptr<Generator> generator = MakeGenerator();
   const Ids prompt = RandomTokens(Config(), 40, 1), observation = RandomTokens(Config(), 9, 2);
   const RoundResult first = RunOne(*generator, MakeRequest("e", prompt));
@@ -181,7 +180,7 @@ TEST(CpuGeneratorTest, SecondRoundEqualsAFreshRunOverTheWholeSequence) {
   ExpectSame(second, RunOne(*MakeGenerator(), MakeRequest("e", whole, 12, 1)));
 }
 
-TEST(CpuGeneratorTest, StopsAtTheTokenAfterWhichTheBytesHoldAStopString) {
+TEST(BatchedGeneratorTest, StopsAtTheTokenAfterWhichTheBytesHoldAStopString) {
   const Ids prompt = RandomTokens(Config(), 20, 3);
   const RoundResult free_run = RunOne(*MakeGenerator(), MakeRequest("e", prompt, 30));
   const auto spelled = [&](size_t i) { return absl::StrCat("<", free_run.token_ids.at(i), ">"); };
@@ -198,7 +197,7 @@ TEST(CpuGeneratorTest, StopsAtTheTokenAfterWhichTheBytesHoldAStopString) {
   }
 }
 
-TEST(CpuGeneratorTest, StopStringInThePromptOrAcrossRoundsDoesNotStop) {
+TEST(BatchedGeneratorTest, StopStringInThePromptOrAcrossRoundsDoesNotStop) {
   const Ids prompt = RandomTokens(Config(), 20, 3);
   const auto generator = MakeGenerator();
   RoundRequest request = MakeRequest("e", prompt, 3);
@@ -207,7 +206,7 @@ TEST(CpuGeneratorTest, StopStringInThePromptOrAcrossRoundsDoesNotStop) {
   EXPECT_EQ(RunOne(*generator, request).stop_reason, StopReason::kMaxTokens);
 }
 
-TEST(CpuGeneratorTest, EndTokenStopsAndIsRecorded) {
+TEST(BatchedGeneratorTest, EndTokenStopsAndIsRecorded) {
   const Ids prompt = RandomTokens(Config(), 20, 3);
   const RoundResult free_run = RunOne(*MakeGenerator(), MakeRequest("e", prompt, 30));
   const uint32_t end = free_run.token_ids[7];
@@ -220,7 +219,7 @@ TEST(CpuGeneratorTest, EndTokenStopsAndIsRecorded) {
             Ids(free_run.token_ids.begin(), free_run.token_ids.begin() + first + 1));
 }
 
-TEST(CpuGeneratorTest, EndEpisodeDropsARunningRoundAndForgetsTheEpisode) {
+TEST(BatchedGeneratorTest, EndEpisodeDropsARunningRoundAndForgetsTheEpisode) {
   const auto generator = MakeGenerator(8);
   const std::vector<RoundRequest> requests = MixedRequests();
   for (const RoundRequest& request : requests) ASSERT_TRUE(generator->StartRound(request).ok());
@@ -234,7 +233,7 @@ TEST(CpuGeneratorTest, EndEpisodeDropsARunningRoundAndForgetsTheEpisode) {
   ExpectSame(RunOne(*generator, requests[0]), RunOne(*MakeGenerator(), requests[0]));
 }
 
-TEST(CpuGeneratorTest, NewWeightsRunTheEpisodesTokensAgain) {
+TEST(BatchedGeneratorTest, NewWeightsRunTheEpisodesTokensAgain) {
   const auto generator = MakeGenerator();
   const Ids prompt = RandomTokens(Config(), 30, 1), observation = RandomTokens(Config(), 4, 2);
   const RoundResult first = RunOne(*generator, MakeRequest("e", prompt));
@@ -250,7 +249,7 @@ TEST(CpuGeneratorTest, NewWeightsRunTheEpisodesTokensAgain) {
   ExpectSame(second, RunOne(*fresh, MakeRequest("e", whole, 12, 1)));
 }
 
-TEST(CpuGeneratorTest, NewWeightsInMidRoundMarkTheTokensThatTheySampled) {
+TEST(BatchedGeneratorTest, NewWeightsInMidRoundMarkTheTokensThatTheySampled) {
   const auto generator = MakeGenerator();
   ASSERT_TRUE(generator->StartRound(MakeRequest("e", RandomTokens(Config(), 10, 1), 6)).ok());
   for (int i = 0; i < 2; ++i) EXPECT_TRUE(StepOnce(*generator).empty());
@@ -258,7 +257,7 @@ TEST(CpuGeneratorTest, NewWeightsInMidRoundMarkTheTokensThatTheySampled) {
   EXPECT_EQ(Finish(*generator).at("e").policy_versions, (std::vector<int64_t>{7, 7, 8, 8, 8, 8}));
 }
 
-TEST(CpuGeneratorTest, RoundStopsAtThePolicysLastPosition) {
+TEST(BatchedGeneratorTest, RoundStopsAtThePolicysLastPosition) {
   const auto generator = MakeGenerator();
   const RoundResult result =
       RunOne(*generator, MakeRequest("e", RandomTokens(Config(), 150, 1), 100));
@@ -270,7 +269,7 @@ TEST(CpuGeneratorTest, RoundStopsAtThePolicysLastPosition) {
   EXPECT_TRUE(generator->is_idle());
 }
 
-TEST(CpuGeneratorTest, RefusesRoundsWithoutTokensAndUnknownIds) {
+TEST(BatchedGeneratorTest, RefusesRoundsWithoutTokensAndUnknownIds) {
   const auto generator = MakeGenerator();
   EXPECT_EQ(generator->StartRound(MakeRequest("e", {})).code(), absl::StatusCode::kInvalidArgument);
   const absl::Status status = generator->StartRound(MakeRequest("e", {1, 97}));
@@ -280,7 +279,7 @@ TEST(CpuGeneratorTest, RefusesRoundsWithoutTokensAndUnknownIds) {
   EXPECT_TRUE(StepOnce(*generator).empty());
 }
 
-TEST(CpuGeneratorTest, WeightsThatDivergedAreAnErrorThatNamesTheirVersion) {
+TEST(BatchedGeneratorTest, WeightsThatDivergedAreAnErrorThatNamesTheirVersion) {
   auto tensors = RandomPolicyWeights(Config(), 1)->tensors();
   tensors.at("model.norm.weight").values[3] = std::numeric_limits<float>::quiet_NaN();
   const auto generator = MakeGenerator();
