@@ -14,6 +14,9 @@
 
 namespace routewright {
 
+// The policy version after that many steps; version 1 is the one that a run starts from.
+inline int64_t PolicyVersionAfter(int64_t num_steps) { return num_steps + 1; }
+
 // Each training question episodes_per_question times ("train/000012/0003/05": step, question's
 // place, member of its group), at the training temperature; then each evaluation question once,
 // greedily ("eval/000012/0003").

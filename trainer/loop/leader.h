@@ -10,14 +10,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
-#include "common/money/pool_budget.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/algorithm/kl_controller.h"
 #include "trainer/experience/demonstrations.h"
-#include "trainer/experience/held_out.h"
-#include "trainer/experience/question_source.h"
-#include "trainer/experience/reward_composer.h"
+#include "trainer/loop/episode_collector.h"
 #include "trainer/loop/followers.h"
 #include "trainer/loop/learner.h"
 #include "trainer/loop/run_checkpoints.h"
@@ -37,7 +33,6 @@ class Leader {
   // `parts`, `update` and `saver` must outlive the leader.
   Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate* update,
          StateSaver* saver);
-  ~Leader();
 
   // Loads the data, takes up the manifest's state (nullptr: a fresh run), opens the trajectory
   // source and publishes the first weights. Fails: as the datasets do; kFailedPrecondition if the
@@ -49,25 +44,14 @@ class Leader {
   void RecordFailure(const absl::Status& why);
 
  private:
-  // A step's batch and what is known about it before the update.
-  struct Collected {
-    Batch batch;
-    Metrics metrics;
-    std::vector<Trajectory> trajectories;
-    std::vector<size_t> places;  // [B] of the batch's trajectories in these
-  };
-
   absl::Status LoadData();
   absl::Status RestoreState(const CheckpointManifest& manifest);
   LearnerState CaptureState() const;
 
   // False: a stop signal came and the step was given up; nothing was changed.
   absl::StatusOr<bool> MakeStep();
-  absl::StatusOr<Collected> CollectDemonstrations();
-  // Fails: kCancelled if the step was given up; kUnavailable if no episode of it can be learnt
-  // from.
-  absl::StatusOr<Collected> CollectEpisodes();
-  absl::StatusOr<CollectedStep> CollectPlanned(const StepPlan& plan);
+  // The next step's batch, from demonstrations or episodes. Fails as they do.
+  absl::StatusOr<Collected> Collect();
   // The weights after the last step, on the held-out questions. That it is left out, because a stop
   // signal came or the budget is spent, costs the run nothing else.
   absl::Status EvaluateLast();
@@ -75,9 +59,6 @@ class Leader {
   absl::Status RecordEvaluation(Metrics metrics, std::span<const Trajectory> trajectories);
   // The steps that were made are whole: saved, the run goes on once the cause is mended.
   absl::Status FailSaved(const absl::Status& why);
-  bool ShouldGoOn(const CollectProgress& progress);
-  void CommitTrajectories(std::vector<Trajectory>& trajectories);
-  absl::Status CheckNotEmpty(const Collected& collected) const;
   absl::Status RecordStep(const Metrics& metrics, std::span<const Trajectory> trajectories,
                           const AdvantagesOf& advantages_of);
   absl::Status Publish();
@@ -85,37 +66,29 @@ class Leader {
   absl::Status ForgetJournal();
   absl::Status FinishTrace();
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
+  bool evaluates_last() const;
+  int64_t cost_picousd() const;  // of all committed episodes
+  TrajectorySource* source() const;  // nullptr: there is none, or not yet
+  Progress* progress() { return progress_ ? &*progress_ : nullptr; }
 
-  bool is_supervised() const;
-  int64_t policy_version() const {
-    return step_ + 1;
-  }  // version 1 is the one that a run starts from
 
   const LearnerParts& parts_;
   const RunConfig& config_;
   const ModelConfig model_;
   PolicyUpdate* const update_;
   RunFolderFiles folder_;
-  RewardComposer rewards_;
   KlController kl_;
-  std::optional<QuestionSource> questions_;
-  HeldOut held_out_;
-  std::unique_ptr<Demonstrations> demonstrations_;
-  std::unique_ptr<TrajectorySource> source_;
   std::optional<RunWatch> watch_;
   std::optional<Progress> progress_;
   StepTracer tracer_;
-  PoolBudget budget_;
   Followers followers_;
   RunCheckpoints checkpoints_;
+  // One of the two is what the training learns from.
+  std::unique_ptr<EpisodeCollector> episodes_;
+  std::unique_ptr<Demonstrations> demonstrations_;
 
   int64_t step_ = 0;                  // steps done
-  int64_t ledger_total_picousd_ = 0;  // of all committed episodes
-  int64_t episodes_committed_ = 0;
   LearnerState state_;  // after step_ steps: what a checkpoint made now holds
-  absl::Time last_owner_check_ = absl::InfinitePast();
-  absl::Time stop_seen_ = absl::InfiniteFuture();
-  absl::Status collect_status_;  // of what is looked after while episodes come in
 };
 
 }  // namespace routewright

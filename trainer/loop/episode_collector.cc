@@ -1,0 +1,162 @@
+#include "trainer/loop/episode_collector.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/dataset.h"
+#include "common/log.h"
+#include "common/status_macros.h"
+#include "common/trace.h"
+#include "trainer/experience/episode_plan.h"
+#include "trainer/record/step_statistics.h"
+
+namespace routewright {
+
+EpisodeCollector::EpisodeCollector(const LearnerParts& parts, const ModelConfig& model,
+                                   const RunFolderFiles* folder, Followers* followers,
+                                   std::vector<Question> train, HeldOut held_out)
+    : parts_(parts),
+      config_(*parts.config),
+      vocabulary_size_(model.vocabulary_size),
+      checks_(parts, folder, followers),
+      questions_(std::move(train), config_.run().seed()),
+      held_out_(std::move(held_out)),
+      rewards_(config_.reward()) {}
+
+EpisodeCollector::~EpisodeCollector() {
+  if (parts_.live_state != nullptr) parts_.live_state->WatchWorkers({});  // source_ dies now
+}
+
+absl::StatusOr<std::unique_ptr<EpisodeCollector>> EpisodeCollector::Load(
+    const LearnerParts& parts, const ModelConfig& model, const RunFolderFiles* folder,
+    Followers* followers) {
+  RW_ASSIGN_OR_RETURN(std::vector<Question> train, LoadDatasets(parts.config->data().train()));
+  RW_ASSIGN_OR_RETURN(HeldOut held_out, HeldOut::Load(*parts.config));
+  return std::unique_ptr<EpisodeCollector>(new EpisodeCollector(
+      parts, model, folder, followers, std::move(train), std::move(held_out)));
+}
+
+void EpisodeCollector::Save(LearnerState& state) const {
+  state.set_question_cursor(questions_.cursor());
+  state.set_question_order_digest(questions_.digest());
+  state.set_ledger_total_picousd(cost_picousd_);
+  state.set_episodes_committed(episodes_committed_);
+  held_out_.Save(state);
+  rewards_.Save(state.mutable_cost_windows());
+}
+
+absl::Status EpisodeCollector::Restore(const LearnerState& state) {
+  cost_picousd_ = state.ledger_total_picousd();
+  episodes_committed_ = state.episodes_committed();
+  held_out_.Restore(state);
+  rewards_.Restore(state.cost_windows());
+  return questions_.Restore(state.question_cursor(), state.question_order_digest());
+}
+
+absl::Status EpisodeCollector::OpenSource() {
+  RW_ASSIGN_OR_RETURN(source_, parts_.open_source(vocabulary_size_));
+  if (parts_.live_state != nullptr) {
+    parts_.live_state->WatchWorkers([this] { return source_->ViewWorkers(); });
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced,
+                                                    Progress* progress) {
+  RW_RETURN_IF_ERROR(checks_.CheckBudget(cost_picousd_));
+  const std::vector<Question> train = questions_.Draw(config_.trainer().questions_per_step());
+  const bool evaluates = held_out_.IsDueIn(step);
+  const int64_t version = PolicyVersionAfter(step);
+  StepPlan plan = PlanStep(config_, step, version, train,
+                           evaluates ? held_out_.questions() : std::vector<Question>());
+  for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(is_traced);
+  RW_ASSIGN_OR_RETURN(CollectedStep run, RunEpisodes(step, plan, progress));
+  Commit(run.trajectories);
+  RW_ASSIGN_OR_RETURN(
+      LearnableBatch selected,
+      SelectBatch(config_.trainer(), run.trajectories, vocabulary_size_, version));
+  Collected collected;
+  collected.batch = std::move(selected.batch);
+  collected.places = std::move(selected.places);
+  collected.trajectories = std::move(run.trajectories);
+  RW_RETURN_IF_ERROR(CheckNotEmpty(step, collected));
+  collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
+  if (evaluates) {
+    held_out_.Record(step, collected.metrics);
+  } else if (held_out_.IsDone(step)) {  // by a training that ended here, and now goes on
+    collected.metrics.Append(held_out_.FiguresOf(step));
+  }
+  collected.metrics.Set("episode/left_out", selected.left_out);
+  AddFleetMetrics(run, collected.metrics);
+  return collected;
+}
+
+absl::StatusOr<std::optional<std::vector<Trajectory>>> EpisodeCollector::EvaluateLast(
+    int64_t step, Progress* progress) {
+  const auto evaluate = [&]() -> absl::StatusOr<CollectedStep> {
+    RW_RETURN_IF_ERROR(checks_.CheckBudget(cost_picousd_));
+    return RunEpisodes(step,
+                       PlanStep(config_, step, PolicyVersionAfter(step), /*train_questions=*/{},
+                                held_out_.questions()),
+                       progress);
+  };
+  absl::StatusOr<CollectedStep> run = evaluate();
+  const bool is_spent = absl::IsResourceExhausted(run.status());
+  if (is_spent || (absl::IsCancelled(run.status()) && parts_.is_stop_requested())) {
+    LogWarning("step=", step, " | the last weights are not evaluated: ",
+               is_spent ? run.status().message() : "a stop signal came",
+               "; `routewright eval` on the last checkpoint does it");
+    return std::nullopt;
+  }
+  RW_RETURN_IF_ERROR(run.status());
+  Commit(run->trajectories);
+  held_out_.Record(step, TrajectoryMetrics(config_.pool(), run->trajectories));
+  return std::move(run->trajectories);
+}
+
+absl::StatusOr<CollectedStep> EpisodeCollector::RunEpisodes(int64_t step, const StepPlan& plan,
+                                                            Progress* progress) {
+  ScopedSpan span("collect episodes");
+  span.AddDetail("episodes", absl::StrCat(plan.episodes.size()));
+  absl::Status fault;
+  absl::StatusOr<CollectedStep> run =
+      source_->CollectStep(plan, [&](const CollectProgress& collecting) {
+        return checks_.GoesOn(step, cost_picousd_, collecting, progress, fault);
+      });
+  RW_RETURN_IF_ERROR(fault);
+  return run;
+}
+
+void EpisodeCollector::Commit(std::vector<Trajectory>& trajectories) {
+  for (Trajectory& trajectory : trajectories) {
+    rewards_.Compose(trajectory);
+    for (const PoolCall& call : trajectory.pool_calls()) cost_picousd_ += call.cost_picousd();
+    ++episodes_committed_;
+  }
+}
+
+absl::Status EpisodeCollector::CheckNotEmpty(int64_t step, const Collected& collected) const {
+  if (collected.batch.num_trajectories() > 0) return absl::OkStatus();
+  int pool_failed = 0;
+  for (const Trajectory& trajectory : collected.trajectories) {
+    pool_failed += trajectory.status() == EPISODE_STATUS_POOL_FAILED;
+  }
+  return absl::UnavailableError(
+      absl::StrCat("no episode of step ", step, " can be learnt from: ", pool_failed, " of ",
+                   collected.trajectories.size(), " failed in the pool (",
+                   FirstPoolError(collected.trajectories),
+                   "); mend the pool and start again, the run resumes at this step"));
+}
+
+void EpisodeCollector::AddFleetMetrics(const CollectedStep& step, Metrics& metrics) const {
+  metrics.Set("worker/wait_for_lease_s", step.worker_wait_s);
+  if (config_.run().deterministic()) return;  // such a run's metrics say nothing of who ran it
+  const PoolBudget& budget = checks_.budget();
+  if (budget.is_limited()) metrics.Set("run/budget_used", budget.used_share());
+  metrics.Set("workers/count", step.num_workers);
+  metrics.Set("workers/leases_expired", static_cast<double>(step.leases_expired));
+  metrics.Set("workers/duplicates", static_cast<double>(step.duplicates));
+  metrics.Set("workers/replayed", static_cast<double>(step.replayed));
+}
+
+}  // namespace routewright

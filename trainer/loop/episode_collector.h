@@ -1,0 +1,94 @@
+// Where a training on episodes gets its batches: draws a step's questions, has workers run their
+// episodes, composes the rewards in episode order, and picks what can be learnt from. Also runs the
+// held-out questions. Rank 0, one thread.
+//
+//   questions ─▶ StepPlan ─▶ TrajectorySource ─▶ trajectories ─▶ rewards, money ─▶ batch, metrics
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "policy/model/model_config.h"
+#include "proto/checkpoint.pb.h"
+#include "trainer/experience/batch.h"
+#include "trainer/experience/held_out.h"
+#include "trainer/experience/question_source.h"
+#include "trainer/experience/reward_composer.h"
+#include "trainer/experience/trajectory_source.h"
+#include "trainer/loop/collect_checks.h"
+#include "trainer/loop/followers.h"
+#include "trainer/loop/learner.h"
+#include "trainer/record/metrics.h"
+#include "trainer/record/progress.h"
+#include "trainer/record/run_folder.h"
+
+namespace routewright {
+
+// A step's batch and what is known about it before the update.
+struct Collected {
+  Batch batch;
+  Metrics metrics;
+  std::vector<Trajectory> trajectories;
+  std::vector<size_t> places;  // [B] of the batch's trajectories in these
+};
+
+class EpisodeCollector {
+ public:
+  // Reads the datasets. What it is given must outlive it. Fails as LoadDatasets does.
+  static absl::StatusOr<std::unique_ptr<EpisodeCollector>> Load(const LearnerParts& parts,
+                                                                const ModelConfig& model,
+                                                                const RunFolderFiles* folder,
+                                                                Followers* followers);
+  ~EpisodeCollector();
+
+  void Save(LearnerState& state) const;
+  // Fails: kFailedPrecondition if the state was made with other data.
+  absl::Status Restore(const LearnerState& state);
+
+  // From now on workers may come.
+  absl::Status OpenSource();
+  // nullptr before that.
+  TrajectorySource* source() const { return source_.get(); }
+  const HeldOut& held_out() const { return held_out_; }
+  // Of all committed episodes.
+  int64_t cost_picousd() const { return cost_picousd_; }
+
+  // The episodes of step `step`, at its policy version; the held-out questions too if they are due.
+  // `progress` may be nullptr. Fails: kCancelled if a stop signal came and the step was given up;
+  // kUnavailable if no episode can be learnt from; as CollectChecks and the source do.
+  absl::StatusOr<Collected> Collect(int64_t step, bool is_traced, Progress* progress);
+
+  // The held-out questions with the weights after `step` steps, the last; unset: it was left out,
+  // because a stop signal came or the budget is spent, which the log says and costs the run nothing
+  // else.
+  absl::StatusOr<std::optional<std::vector<Trajectory>>> EvaluateLast(int64_t step,
+                                                                      Progress* progress);
+
+ private:
+  EpisodeCollector(const LearnerParts& parts, const ModelConfig& model,
+                   const RunFolderFiles* folder, Followers* followers,
+                   std::vector<Question> train, HeldOut held_out);
+
+  absl::StatusOr<CollectedStep> RunEpisodes(int64_t step, const StepPlan& plan, Progress* progress);
+  void Commit(std::vector<Trajectory>& trajectories);
+  absl::Status CheckNotEmpty(int64_t step, const Collected& collected) const;
+  // What a run's metrics say of workers, which differs from one run to the next.
+  void AddFleetMetrics(const CollectedStep& step, Metrics& metrics) const;
+
+  const LearnerParts& parts_;
+  const RunConfig& config_;
+  const int64_t vocabulary_size_;
+  CollectChecks checks_;
+  QuestionSource questions_;
+  HeldOut held_out_;
+  RewardComposer rewards_;
+  std::unique_ptr<TrajectorySource> source_;
+  int64_t cost_picousd_ = 0;
+  int64_t episodes_committed_ = 0;
+};
+
+}  // namespace routewright
