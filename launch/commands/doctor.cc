@@ -8,8 +8,7 @@
 #include "common/check.h"
 #include "launch/cli/config_flags.h"
 #include "launch/commands/commands.h"
-#include "launch/doctor/machine_checks.h"
-#include "launch/doctor/run_checks.h"
+#include "launch/doctor/checks.h"
 
 namespace routewright {
 namespace {
@@ -52,6 +51,18 @@ void PrintJson(const Findings& findings) {
               rows.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 
+void AddDoctorFlags(CLI::App& app, DoctorOptions& options) {
+  app.add_option("--ranks", options.ranks, "trainer ranks of the run")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--ranks-per-host", options.ranks_per_host,
+                 "… of which so many share this machine: all")
+      ->check(CLI::Range(1, 65536));
+  app.add_flag("--ranks-only", options.is_ranks_only,
+               "one of several hosts of ranks, without workers: leave out the pool, its keys "
+               "and what is rank 0's alone");
+}
+
 }  // namespace
 
 int RunDoctor(int argc, char** argv) {
@@ -67,44 +78,26 @@ int RunDoctor(int argc, char** argv) {
       "  routewright doctor --config mine/run.yaml --no-probe --quiet");
   ConfigFlags flags;
   flags.AddTo(app);
-  int ranks = 1, ranks_per_host = 0;
-  bool is_ranks_only = false, has_no_probe = false, is_quiet = false, is_json = false;
-  app.add_option("--ranks", ranks, "trainer ranks of the run")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
-  app.add_option("--ranks-per-host", ranks_per_host, "… of which so many share this machine: all")
-      ->check(CLI::Range(1, 65536));
-  app.add_flag("--ranks-only", is_ranks_only,
-               "one of several hosts of ranks, without workers: leave out the pool, its keys "
-               "and what is rank 0's alone");
+  DoctorOptions options{.ranks_per_host = 0};
+  bool has_no_probe = false, is_quiet = false, is_json = false;
+  AddDoctorFlags(app, options);
   app.add_flag("--no-probe", has_no_probe, "call no pool model");
   app.add_flag("--quiet", is_quiet, "say only what is wrong");
   app.add_flag("--json", is_json, "print JSON");
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   SetProcessName("doctor");
-  if (ranks_per_host == 0) ranks_per_host = ranks;
+  options.may_call_pool = !has_no_probe;
+  if (options.ranks_per_host == 0) options.ranks_per_host = options.ranks;
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return ReportFailure("doctor", config.status());
 
   Findings all;
-  const auto add = [&](Findings findings) {
+  RunChecks(*config, options, [&](Findings findings) {
     for (Finding& finding : findings) {
       if (!is_json) Print(finding, is_quiet);
       all.push_back(std::move(finding));
     }
-  };
-  add(CheckPolicy(*config));
-  add(CheckData(*config));
-  if (!is_ranks_only) {
-    add(CheckEndpoints(*config));
-    add(CheckLivePage(*config));
-    if (!has_no_probe && config->pool().models_size() > 0) add(ProbePool(*config));
-  }
-  add(CheckLauncher());
-  add(CheckDevices(*config, std::min(ranks, ranks_per_host)));
-  add(CheckNetwork(*config, is_ranks_only));
-  add(CheckDisk(*config));
-  add(CheckMemory(*config, ranks, ranks_per_host));
+  });
   if (is_json) PrintJson(all);
   const bool fails = std::any_of(all.begin(), all.end(), [](const Finding& finding) {
     return finding.level == Finding::Level::kFailure;

@@ -32,8 +32,8 @@ absl::StatusOr<std::unique_ptr<EpisodeCollector>> EpisodeCollector::Load(
     Followers* followers) {
   RW_ASSIGN_OR_RETURN(std::vector<Question> train, LoadDatasets(parts.config->data().train()));
   RW_ASSIGN_OR_RETURN(HeldOut held_out, HeldOut::Load(*parts.config));
-  return std::unique_ptr<EpisodeCollector>(new EpisodeCollector(
-      parts, model, folder, followers, std::move(train), std::move(held_out)));
+  return std::unique_ptr<EpisodeCollector>(
+      new EpisodeCollector(parts, model, folder, followers, std::move(train), std::move(held_out)));
 }
 
 void EpisodeCollector::Save(LearnerState& state) const {
@@ -72,9 +72,8 @@ absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced
   for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(is_traced);
   RW_ASSIGN_OR_RETURN(CollectedStep run, RunEpisodes(step, plan, progress));
   Commit(run.trajectories);
-  RW_ASSIGN_OR_RETURN(
-      LearnableBatch selected,
-      SelectBatch(config_.trainer(), run.trajectories, vocabulary_size_, version));
+  RW_ASSIGN_OR_RETURN(LearnableBatch selected,
+                      SelectBatch(config_.trainer(), run.trajectories, vocabulary_size_, version));
   Collected collected;
   collected.batch = std::move(selected.batch);
   collected.places = std::move(selected.places);

@@ -70,8 +70,8 @@ class EpisodeCollector {
 
  private:
   EpisodeCollector(const LearnerParts& parts, const ModelConfig& model,
-                   const RunFolderFiles* folder, Followers* followers,
-                   std::vector<Question> train, HeldOut held_out);
+                   const RunFolderFiles* folder, Followers* followers, std::vector<Question> train,
+                   HeldOut held_out);
 
   absl::StatusOr<CollectedStep> RunEpisodes(int64_t step, const StepPlan& plan, Progress* progress);
   void Commit(std::vector<Trajectory>& trajectories);

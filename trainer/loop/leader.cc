@@ -76,8 +76,8 @@ absl::Status Leader::LoadData() {
   if (FactsOf(config_.trainer()).learns_from_demonstrations()) {
     const std::vector<std::string> paths(config_.data().demonstrations().begin(),
                                          config_.data().demonstrations().end());
-    RW_ASSIGN_OR_RETURN(demonstrations_, Demonstrations::Load(paths, model_.vocabulary_size,
-                                                              config_.run().seed()));
+    RW_ASSIGN_OR_RETURN(demonstrations_,
+                        Demonstrations::Load(paths, model_.vocabulary_size, config_.run().seed()));
     return absl::OkStatus();
   }
   RW_ASSIGN_OR_RETURN(episodes_, EpisodeCollector::Load(parts_, model_, &folder_, &followers_));

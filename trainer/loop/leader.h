@@ -67,10 +67,9 @@ class Leader {
   absl::Status FinishTrace();
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
   bool evaluates_last() const;
-  int64_t cost_picousd() const;  // of all committed episodes
+  int64_t cost_picousd() const;      // of all committed episodes
   TrajectorySource* source() const;  // nullptr: there is none, or not yet
   Progress* progress() { return progress_ ? &*progress_ : nullptr; }
-
 
   const LearnerParts& parts_;
   const RunConfig& config_;
@@ -87,7 +86,7 @@ class Leader {
   std::unique_ptr<EpisodeCollector> episodes_;
   std::unique_ptr<Demonstrations> demonstrations_;
 
-  int64_t step_ = 0;                  // steps done
+  int64_t step_ = 0;    // steps done
   LearnerState state_;  // after step_ steps: what a checkpoint made now holds
 };
 

@@ -166,39 +166,20 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   const double waited_s = GatherWaitSeconds();
   RW_ASSIGN_OR_RETURN(BatchScores scores, Score(batch, kl_coefficient));
 
-  const int64_t mini_batches = std::min<int64_t>(config.mini_batches(), num_trajectories);
+  const int64_t num_mini_batches = std::min<int64_t>(config.mini_batches(), num_trajectories);
   ValueSums value_sums;
-  for (int64_t m = 0; m < mini_batches; ++m) {
-    const int64_t first = num_trajectories * m / mini_batches;
-    const int64_t end = num_trajectories * (m + 1) / mini_batches;
-    MiniBatch mini;
+  for (int64_t m = 0; m < num_mini_batches; ++m) {
+    RW_ASSIGN_OR_RETURN(MiniBatch mini,
+                        CutMiniBatch(batch, num_trajectories * m / num_mini_batches,
+                                     num_trajectories * (m + 1) / num_mini_batches));
     mini.step = step;
     mini.kl_coefficient = kl_coefficient;
-    const bool by_tokens = config.loss().normalization() == LossConfig::NORMALIZATION_TOKENS;
-    mini.normalizer = static_cast<double>(
-        by_tokens ? batch.scored_offsets[end] - batch.scored_offsets[first] : end - first);
-    RW_ASSIGN_OR_RETURN(PackedShare share, PackMine(batch, first, end));
-    mini.mine = std::move(share.mine);
-    metrics.work_imbalance += share.imbalance / static_cast<double>(mini_batches);
-    metrics.micro_batches_per_rank += static_cast<double>(mini.mine.size());
-    if (critic_ != nullptr) {
-      RW_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
-                          UpdateCritic(batch, scores, mini, value_sums));
-    }
-    const bool is_warming_up =
-        FactsOf(config).needs_critic() && step < config.critic().warmup_steps();
-    if (!is_warming_up) {
-      RW_ASSIGN_OR_RETURN(metrics.gradient_norm,
-                          UpdatePolicy(batch, scores, mini, metrics.policy, value_sums));
-    }
-    if (value_head_ != nullptr) {
-      RW_ASSIGN_OR_RETURN(
-          metrics.critic_gradient_norm,
-          is_warming_up ? WarmUpValueHead(batch, scores, mini, value_sums) : StepValueHead(mini));
-    }
+    RW_RETURN_IF_ERROR(LearnFrom(batch, scores, mini, metrics, value_sums));
+    metrics.work_imbalance += mini.share.imbalance / static_cast<double>(num_mini_batches);
+    metrics.micro_batches_per_rank += static_cast<double>(mini.share.mine.size());
   }
-  metrics.policy.loss /= static_cast<double>(mini_batches);
-  metrics.value_loss = value_sums.loss / static_cast<double>(mini_batches);
+  metrics.policy.loss /= static_cast<double>(num_mini_batches);
+  metrics.value_loss = value_sums.loss / static_cast<double>(num_mini_batches);
   metrics.value_clipped_tokens = value_sums.clipped_tokens;
   metrics.gather_wait_s =
       (GatherWaitSeconds() - waited_s) / static_cast<double>(options_.groups->world().size());
@@ -207,15 +188,49 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   return metrics;
 }
 
+absl::StatusOr<PolicyUpdate::MiniBatch> PolicyUpdate::CutMiniBatch(const Batch& batch,
+                                                                   int64_t first,
+                                                                   int64_t end) const {
+  const bool by_tokens = options_.config.loss().normalization() == LossConfig::NORMALIZATION_TOKENS;
+  MiniBatch mini;
+  mini.normalizer = static_cast<double>(
+      by_tokens ? batch.scored_offsets[end] - batch.scored_offsets[first] : end - first);
+  RW_ASSIGN_OR_RETURN(mini.share, PackMine(batch, first, end));
+  return mini;
+}
+
+// The critic first, then the policy unless the critic is to learn alone, then the value head.
+absl::Status PolicyUpdate::LearnFrom(const Batch& batch, const BatchScores& scores,
+                                     const MiniBatch& mini, UpdateMetrics& metrics,
+                                     ValueSums& value_sums) {
+  const TrainerConfig& config = options_.config;
+  const bool is_warming_up =
+      FactsOf(config).needs_critic() && mini.step < config.critic().warmup_steps();
+  if (critic_ != nullptr) {
+    RW_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
+                        UpdateCritic(batch, scores, mini, value_sums));
+  }
+  if (!is_warming_up) {
+    RW_ASSIGN_OR_RETURN(metrics.gradient_norm,
+                        UpdatePolicy(batch, scores, mini, metrics.policy, value_sums));
+  }
+  if (value_head_ != nullptr) {
+    RW_ASSIGN_OR_RETURN(
+        metrics.critic_gradient_norm,
+        is_warming_up ? WarmUpValueHead(batch, scores, mini, value_sums) : StepValueHead(mini));
+  }
+  return absl::OkStatus();
+}
+
 void PolicyUpdate::LearnFromEach(const Batch& batch, const MiniBatch& mini,
                                  std::span<GradientReducer* const> gradients,
                                  const LearnFromMicroBatch& learn) {
   for (GradientReducer* reducer : gradients) reducer->Zero();
-  for (size_t i = 0; i < mini.mine.size(); ++i) {
-    if (i + 1 == mini.mine.size()) {
+  for (size_t i = 0; i < mini.share.mine.size(); ++i) {
+    if (i + 1 == mini.share.mine.size()) {
       for (GradientReducer* reducer : gradients) reducer->ReduceFromNowOn();
     }
-    const MicroBatch micro = BuildMicroBatch(batch, mini.mine[i]);
+    const MicroBatch micro = BuildMicroBatch(batch, mini.share.mine[i]);
     const DeviceMicroBatch on_device = ToDevice(micro, options_.device);
     DeviceSpan span("micro-batch", options_.device);
     span.AddDetail("tokens", absl::StrCat(micro.token_ids.size()));

@@ -97,11 +97,16 @@ class PolicyUpdate {
     std::vector<double> values;
     Credit credit;
   };
+  // This rank's micro-batches of some trajectories, and how unevenly the ranks share the work.
+  struct PackedShare {
+    MicroBatches mine;
+    double imbalance = 0.0;
+  };
   struct MiniBatch {
     int64_t step = 0;
     double normalizer = 1.0;
     double kl_coefficient = 0.0;
-    MicroBatches mine;
+    PackedShare share;
   };
   struct ValueSums {
     double loss = 0.0;
@@ -112,13 +117,14 @@ class PolicyUpdate {
   // The models that learn, by their names in a checkpoint.
   std::vector<std::pair<std::string, TrainableWeights*>> Learning() const;
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
-  struct PackedShare {
-    MicroBatches mine;
-    double imbalance = 0.0;
-  };
   absl::StatusOr<PackedShare> PackMine(const Batch& batch, int64_t first, int64_t end) const;
   double GatherWaitSeconds() const;  // so far, of this rank
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
+  // The trajectories first … end − 1 as a mini-batch; its step and KL coefficient are not set.
+  absl::StatusOr<MiniBatch> CutMiniBatch(const Batch& batch, int64_t first, int64_t end) const;
+  // One optimizer step of whatever learns. Adds to `metrics` and `value_sums`.
+  absl::Status LearnFrom(const Batch& batch, const BatchScores& scores, const MiniBatch& mini,
+                         UpdateMetrics& metrics, ValueSums& value_sums);
   // Forward and backward of one micro-batch, given on the host and on the device.
   using LearnFromMicroBatch = std::function<void(const MicroBatch&, const DeviceMicroBatch&)>;
   // Makes `gradients` zero, then learns from this rank's micro-batches of a mini-batch one after
