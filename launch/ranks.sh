@@ -29,11 +29,6 @@ keep_sets() {
   done
 }
 
-# A value of the resolved config, by the key's own name.
-resolved_value() {
-  awk -v key="$1:" '$1 == key {sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); print; exit}' <<<"$resolved"
-}
-
 # What doctor finds wrong with the machine, which ranks $1 in all and $2 on each host are for, ends the launcher with 1
 # before anything runs. After them may come --ranks-only, for hosts without workers, and words before the program, as
 # those that run it on each host, where "${named[@]}" puts the host's name before its lines. ROUTEWRIGHT_DOCTOR=off
@@ -54,7 +49,7 @@ show_plan() { grep '^# ' <<<"$resolved" | grep -v -e '^# Defaults' -e ': not set
 # free port of all interfaces (the learner then writes HOSTNAME:PORT), or of the address $1.
 choose_address() {
   address_sets=()
-  case "$(resolved_value listen_address)" in
+  case "$listen_address" in
     127.* | localhost:* | '[::1]:'*) address_sets=(--set "trainer.rollout_service.listen_address=${1:-0.0.0.0}:0") ;;
   esac
 }
@@ -79,18 +74,20 @@ open_banner_filter() { exec {banner_filter}> >(without_mpi_banner >&2); }
 
 # ---- under traps (see supervise.sh)
 
-# Bad config ends the launcher here, with 2, before anything runs. Arguments are further ones of the dry run. The
-# resolved config, $resolved, also says where the run's $folder is. A relative run.output_dir is one of the checkout; from
-# an archive it is one where the caller stands, which $folder_sets and $sets then say.
+# Bad config ends the launcher here, with 2, before anything runs. Arguments are further ones of the dry run, whose text
+# is in $resolved. Also learns the run's $folder and the learner's $listen_address. A relative run.output_dir is one of
+# the checkout; from an archive it is one where the caller stands, which $folder_sets and $sets then say.
 folder_sets=()
 check_run() {
   local status=0
   resolved=`"${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@"` || status=$?
   ((status == 0)) || exit "$status"
-  folder=`awk '/^run:/ {inside = 1; next} /^[^ ]/ {inside = 0}
-    inside && /^ *(output_dir|name):/ {key = $1; sub(/^[^:]*: */, ""); sub(/ +#.*$/, ""); gsub(/^"|"$/, ""); value[key] = $0}
-    END {print value["output_dir:"] "/" value["name:"]}' <<<"$resolved"`
-  [[ $folder != / ]] || fail "cannot tell the run's folder from: routewright train --config $config --dry-run"
+  local text values=()
+  text=`"${program[@]}" train --config "$config" "${sets[@]}" \
+    --print run.output_dir --print run.name --print trainer.rollout_service.listen_address`
+  mapfile -t values <<<"$text"
+  ((${#values[@]} == 3)) || fail "cannot tell the run's folder from: routewright train --config $config --print run.name"
+  folder=${values[0]}/${values[1]} listen_address=${values[2]}
   if ((is_archive)) && [[ $folder != /* ]]; then
     folder_sets=(--set "run.output_dir=$caller/${folder%/*}")
     sets+=("${folder_sets[@]}")

@@ -13,39 +13,6 @@ namespace {
 namespace pb = google::protobuf;
 using Type = pb::FieldDescriptor::CppType;
 
-// The value of a field, or of its `index`-th item.
-std::string ScalarToYaml(const pb::Message& message, const pb::FieldDescriptor& field, int index) {
-  const pb::Reflection& read = *message.GetReflection();
-#define GET(Name)                                                       \
-  (field.is_repeated() ? read.GetRepeated##Name(message, &field, index) \
-                       : read.Get##Name(message, &field))
-  switch (field.cpp_type()) {
-    case Type::CPPTYPE_INT32:
-      return absl::StrCat(GET(Int32));
-    case Type::CPPTYPE_INT64:
-      return absl::StrCat(GET(Int64));
-    case Type::CPPTYPE_UINT32:
-      return absl::StrCat(GET(UInt32));
-    case Type::CPPTYPE_UINT64:
-      return absl::StrCat(GET(UInt64));
-    case Type::CPPTYPE_FLOAT:
-      return NumberToYaml(GET(Float));
-    case Type::CPPTYPE_DOUBLE:
-      return NumberToYaml(GET(Double));
-    case Type::CPPTYPE_BOOL:
-      return GET(Bool) ? "true" : "false";
-    case Type::CPPTYPE_ENUM:
-      return EnumValueName(*GET(Enum));
-    case Type::CPPTYPE_STRING:
-      return TextToYaml(GET(String));
-    case Type::CPPTYPE_MESSAGE:
-      break;
-  }
-#undef GET
-  RW_CHECK(false) << field.full_name() << " is no scalar";
-  return "";
-}
-
 // "  # ratio, in (0, 1)", or "" for a field without unit and range.
 std::string Remark(const pb::FieldDescriptor& field) {
   const std::string unit = UnitOf(field), range = RangeTextOf(field);
@@ -174,6 +141,38 @@ class Writer {
 };
 
 }  // namespace
+
+std::string ScalarToYaml(const pb::Message& message, const pb::FieldDescriptor& field, int index) {
+  const pb::Reflection& read = *message.GetReflection();
+#define GET(Name)                                                       \
+  (field.is_repeated() ? read.GetRepeated##Name(message, &field, index) \
+                       : read.Get##Name(message, &field))
+  switch (field.cpp_type()) {
+    case Type::CPPTYPE_INT32:
+      return absl::StrCat(GET(Int32));
+    case Type::CPPTYPE_INT64:
+      return absl::StrCat(GET(Int64));
+    case Type::CPPTYPE_UINT32:
+      return absl::StrCat(GET(UInt32));
+    case Type::CPPTYPE_UINT64:
+      return absl::StrCat(GET(UInt64));
+    case Type::CPPTYPE_FLOAT:
+      return NumberToYaml(GET(Float));
+    case Type::CPPTYPE_DOUBLE:
+      return NumberToYaml(GET(Double));
+    case Type::CPPTYPE_BOOL:
+      return GET(Bool) ? "true" : "false";
+    case Type::CPPTYPE_ENUM:
+      return EnumValueName(*GET(Enum));
+    case Type::CPPTYPE_STRING:
+      return TextToYaml(GET(String));
+    case Type::CPPTYPE_MESSAGE:
+      break;
+  }
+#undef GET
+  RW_CHECK(false) << field.full_name() << " is no scalar";
+  return "";
+}
 
 std::string WriteYaml(const pb::Message& message,
                       const std::map<std::string, std::string>& unused) {

@@ -19,6 +19,9 @@ namespace routewright {
 std::string WriteYaml(const google::protobuf::Message& message,
                       const std::map<std::string, std::string>& unused);
 
+// The value of a field that is no section, or of a list's `index`-th item.
+std::string ScalarToYaml(const google::protobuf::Message& message,
+                         const google::protobuf::FieldDescriptor& field, int index);
 // A text as a YAML scalar: plain if it is a simple word, else in double quotes.
 std::string TextToYaml(const std::string& text);
 // The shortest decimal that reads back to the same number, always with a point: 1.0e-06, 2.0.

@@ -9,11 +9,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/config/algorithm_facts.h"
 #include "common/config/config_loader.h"
+#include "common/config/config_value.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "kernels/matmul/matmul.h"
@@ -29,6 +31,7 @@
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/comm/agreement.h"
 #include "trainer/comm/communicator.h"
+#include "trainer/comm/launcher_environment.h"
 #include "trainer/live_page/run_report.h"
 #include "trainer/loop/learner.h"
 #include "trainer/loop/run_environment.h"
@@ -40,19 +43,6 @@
 
 namespace routewright {
 namespace {
-
-// What the launcher says before MPI is up; `otherwise` without a launcher.
-int LauncherNumber(std::initializer_list<const char*> variables, int otherwise) {
-  for (const char* name : variables) {
-    if (const char* value = std::getenv(name)) return std::atoi(value);
-  }
-  return otherwise;
-}
-
-int LauncherRank() { return LauncherNumber({"PMIX_RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"}, 0); }
-int LauncherSize() {
-  return LauncherNumber({"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}, 1);
-}
 
 bool HasWeights(const std::string& policy_folder) {
   std::error_code error;
@@ -102,6 +92,19 @@ int DryRun(const RunConfig& config, const std::string& resume, const PlannedMach
     std::printf("# weights: %s has none yet; the plan is its config.json's\n",
                 config.policy().path().c_str());
   }
+  return kExitOk;
+}
+
+int PrintValues(const RunConfig& config, const std::vector<std::string>& keys) {
+  std::string text;
+  for (const std::string& key : keys) {
+    const absl::StatusOr<std::string> value = ConfigValue(config, key);
+    if (!value.ok()) {
+      return Fail(UsageError(absl::StrCat("--print: ", value.status().message())));
+    }
+    absl::StrAppend(&text, *value, "\n");
+  }
+  std::fputs(text.c_str(), stdout);
   return kExitOk;
 }
 
@@ -260,6 +263,11 @@ int RunTrain(int argc, char** argv) {
   CLI::Option* dry_run =
       app.add_flag("--dry-run", is_dry_run,
                    "check config, data, prompt and policy, print what the run would be, and exit");
+  std::vector<std::string> printed;
+  app.add_option("--print", printed,
+                 "print the value of this key, and of others where it is given again, a line each, "
+                 "and exit: --print run.name")
+      ->allow_extra_args(false);
   PlannedMachine machine{.ranks = LauncherSize(), .ranks_per_host = 0, .device = ""};
   AddPlanFlags(app, dry_run, machine);
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
@@ -271,6 +279,7 @@ int RunTrain(int argc, char** argv) {
   InstallStopSignals();
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return Fail(config.status());
+  if (!printed.empty()) return PrintValues(*config, printed);
   return is_dry_run ? DryRun(*config, resume, machine) : Train(*config, resume);
 }
 

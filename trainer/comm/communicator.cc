@@ -1,12 +1,11 @@
 #include "trainer/comm/communicator.h"
 
-#include <cstdlib>
-
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status_macros.h"
 #include "trainer/comm/agreement.h"
 #include "trainer/comm/checked_communicator.h"
+#include "trainer/comm/launcher_environment.h"
 #include "trainer/comm/local_communicator.h"
 #include "trainer/comm/mpi_communicator.h"
 #include "trainer/comm/nccl_communicator.h"
@@ -30,23 +29,11 @@ size_t CommTypeBytes(CommType type) {
 
 namespace {
 
-// The number of ranks that the launcher says it started: OpenMPI's and Slurm's
-// variables, MPICH's, else 1.
-int LauncherRanks() {
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMIX_SIZE"}) {
-    if (const char* value = std::getenv(name)) return std::atoi(value);
-  }
-  if (std::getenv("PMIX_RANK") != nullptr && std::getenv("SLURM_STEP_NUM_TASKS") != nullptr) {
-    return std::atoi(std::getenv("SLURM_STEP_NUM_TASKS"));
-  }
-  return 1;
-}
-
 absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const CommunicatorConfig& config,
                                                                  bool is_on_gpu,
                                                                  const std::string& report_path,
                                                                  const std::string& start) {
-  const int ranks = LauncherRanks();
+  const int ranks = LauncherSize();
   const absl::Duration deadline = absl::Seconds(config.deadline_s());
   CommunicatorConfig::Backend backend = config.backend();
   if (backend == CommunicatorConfig::BACKEND_AUTO) {
