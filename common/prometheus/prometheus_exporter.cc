@@ -189,4 +189,8 @@ void PrometheusExporter::Count(const std::string& name, const std::string& help,
   figures_->Change(name, help, labels, MetricType::Counter, increment);
 }
 
+std::string EnumLabel(const std::string& enum_name, std::string_view prefix) {
+  return absl::AsciiStrToLower(enum_name.substr(prefix.size()));
+}
+
 }  // namespace routewright

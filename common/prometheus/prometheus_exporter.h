@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -56,5 +57,8 @@ class PrometheusExporter {
   FileSystem* files_ = nullptr;
   std::string announcement_path_;
 };
+
+// An enum value's name as a label: "CALL_OUTCOME_TIMED_OUT" without "CALL_OUTCOME_" is "timed_out".
+std::string EnumLabel(const std::string& enum_name, std::string_view prefix);
 
 }  // namespace routewright

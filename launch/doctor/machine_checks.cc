@@ -76,11 +76,6 @@ std::vector<std::string> Resolve(const std::string& name) {
   return addresses;
 }
 
-bool IsLoopback(const std::string& address) {
-  return absl::StartsWith(address, "127.") || address == "::1" || address == "localhost" ||
-         address == "[::1]";
-}
-
 // Nothing else listens there, and it is an address of this host; else errno says why.
 bool CanListen(const std::string& host, const std::string& port) {
   AddressInfo info;
@@ -222,14 +217,14 @@ Findings CheckNetwork(const RunConfig& config, bool is_one_of_several) {
           : Failure("port", absl::StrCat("the learner cannot listen on ", address),
                     "set trainer.rollout_service.listen_address to an address of this host and a "
                     "free port; port 0 picks one"));
-  if (IsLoopback(host)) {
+  if (IsLoopbackHost(host)) {
     findings.push_back(Ok("host", "workers of this machine only: the learner listens on loopback"));
     return findings;
   }
   const std::string name = HostName();
   const std::vector<std::string> addresses = Resolve(name);
   const bool is_reachable =
-      std::any_of(addresses.begin(), addresses.end(), std::not_fn(IsLoopback));
+      std::any_of(addresses.begin(), addresses.end(), std::not_fn(IsLoopbackHost));
   if (is_reachable) {
     findings.push_back(Ok("host", absl::StrCat("workers will be told ", name)));
   } else {

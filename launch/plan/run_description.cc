@@ -81,6 +81,16 @@ std::string DescribeWorker(const RunConfig& config, const ModelConfig& model) {
       Size(weights), Size(episodes * tokens * token), episodes, tokens);
 }
 
+// "the cheapest change that fits: --set a=b on 4 ranks".
+std::string DescribeChanges(const MemoryAdvice& advice, const PlanInput& input) {
+  std::string text = "the cheapest change that fits:";
+  for (const std::string& change : advice.changes) text += " --set " + change;
+  if (advice.input.ranks > input.ranks) {
+    absl::StrAppend(&text, " on ", advice.input.ranks, " ranks");
+  }
+  return text;
+}
+
 std::string DescribeFit(const RunConfig& config, const PlanInput& input, const DeviceMemory& device,
                         const DeviceSpeed& speed) {
   const MemoryPlan plan = PlanMemory(input);
@@ -103,11 +113,7 @@ std::string DescribeFit(const RunConfig& config, const PlanInput& input, const D
   if (!advice.has_value()) {
     return text + "# nothing that this config can change makes it fit: train a smaller policy\n";
   }
-  absl::StrAppendFormat(&text, "# the cheapest change that fits:");
-  for (const std::string& change : advice->changes) text += " --set " + change;
-  if (advice->input.ranks > input.ranks) {
-    absl::StrAppend(&text, " on ", advice->input.ranks, " ranks");
-  }
+  absl::StrAppend(&text, "# ", DescribeChanges(*advice, input));
   const StepTime time = PlanStepTime(advice->input, config.episode().max_sequence_tokens(), speed);
   absl::StrAppendFormat(&text, ", which takes %s and %s a step, MFU %.1f %%\n",
                         Size(advice->plan.peak()), SecondsText(time.seconds), 100.0 * time.mfu);
@@ -218,12 +224,7 @@ absl::StatusOr<std::string> DescribeMisfit(const RunConfig& config, const Planne
   const auto advice =
       CheapestFit(input, device.usable_bytes(), config.episode().max_sequence_tokens());
   if (!advice.has_value()) return text + "; nothing that the config can change makes it fit";
-  absl::StrAppend(&text, "; the cheapest change that fits:");
-  for (const std::string& change : advice->changes) text += " --set " + change;
-  if (advice->input.ranks > input.ranks) {
-    absl::StrAppend(&text, " on ", advice->input.ranks, " ranks");
-  }
-  return text;
+  return absl::StrCat(text, "; ", DescribeChanges(*advice, input));
 }
 
 absl::StatusOr<std::string> DescribeHostMisfit(const RunConfig& config,

@@ -13,6 +13,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/absl_view.h"
 #include "common/log.h"
+#include "common/network_address.h"
 #include "common/status_macros.h"
 #include "rollout_workers/pool/protocols/protocols.h"
 
@@ -57,10 +58,6 @@ absl::StatusOr<std::string> ExpandEnvironment(const std::string& text) {
   return expanded + text.substr(start);
 }
 
-bool IsLoopback(const std::string& host) {
-  return host == "localhost" || host == "[::1]" || absl::StartsWith(host, "127.");
-}
-
 // Checks the address and fills in what depends on it. No error shows it: what was
 // refused may hold a password.
 absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint) {
@@ -83,7 +80,7 @@ absl::Status ResolveAddress(const PoolModelConfig& model, PoolEndpoint& endpoint
   }
   endpoint.base_url = address;
   endpoint.call_url = address + endpoint.protocol->Path();
-  endpoint.is_loopback = IsLoopback(PartOf(url.get(), CURLUPART_HOST));
+  endpoint.is_loopback = IsLoopbackHost(PartOf(url.get(), CURLUPART_HOST));
   if (scheme == "http" && !endpoint.is_loopback && !endpoint.api_key.is_empty()) {
     LogWarning("pool model ", model.name(), ": the API key goes to ", address,
                " unencrypted: use https");

@@ -2,19 +2,9 @@
 
 #include <string_view>
 
-#include "absl/strings/ascii.h"
 #include "common/money/money.h"
 
 namespace routewright {
-namespace {
-
-// "CALL_OUTCOME_TIMED_OUT" → "timed_out".
-std::string LabelOf(const std::string& enum_name, std::string_view prefix) {
-  return absl::AsciiStrToLower(enum_name.substr(prefix.size()));
-}
-
-}  // namespace
-
 WorkerFigures::WorkerFigures(PrometheusExporter* exporter) : exporter_(exporter) {
   ShowLeases(0, absl::ZeroDuration());
 }
@@ -45,7 +35,7 @@ void WorkerFigures::CountEpisode(const Trajectory& trajectory) {
   if (exporter_ == nullptr) return;
   exporter_->Count(
       "routewright_worker_episodes_total", "Episodes that the learner acknowledged.",
-      {{"status", LabelOf(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_")}}, 1);
+      {{"status", EnumLabel(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_")}}, 1);
   double policy_tokens = 0;
   for (const int provenance : trajectory.provenance()) {
     policy_tokens += provenance == PROVENANCE_POLICY;
@@ -55,7 +45,7 @@ void WorkerFigures::CountEpisode(const Trajectory& trajectory) {
   for (const PoolCall& call : trajectory.pool_calls()) {
     exporter_->Count("routewright_worker_pool_calls_total", "Pool calls of these episodes.",
                      {{"model", call.model()},
-                      {"outcome", LabelOf(CallOutcome_Name(call.outcome()), "CALL_OUTCOME_")}},
+                      {"outcome", EnumLabel(CallOutcome_Name(call.outcome()), "CALL_OUTCOME_")}},
                      1);
     exporter_->Count("routewright_worker_pool_call_seconds_total",
                      "From first attempt to last byte, retries and their pauses included.",

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "common/config/algorithm_facts.h"
 #include "common/status_macros.h"
+#include "common/trajectory_facts.h"
 
 namespace routewright {
 namespace {
@@ -19,20 +20,10 @@ EpisodeSpec MakeSpec(const RunConfig& config, const StepPlan& plan, const Questi
   return spec;
 }
 
-bool HasVerdict(const Trajectory& trajectory) {
-  return trajectory.status() != EPISODE_STATUS_POOL_FAILED &&
-         trajectory.status() != EPISODE_STATUS_CANCELLED;
-}
-
 bool IsLearnable(const Trajectory& trajectory) {
   const auto& provenance = trajectory.provenance();
   return HasVerdict(trajectory) &&
          std::find(provenance.begin(), provenance.end(), PROVENANCE_POLICY) != provenance.end();
-}
-
-// "train/000012/0003/05" → "train/000012/0003".
-std::string GroupName(const Trajectory& trajectory) {
-  return trajectory.episode_id().substr(0, trajectory.episode_id().rfind('/'));
 }
 
 }  // namespace

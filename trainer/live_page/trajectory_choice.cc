@@ -5,16 +5,13 @@
 #include <string>
 #include <utility>
 
+#include "common/trajectory_facts.h"
+
 namespace routewright {
 namespace {
 
 constexpr size_t kGroupShown = 8;
 constexpr size_t kEvaluationsShown = 4;
-
-// "train/000012/0003/05" → "train/000012/0003".
-std::string GroupName(const Trajectory& trajectory) {
-  return trajectory.episode_id().substr(0, trajectory.episode_id().rfind('/'));
-}
 
 std::string MostTellingGroup(std::span<const Trajectory> trajectories) {
   std::map<std::string, std::pair<double, double>> ranges;

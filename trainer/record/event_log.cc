@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "common/network_address.h"
 #include "common/status_macros.h"
+#include "common/trajectory_facts.h"
 #include "trainer/record/event_record.h"
 #include "trainer/record/step_statistics.h"
 

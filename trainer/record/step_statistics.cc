@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/money/money.h"
+#include "common/trajectory_facts.h"
 
 namespace routewright {
 namespace {
@@ -132,11 +133,6 @@ Metrics PoolMetrics(const PoolConfig& pool, const Sums& sums, const std::string&
 }
 
 }  // namespace
-
-bool HasVerdict(const Trajectory& trajectory) {
-  return trajectory.status() != EPISODE_STATUS_POOL_FAILED &&
-         trajectory.status() != EPISODE_STATUS_CANCELLED;
-}
 
 std::string FirstPoolError(std::span<const Trajectory> trajectories) {
   for (const Trajectory& trajectory : trajectories) {

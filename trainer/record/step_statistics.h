@@ -17,9 +17,6 @@ namespace routewright {
 // reported, also when they are 0.
 Metrics TrajectoryMetrics(const PoolConfig& pool, std::span<const Trajectory> trajectories);
 
-// False: what became of the episode says nothing about the policy.
-bool HasVerdict(const Trajectory& trajectory);
-
 // The outcome of the first pool call that was not delivered, for a person to act on.
 std::string FirstPoolError(std::span<const Trajectory> trajectories);
 

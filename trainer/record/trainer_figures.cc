@@ -4,7 +4,6 @@
 #include <string_view>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
@@ -20,11 +19,6 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kRenamed 
     {"evaluation/count", "routewright_evaluation_episodes"},
     {"workers/count", "routewright_workers"},
 }};
-
-// "CALL_OUTCOME_TIMED_OUT" → "timed_out".
-std::string LabelOf(const std::string& enum_name, std::string_view prefix) {
-  return absl::AsciiStrToLower(enum_name.substr(prefix.size()));
-}
 
 void ShowFigures(const Metrics& metrics, PrometheusExporter& exporter) {
   for (const auto& [metric, value] : metrics.values()) {
@@ -46,13 +40,13 @@ void CountTrajectories(std::span<const Trajectory> trajectories, PrometheusExpor
   for (const Trajectory& trajectory : trajectories) {
     exporter.Count(
         "routewright_episodes_committed_total", "Episodes that were committed.",
-        {{"purpose", LabelOf(Purpose_Name(trajectory.purpose()), "PURPOSE_")},
-         {"status", LabelOf(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_")}},
+        {{"purpose", EnumLabel(Purpose_Name(trajectory.purpose()), "PURPOSE_")},
+         {"status", EnumLabel(EpisodeStatus_Name(trajectory.status()), "EPISODE_STATUS_")}},
         1);
     for (const PoolCall& call : trajectory.pool_calls()) {
       exporter.Count("routewright_pool_calls_total", "Pool calls of committed episodes.",
                      {{"model", call.model()},
-                      {"outcome", LabelOf(CallOutcome_Name(call.outcome()), "CALL_OUTCOME_")}},
+                      {"outcome", EnumLabel(CallOutcome_Name(call.outcome()), "CALL_OUTCOME_")}},
                      1);
       exporter.Count("routewright_pool_spend_usd_total", "Dollars spent on committed episodes.", {},
                      PicousdToUsd(call.cost_picousd()));

@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "common/trajectory_facts.h"
 #include "trainer/rollout_service/trajectory_check.h"
 
 namespace routewright {
@@ -16,11 +17,6 @@ namespace {
 constexpr absl::Duration kClerkPeriod = absl::Milliseconds(50);
 constexpr absl::Duration kLongestWait =
     absl::Seconds(30);  // of a lease request, whatever it asks for
-
-bool HasVerdict(const Trajectory& trajectory) {
-  return trajectory.status() != EPISODE_STATUS_POOL_FAILED &&
-         trajectory.status() != EPISODE_STATUS_CANCELLED;
-}
 
 }  // namespace
 

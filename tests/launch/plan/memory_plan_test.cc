@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tests/counting_allocator.h"
+#include "tests/trainer/comm/run_as_ranks.h"
 #include "tests/trainer/experience/recorded_trajectories.h"
 #include "tests/trainer/update/tiny_model.h"
 #include "trainer/update/policy_update.h"
@@ -241,18 +242,7 @@ TEST(MemoryPlanTest, OffloadedStateIsOnTheHost) {
 }  // namespace routewright
 
 int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
   routewright::CountingAllocator::Install();
   at::set_num_threads(1);
-  routewright::CommunicatorConfig config;
-  config.set_deadline_s(60);
-  auto made = routewright::NewCommunicator(config, /*is_on_gpu=*/false);
-  if (!made.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
-    return 1;
-  }
-  routewright::world = made->get();
-  const int result = RUN_ALL_TESTS();
-  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
-  return result;
+  return routewright::RunAsRanks(argc, argv, routewright::world);
 }

@@ -5,11 +5,11 @@
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <cstdlib>
 
 #include "absl/strings/match.h"
 #include "launch/plan/step_time.h"
+#include "tests/trainer/comm/run_as_ranks.h"
 #include "tests/trainer/comm/throttled_communicator.h"
 #include "tests/trainer/update/tiny_model.h"
 #include "trainer/update/policy_update.h"
@@ -127,17 +127,6 @@ TEST(StepTrafficTest, SharesWithinAHostAreGatheredThereAndReducedBetweenHosts) {
 }  // namespace routewright
 
 int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
   at::set_num_threads(1);
-  routewright::CommunicatorConfig config;
-  config.set_deadline_s(60);
-  auto made = routewright::NewCommunicator(config, /*is_on_gpu=*/false);
-  if (!made.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
-    return 1;
-  }
-  routewright::world = made->get();
-  const int result = RUN_ALL_TESTS();
-  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
-  return result;
+  return routewright::RunAsRanks(argc, argv, routewright::world);
 }

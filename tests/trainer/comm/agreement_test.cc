@@ -45,6 +45,4 @@ TEST(AgreementTest, RanksThatWereStartedDifferentlyAreToldInWhich) {
 }  // namespace
 }  // namespace routewright
 
-int main(int argc, char** argv) {
-  return routewright::RunAsRanks(argc, argv, {}, routewright::world);
-}
+int main(int argc, char** argv) { return routewright::RunAsRanks(argc, argv, routewright::world); }

@@ -2,11 +2,10 @@
 // orders are told so. Runs as several MPI ranks, whose communicator is made once in a process.
 #include <gtest/gtest.h>
 
-#include <cstdio>
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "common/config/config_loader.h"
+#include "tests/trainer/comm/run_as_ranks.h"
 #include "trainer/comm/communicator.h"
 
 namespace routewright {
@@ -32,18 +31,7 @@ TEST(CheckOrderTest, ItIsOffUnlessAskedFor) { EXPECT_FALSE(CommunicatorConfig().
 }  // namespace routewright
 
 int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  routewright::RunConfig config;
-  const absl::Status parsed = routewright::ParseConfigYaml(
-      "trainer: {communicator: {check_order: true, deadline_s: 60}}", "the test", {}, config);
-  auto made = routewright::NewCommunicator(config.trainer().communicator(), /*is_on_gpu=*/false);
-  if (!parsed.ok() || !made.ok()) {
-    const absl::Status& status = parsed.ok() ? made.status() : parsed;
-    std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
-    return 1;
-  }
-  routewright::communicator = made->get();
-  const int result = RUN_ALL_TESTS();
-  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
-  return result;
+  routewright::CommunicatorConfig config;
+  config.set_check_order(true);
+  return routewright::RunAsRanks(argc, argv, routewright::communicator, config);
 }

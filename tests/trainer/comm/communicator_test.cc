@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/trainer/comm/run_as_ranks.h"
 #include "trainer/comm/checked_communicator.h"
 
 namespace routewright {
@@ -173,16 +174,5 @@ TEST(CommunicatorTest, AWaitingRankDoesNotSpin) {
 }  // namespace routewright
 
 int main(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
-  routewright::CommunicatorConfig config;
-  config.set_deadline_s(60);
-  auto made = routewright::NewCommunicator(config, /*is_on_gpu=*/false);
-  if (!made.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
-    return 1;
-  }
-  routewright::communicator = made->get();
-  const int result = RUN_ALL_TESTS();
-  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
-  return result;
+  return routewright::RunAsRanks(argc, argv, routewright::communicator);
 }

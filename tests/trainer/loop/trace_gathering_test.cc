@@ -52,6 +52,4 @@ TEST(TraceGatheringTest, ARankWithoutATraceHasNoSpans) {
 }  // namespace
 }  // namespace routewright
 
-int main(int argc, char** argv) {
-  return routewright::RunAsRanks(argc, argv, {}, routewright::world);
-}
+int main(int argc, char** argv) { return routewright::RunAsRanks(argc, argv, routewright::world); }

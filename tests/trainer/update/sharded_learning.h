@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/trainer/comm/run_as_ranks.h"
 #include "tests/trainer/experience/recorded_trajectories.h"
 #include "tests/trainer/update/tiny_model.h"
 #include "trainer/comm/local_communicator.h"
@@ -285,19 +286,8 @@ inline bool HasSameBits(const Learnt& a, const Learnt& b) {
 
 // `main` of a test that runs as several ranks.
 inline int RunTestsOnRanks(int argc, char** argv) {
-  testing::InitGoogleTest(&argc, argv);
   at::set_num_threads(1);
-  CommunicatorConfig config;
-  config.set_deadline_s(60);
-  auto made = NewCommunicator(config, /*is_on_gpu=*/false);
-  if (!made.ok()) {
-    std::fprintf(stderr, "%s\n", std::string(made.status().message()).c_str());
-    return 1;
-  }
-  world = made->get();
-  const int result = RUN_ALL_TESTS();
-  if (result != 0) (*made)->Abort(absl::InternalError("a check failed"));
-  return result;
+  return RunAsRanks(argc, argv, world);
 }
 
 }  // namespace routewright
