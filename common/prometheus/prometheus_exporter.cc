@@ -30,26 +30,26 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
-MetricFamily ProcessFigure(const char* name, const char* help, MetricType type, double value) {
+MetricFamily ProcessMetric(const char* name, const char* help, MetricType type, double value) {
   MetricFamily family{name, help, type, {ClientMetric()}};
   family.metric[0].counter.value = family.metric[0].gauge.value = value;
   return family;
 }
 
 // Under the names that Prometheus' own client libraries use.
-void AppendProcessFigures(double start_s, std::vector<MetricFamily>& families) {
+void AppendProcessMetrics(double start_s, std::vector<MetricFamily>& families) {
   double total_pages = 0, resident_pages = 0;
   std::ifstream("/proc/self/statm") >> total_pages >> resident_pages;
   timespec cpu = {};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-  families.push_back(ProcessFigure("process_resident_memory_bytes", "Resident memory.",
+  families.push_back(ProcessMetric("process_resident_memory_bytes", "Resident memory.",
                                    MetricType::Gauge,
                                    resident_pages * static_cast<double>(sysconf(_SC_PAGESIZE))));
-  families.push_back(ProcessFigure("process_cpu_seconds_total", "CPU time, user and system.",
+  families.push_back(ProcessMetric("process_cpu_seconds_total", "CPU time, user and system.",
                                    MetricType::Counter,
                                    static_cast<double>(cpu.tv_sec) + cpu.tv_nsec * 1e-9));
-  families.push_back(ProcessFigure("process_start_time_seconds",
-                                   "When this process began to serve figures, since 1970.",
+  families.push_back(ProcessMetric("process_start_time_seconds",
+                                   "When this process began to serve metrics, since 1970.",
                                    MetricType::Gauge, start_s));
 }
 
@@ -72,7 +72,7 @@ std::string TargetsJson(const std::string& address, const PrometheusExporter::La
 
 }  // namespace
 
-class PrometheusExporter::Figures {
+class PrometheusExporter::Metrics {
  public:
   void Change(const std::string& name, const std::string& help, const Labels& labels,
               MetricType type, double value) ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -85,7 +85,7 @@ class PrometheusExporter::Figures {
 
   std::vector<MetricFamily> Collect() const ABSL_LOCKS_EXCLUDED(mutex_) {
     std::vector<MetricFamily> result;
-    AppendProcessFigures(start_s_, result);
+    AppendProcessMetrics(start_s_, result);
     absl::MutexLock lock(&mutex_);
     for (const auto& [name, family] : families_) {
       MetricFamily copy{name, family.help, family.type, {}};
@@ -113,7 +113,7 @@ class PrometheusExporter::Figures {
 
 class PrometheusExporter::Server {
  public:
-  explicit Server(const Figures* figures) {
+  explicit Server(const Metrics* metrics) {
     http_.new_task_queue = [] { return new httplib::ThreadPool(kThreads); };  // the server owns it
     http_.set_keep_alive_max_count(1);  // an idle connection would keep a thread
     // Without the library's SO_REUSEPORT, with which two processes would share a port.
@@ -121,8 +121,8 @@ class PrometheusExporter::Server {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     });
-    http_.Get("/metrics", [figures](const auto&, auto& response) {
-      response.set_content(prometheus::TextSerializer().Serialize(figures->Collect()),
+    http_.Get("/metrics", [metrics](const auto&, auto& response) {
+      response.set_content(prometheus::TextSerializer().Serialize(metrics->Collect()),
                            "text/plain; version=0.0.4; charset=utf-8");
     });
   }
@@ -146,7 +146,7 @@ class PrometheusExporter::Server {
 };
 
 PrometheusExporter::PrometheusExporter()
-    : figures_(std::make_unique<Figures>()), server_(std::make_unique<Server>(figures_.get())) {}
+    : metrics_(std::make_unique<Metrics>()), server_(std::make_unique<Server>(metrics_.get())) {}
 
 PrometheusExporter::~PrometheusExporter() {
   if (!announcement_path_.empty()) files_->RemoveAll(announcement_path_).IgnoreError();
@@ -165,7 +165,7 @@ absl::StatusOr<std::unique_ptr<PrometheusExporter>> PrometheusExporter::Start(
   const int port_in_use = exporter->server_->Listen(WithoutBrackets(host), port);
   if (port_in_use <= 0) {
     return absl::UnavailableError(
-        absl::StrCat("cannot serve Prometheus' figures at ", host, ":", port,
+        absl::StrCat("cannot serve Prometheus' metrics at ", host, ":", port,
                      ": the address is in use or not of this host (port 0 picks a free one)"));
   }
   exporter->address_ = absl::StrCat(ReachableHost(host), ":", port_in_use);
@@ -181,12 +181,12 @@ absl::StatusOr<std::unique_ptr<PrometheusExporter>> PrometheusExporter::Start(
 
 void PrometheusExporter::SetGauge(const std::string& name, const std::string& help,
                                   const Labels& labels, double value) {
-  figures_->Change(name, help, labels, MetricType::Gauge, value);
+  metrics_->Change(name, help, labels, MetricType::Gauge, value);
 }
 
 void PrometheusExporter::Count(const std::string& name, const std::string& help,
                                const Labels& labels, double increment) {
-  figures_->Change(name, help, labels, MetricType::Counter, increment);
+  metrics_->Change(name, help, labels, MetricType::Counter, increment);
 }
 
 std::string EnumLabel(const std::string& enum_name, std::string_view prefix) {

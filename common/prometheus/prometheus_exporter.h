@@ -1,7 +1,7 @@
-// The door to Prometheus: a process' figures as Prometheus text at http://<address>/metrics, and
+// The door to Prometheus: a process' metrics as Prometheus text at http://<address>/metrics, and
 // a file that tells a Prometheus where that is (file_sd_configs). Names follow Prometheus'
 // conventions: base units at the end (_seconds, _bytes, _usd), _total on what only grows; every
-// name has a help text. Process figures (process_resident_memory_bytes,
+// name has a help text. Process metrics (process_resident_memory_bytes,
 // process_cpu_seconds_total, …) are added.
 //
 // Thread-safe. Three threads of its own: one listens, two answer.
@@ -21,7 +21,7 @@ namespace routewright {
 class PrometheusExporter {
  public:
   using Labels = std::vector<std::pair<std::string, std::string>>;
-  // Where the figures are announced: <folder>/<name>.json holds
+  // Where the metrics are announced: <folder>/<name>.json holds
   // [{"targets":["host:port"],"labels":{…}}] until the exporter ends.
   struct Announcement {
     FileSystem* files = nullptr;  // must outlive the exporter
@@ -42,17 +42,17 @@ class PrometheusExporter {
   // `help` is taken from a name's first use.
   void SetGauge(const std::string& name, const std::string& help, const Labels& labels,
                 double value);
-  // Adds to a figure that only grows, from 0 when the process starts.
+  // Adds to a metric that only grows, from 0 when the process starts.
   void Count(const std::string& name, const std::string& help, const Labels& labels,
              double increment);
 
  private:
-  class Figures;
+  class Metrics;
   class Server;
   PrometheusExporter();
 
-  std::unique_ptr<Figures> figures_;
-  std::unique_ptr<Server> server_;  // reads the figures; dies first
+  std::unique_ptr<Metrics> metrics_;
+  std::unique_ptr<Server> server_;  // reads the metrics; dies first
   std::string address_;
   FileSystem* files_ = nullptr;
   std::string announcement_path_;

@@ -1,5 +1,5 @@
 // Router-R1's published scoring (arXiv 2506.09033), on the decoded text of a response:
-// for comparing with the paper's figures. Routewright itself scores action records
+// for comparing with the paper's numbers. Routewright itself scores action records
 // (reward.h). Pure; any thread.
 #pragma once
 

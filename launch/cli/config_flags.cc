@@ -57,7 +57,7 @@ absl::Status UsageError(std::string_view message) {
   return status;
 }
 
-int ReportFailure(const char* command, const absl::Status& status) {
+int PrintFailure(const char* command, const absl::Status& status) {
   std::fprintf(stderr, "routewright %s: %s\n", command, Message(status).c_str());
   return IsUsageError(status) ? kExitUsage : kExitFailed;
 }

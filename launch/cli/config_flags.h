@@ -30,6 +30,6 @@ bool IsUsageError(const absl::Status& status);
 absl::Status UsageError(std::string_view message);
 // Prints "routewright <command>: <message>" and returns the exit code for it: 2
 // for a UsageError, else 1.
-int ReportFailure(const char* command, const absl::Status& status);
+int PrintFailure(const char* command, const absl::Status& status);
 
 }  // namespace routewright

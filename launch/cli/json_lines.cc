@@ -85,7 +85,7 @@ void JsonLines::Settle(int64_t number, std::optional<std::string> text) {
 }
 
 int JsonLines::ExitCode() const {
-  if (!status_.ok()) return ReportFailure(command_, status_);
+  if (!status_.ok()) return PrintFailure(command_, status_);
   return has_refused_ ? kExitFailed : kExitOk;
 }
 

@@ -80,7 +80,7 @@ int RunAsk(int argc, char** argv) {
   app.add_option("question", flags.question, "the question")->required();
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   const absl::StatusOr<int> code = Ask(flags);
-  return code.ok() ? *code : ReportFailure("ask", code.status());
+  return code.ok() ? *code : PrintFailure("ask", code.status());
 }
 
 }  // namespace routewright

@@ -160,7 +160,7 @@ int RunConvert(int argc, char** argv) {
       ->capture_default_str();
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   const absl::Status status = Convert(flags);
-  return status.ok() ? kExitOk : ReportFailure("convert", status);
+  return status.ok() ? kExitOk : PrintFailure("convert", status);
 }
 
 }  // namespace routewright

@@ -89,7 +89,7 @@ int RunDoctor(int argc, char** argv) {
   options.may_call_pool = !has_no_probe;
   if (options.ranks_per_host == 0) options.ranks_per_host = options.ranks;
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
-  if (!config.ok()) return ReportFailure("doctor", config.status());
+  if (!config.ok()) return PrintFailure("doctor", config.status());
 
   Findings all;
   RunChecks(*config, options, [&](Findings findings) {

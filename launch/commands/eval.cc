@@ -204,7 +204,7 @@ int RunEval(int argc, char** argv) {
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   flags.with_baselines = baselines == "all";
   const absl::Status status = Evaluate(flags);
-  return status.ok() ? kExitOk : ReportFailure("eval", status);
+  return status.ok() ? kExitOk : PrintFailure("eval", status);
 }
 
 }  // namespace routewright

@@ -107,7 +107,7 @@ int RunGenerate(int argc, char** argv) {
       ->capture_default_str();
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   const absl::StatusOr<int> code = Generate(flags);
-  return code.ok() ? *code : ReportFailure("generate", code.status());
+  return code.ok() ? *code : PrintFailure("generate", code.status());
 }
 
 }  // namespace routewright

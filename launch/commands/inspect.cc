@@ -8,7 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "launch/cli/config_flags.h"
 #include "launch/commands/commands.h"
-#include "launch/inspection/inspect_report.h"
+#include "launch/inspection/inspect_path.h"
 
 namespace routewright {
 namespace {
@@ -75,7 +75,7 @@ int RunInspect(int argc, char** argv) {
   app.add_flag("--json", is_json, "print JSON instead of a table");
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   const absl::StatusOr<Json> report = InspectPath(path);
-  if (!report.ok()) return ReportFailure("inspect", report.status());
+  if (!report.ok()) return PrintFailure("inspect", report.status());
   if (is_json) {
     std::printf("%s\n", report->dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   } else {

@@ -144,7 +144,7 @@ int RunLogprob(int argc, char** argv) {
       ->check(CLI::Range(1, 1024));
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   const absl::StatusOr<int> code = ScoreLines(flags);
-  return code.ok() ? *code : ReportFailure("logprob", code.status());
+  return code.ok() ? *code : PrintFailure("logprob", code.status());
 }
 
 }  // namespace routewright

@@ -54,7 +54,7 @@ int RunPool(int argc, char** argv) {
 
   const sigset_t signals = BlockEndSignals();
   const auto server = Start(flags, port);
-  if (!server.ok()) return ReportFailure("pool", server.status());
+  if (!server.ok()) return PrintFailure("pool", server.status());
   std::printf("pool emulator listening on %s\n", (*server)->url().c_str());
   std::fflush(stdout);
   int signal_number = 0;

@@ -24,7 +24,7 @@ int RunReportCommand(int argc, char** argv) {
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   if (output.empty()) output = folder + "/report.html";
   const absl::Status status = WriteRunReport(FileSystem::Posix(), folder, output);
-  if (!status.ok()) return ReportFailure("report", status);
+  if (!status.ok()) return PrintFailure("report", status);
   std::printf("%s\n", output.c_str());
   return kExitOk;
 }

@@ -49,12 +49,12 @@ int ScoreStdin(const RewardFlags& flags) {
     }
     std::fprintf(stdout, "%s\n", scores->c_str());
     if (std::fflush(stdout) != 0) {
-      return ReportFailure(
+      return PrintFailure(
           "reward", absl::DataLossError("cannot write the scores to stdout: is the disk full?"));
     }
   }
   if (std::cin.bad())
-    return ReportFailure("reward", absl::DataLossError("cannot read stdin to its end"));
+    return PrintFailure("reward", absl::DataLossError("cannot read stdin to its end"));
   return is_sound ? kExitOk : kExitFailed;
 }
 
@@ -80,7 +80,7 @@ int RunReward(int argc, char** argv) {
                           ->capture_default_str();
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   if (flags.mode == "reference" && (metric->count() > 0 || coefficient->count() > 0)) {
-    return ReportFailure(
+    return PrintFailure(
         "reward",
         UsageError("--metric and --cost-coefficient are for --mode strict: a reference line says "
                    "its own"));

@@ -94,9 +94,9 @@ int RunTokenize(int argc, char** argv) {
   app.add_flag("--decode", decodes, "from ids to text");
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   const auto tokenizer = Tokenizer::Load(policy_folder);
-  if (!tokenizer.ok()) return ReportFailure("tokenize", tokenizer.status());
+  if (!tokenizer.ok()) return PrintFailure("tokenize", tokenizer.status());
   const absl::Status status = RunLines(**tokenizer, decodes);
-  return status.ok() ? kExitOk : ReportFailure("tokenize", status);
+  return status.ok() ? kExitOk : PrintFailure("tokenize", status);
 }
 
 }  // namespace routewright

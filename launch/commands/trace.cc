@@ -130,7 +130,7 @@ int RunTrace(int argc, char** argv) {
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
   const absl::Status status = Trace(folder, absl::Seconds(wait_s));
-  return status.ok() ? kExitOk : ReportFailure("trace", status);
+  return status.ok() ? kExitOk : PrintFailure("trace", status);
 }
 
 }  // namespace routewright

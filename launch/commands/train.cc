@@ -20,7 +20,7 @@
 #include "common/status_macros.h"
 #include "kernels/matmul/matmul.h"
 #include "launch/cli/config_flags.h"
-#include "launch/cli/serve_figures.h"
+#include "launch/cli/serve_prometheus.h"
 #include "launch/cli/serve_page.h"
 #include "launch/cli/version.h"
 #include "launch/commands/commands.h"
@@ -59,7 +59,7 @@ absl::Status CheckWeights(const std::string& policy_folder) {
 
 // Every rank meets the same faults in config and files: one of them says so.
 int Fail(const absl::Status& status) {
-  if (LauncherRank() == 0) return ReportFailure("train", status);
+  if (LauncherRank() == 0) return PrintFailure("train", status);
   return IsUsageError(status) ? kExitUsage : kExitFailed;
 }
 
@@ -190,7 +190,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   absl::Status ready = OpenLog(config, rank);
   absl::StatusOr<std::unique_ptr<PrometheusExporter>> exporter = nullptr;
   if (ready.ok()) {
-    exporter = ServeFigures(config, config.trainer().prometheus(), (*communicator)->local_rank(),
+    exporter = ServePrometheus(config, config.trainer().prometheus(), (*communicator)->local_rank(),
                             absl::StrCat("rank-", rank),
                             {{"role", "trainer"}, {"rank", absl::StrCat(rank)}});
     ready = exporter.status();
@@ -202,7 +202,7 @@ int Train(const RunConfig& config, const std::string& resume) {
   const auto outcome = ready.ok() ? RunLearner(parts) : absl::StatusOr<RunOutcome>(ready);
   if (rank == 0) page.End(config, outcome);
   if (outcome.ok()) return *outcome == RunOutcome::kPreempted ? kExitPreempted : kExitOk;
-  const int code = ReportFailure("train", outcome.status());
+  const int code = PrintFailure("train", outcome.status());
   if ((*communicator)->size() > 1) (*communicator)->Abort(outcome.status());
   return code;
 }

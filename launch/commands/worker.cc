@@ -22,7 +22,7 @@
 #include "common/status_macros.h"
 #include "launch/cli/config_flags.h"
 #include "launch/cli/end_signals.h"
-#include "launch/cli/serve_figures.h"
+#include "launch/cli/serve_prometheus.h"
 #include "launch/cli/version.h"
 #include "launch/commands/commands.h"
 #include "rollout_workers/episode/episode_setup.h"
@@ -114,7 +114,7 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
   options.config = config.worker();
 
   RW_ASSIGN_OR_RETURN(const auto exporter,
-                      ServeFigures(config, config.worker().prometheus(), /*port_offset=*/0,
+                      ServePrometheus(config, config.worker().prometheus(), /*port_offset=*/0,
                                    absl::StrCat("worker-", worker_id),
                                    {{"role", "worker"}, {"worker", worker_id}}));
   options.exporter = exporter.get();
@@ -164,7 +164,7 @@ int RunWorker(int argc, char** argv) {
   app.add_option("--id", id, "this worker's name in logs and trajectories; default: host:pid");
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
   const absl::Status status = Work(flags, learner, token_file, id);
-  return status.ok() ? kExitOk : ReportFailure("worker", status);
+  return status.ok() ? kExitOk : PrintFailure("worker", status);
 }
 
 }  // namespace routewright

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/money/money.h"
 #include "common/status_macros.h"
-#include "launch/inspection/inspect_report.h"
+#include "launch/inspection/inspect_path.h"
 #include "proto/episode.pb.h"
 
 namespace routewright {

@@ -1,4 +1,4 @@
-// How fast a device multiplies and its links carry, for planning: datasheet figures, and what share
+// How fast a device multiplies and its links carry, for planning: datasheet numbers, and what share
 // of them is assumed to be reached. Pure; any thread.
 #pragma once
 

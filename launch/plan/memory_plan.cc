@@ -46,7 +46,7 @@ class ModelPlan {
     }
   }
 
-  // Makes `plan`'s figures of a pass those of its most expensive moment.
+  // Makes `plan`'s numbers of a pass those of its most expensive moment.
   void AddPass(int64_t tokens, MemoryPlan& plan) const {
     const bool recompute = input_.config.recompute_activations();
     const int64_t bytes = input_.bytes_per_element;

@@ -1,4 +1,4 @@
-// From scored episodes to the figures of an evaluation: exact match, F1, cost, calls and model
+// From scored episodes to the metrics of an evaluation: exact match, F1, cost, calls and model
 // shares of each way to route (an arm), in all and per data source, with 95 % bootstrap intervals;
 // a table for people, JSON for programs. Pure and deterministic; any thread.
 #pragma once

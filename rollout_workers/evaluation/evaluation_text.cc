@@ -117,7 +117,7 @@ std::string FormatLeftOut(const EvaluationReport& report) {
     if (arm.all.num_left_out == 0) continue;
     absl::StrAppend(&text, "WARNING: ", arm.name, " leaves out ", arm.all.num_left_out, " of ",
                     report.num_questions,
-                    " questions: their pool calls failed at every attempt. Its figures are of the "
+                    " questions: their pool calls failed at every attempt. Its metrics are of the "
                     "others alone.\n");
   }
   return text.empty() ? text : "\n" + text;

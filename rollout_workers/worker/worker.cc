@@ -33,7 +33,7 @@ Worker::Worker(WorkerOptions options, const EpisodeContext* context, const Param
       learner_(learner),
       exchange_(options_.config.max_episodes(), [pool] { pool->Wake(); }),
       loop_(context, std::move(make_generator), pool, options_.identity, &exchange_),
-      figures_(options_.exporter) {}
+      metrics_(options_.exporter) {}
 
 absl::Status Worker::Run() {
   absl::Status status = Join(stop_.get_token());
@@ -107,7 +107,7 @@ void Worker::LeaseLoop(std::stop_token stop) {
     request.mutable_active_episode_ids()->Assign(needs.active_ids.begin(), needs.active_ids.end());
     request.set_learner_epoch(needs.learner_epoch);
     request.set_waited_for_lease_s(absl::ToDoubleSeconds(needs.waited_for_lease));
-    figures_.ShowLeases(static_cast<int>(needs.active_ids.size()), needs.waited_for_lease);
+    metrics_.ShowLeases(static_cast<int>(needs.active_ids.size()), needs.waited_for_lease);
     const absl::Time asked = absl::Now();
     const absl::StatusOr<LeaseResponse> response = learner_->LeaseEpisodes(request);
     if (response.ok()) {
@@ -125,7 +125,7 @@ void Worker::LeaseLoop(std::stop_token stop) {
     if (stop.stop_requested()) return;
     absl::Status status = response.status();
     LogWarning("no leases: ", status.message());
-    figures_.CountLeaseFailure();
+    metrics_.CountLeaseFailure();
     if (IsTransportFailure(status) || absl::IsAborted(status)) status = Join(stop);
     clock_offset = ClockOffset();  // it may be another learner's now
     if (!status.ok()) return exchange_.End(std::move(status));
@@ -140,7 +140,7 @@ void Worker::WeightLoop(std::stop_token stop) {
     if (weights.ok()) {
       LogInfo("weights fetched policy_version=", wanted->policy_version);
       exchange_.DeliverWeights(*wanted, *std::move(weights));
-      figures_.ShowPolicyVersion(wanted->policy_version);
+      metrics_.ShowPolicyVersion(wanted->policy_version);
     } else if (absl::IsNotFound(weights.status())) {
       LogWarning("weights not fetched: ", weights.status().message());
       exchange_.WithdrawVersion(*wanted);
@@ -200,7 +200,7 @@ void Worker::SubmitLoop(std::stop_token stop) {
       const std::set<std::string> acknowledged(response->acknowledged_episode_ids().begin(),
                                                response->acknowledged_episode_ids().end());
       for (const Trajectory& trajectory : finished.trajectories) {
-        if (acknowledged.contains(trajectory.episode_id())) figures_.CountEpisode(trajectory);
+        if (acknowledged.contains(trajectory.episode_id())) metrics_.CountEpisode(trajectory);
       }
       exchange_.Acknowledge(finished.learner_epoch, {acknowledged.begin(), acknowledged.end()});
       if (response->acknowledged_episode_ids_size() > 0) continue;

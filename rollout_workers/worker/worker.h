@@ -19,7 +19,7 @@
 #include "rollout_workers/worker/episode_loop.h"
 #include "rollout_workers/worker/learner_client.h"
 #include "rollout_workers/worker/worker_exchange.h"
-#include "rollout_workers/worker/worker_figures.h"
+#include "rollout_workers/worker/worker_metrics.h"
 
 namespace routewright {
 
@@ -28,7 +28,7 @@ struct WorkerOptions {
   uint64_t config_digest = 0;  // WorkerConfigDigest
   std::string code_version;
   WorkerConfig config;
-  PrometheusExporter* exporter = nullptr;  // nullptr: no figures are served
+  PrometheusExporter* exporter = nullptr;  // nullptr: no metrics are served
 };
 
 class Worker {
@@ -62,7 +62,7 @@ class Worker {
   LearnerClient* const learner_;
   WorkerExchange exchange_;
   EpisodeLoop loop_;
-  WorkerFigures figures_;
+  WorkerMetrics metrics_;
   std::stop_source stop_;
   uint64_t learner_epoch_ = 0;  // Run's thread, then the lease thread
 };

@@ -45,10 +45,10 @@ def overflow(page):
     return page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
 
-def shown_figures(page, scope=""):
-    """{figure: (step, value)} of every number that says which figure it is."""
-    items = page.eval_on_selector_all(f"{scope} [data-figure]", "all => all.map(e => [e.dataset.figure, e.dataset.step, e.dataset.value])")
-    return {figure: (int(step), float(value)) for figure, step, value in items}
+def shown_metrics(page, scope=""):
+    """{metric: (step, value)} of every number that says which metric it is."""
+    items = page.eval_on_selector_all(f"{scope} [data-metric]", "all => all.map(e => [e.dataset.metric, e.dataset.step, e.dataset.value])")
+    return {metric: (int(step), float(value)) for metric, step, value in items}
 
 
 def blank_plots(page):

@@ -160,7 +160,7 @@ class LauncherTest(unittest.TestCase):
     def test_a_learner_that_gives_up_before_its_first_step_is_no_accident(self):
         for key, value, words in (
             ("trainer.rollout_service.listen_address", "192.0.2.1:0", "cannot listen on 192.0.2.1:0"),  # nobody's address
-            ("trainer.prometheus.listen_address", "192.0.2.1:0", "cannot serve Prometheus' figures at 192.0.2.1:0"),
+            ("trainer.prometheus.listen_address", "192.0.2.1:0", "cannot serve Prometheus' metrics at 192.0.2.1:0"),
             ("trainer.live_page.token_env", "NO_SUCH_TOKEN", "NO_SUCH_TOKEN"),
         ):
             with self.subTest(key), Launch({key: value}) as launch:

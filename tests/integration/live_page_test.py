@@ -11,7 +11,7 @@ import unittest
 import urllib.error
 import urllib.request
 
-from browser import VARIANTS, Browser, blank_plots, needs_chromium, overflow, shown_figures
+from browser import VARIANTS, Browser, blank_plots, needs_chromium, overflow, shown_metrics
 from harness import ROOT, Run, kill_session, run_command, wait_for_exit, wait_until
 
 FIXTURE = os.environ.get("ROUTEWRIGHT_PAGE_FIXTURE", str(ROOT / "build/tests/page_fixture"))
@@ -49,8 +49,8 @@ class MadeUpRun:
             self._temporary.cleanup()
 
 
-def newest_figures(rows):
-    """{figure: (step, value)}: each figure's last row."""
+def newest_metrics(rows):
+    """{metric: (step, value)}: each metric's last row."""
     return {name: (row["step"], value) for row in rows for name, value in row.items() if name != "step" and value is not None}
 
 
@@ -65,7 +65,7 @@ class LivePageTestCase(unittest.TestCase):
         self.assertEqual([request for request in page.requests if not request.startswith((url, "data:"))], [])
 
     def wait_for_step(self, page, step):
-        page.wait_for_function("step => [...document.querySelectorAll('[data-figure=\"step/time_s\"]')].some(e => +e.dataset.step >= step)", arg=step)
+        page.wait_for_function("step => [...document.querySelectorAll('[data-metric=\"step/time_s\"]')].some(e => +e.dataset.step >= step)", arg=step)
 
 
 class MadeUpPageTest(LivePageTestCase):
@@ -86,14 +86,14 @@ class MadeUpPageTest(LivePageTestCase):
         with MadeUpRun(131) as run:
             page = self.browser.open(run.url)
             self.wait_for_step(page, 130)
-            expected = newest_figures(run.metrics())
-            shown = shown_figures(page)
+            expected = newest_metrics(run.metrics())
+            shown = shown_metrics(page)
             self.assertGreater(len(shown), 25)
-            for figure, (step, value) in shown.items():
-                self.assertEqual((step, value), expected[figure], figure)
+            for metric, (step, value) in shown.items():
+                self.assertEqual((step, value), expected[metric], metric)
             run.tell("step")
             self.wait_for_step(page, 131)
-            self.assertEqual(shown_figures(page)["episode/reward_mean"], newest_figures(run.metrics())["episode/reward_mean"])
+            self.assertEqual(shown_metrics(page)["episode/reward_mean"], newest_metrics(run.metrics())["episode/reward_mean"])
             self.assert_sound(page, run.url)
 
     def test_what_models_pools_and_workers_say_is_text(self):
@@ -149,7 +149,7 @@ class MadeUpPageTest(LivePageTestCase):
             run.tell("step")
             self.wait_for_step(page, 10_000)
             self.assertLessEqual(page.evaluate("data.steps.steps.length"), 2001)
-            self.assertEqual(page.evaluate("Object.values(data.steps.figures).every(v => v.length === data.steps.steps.length)"), True)
+            self.assertEqual(page.evaluate("Object.values(data.steps.metrics).every(v => v.length === data.steps.steps.length)"), True)
 
     def test_the_token_opens_the_page(self):
         with MadeUpRun(20, 10, token=TOKEN) as run:
@@ -178,7 +178,7 @@ class MadeUpPageTest(LivePageTestCase):
             kill_session(run.process)
             page.locator("#state", has_text="connection lost").wait_for()
             page.locator("#notice", has_text="Retrying").wait_for()
-            self.assertEqual(shown_figures(page)["episode/em"][0], 19, "what was known stays")
+            self.assertEqual(shown_metrics(page)["episode/em"][0], 19, "what was known stays")
             address = run.url.removeprefix("http://").rstrip("/")
             with MadeUpRun(40, 10, 4, address, folder=run.folder) as again:
                 self.assertEqual(again.url, run.url)
@@ -198,7 +198,7 @@ class MadeUpPageTest(LivePageTestCase):
             page.locator("#notice", has_text="Not retrying").wait_for()
             self.assertIsNone(page.evaluate("token"))
             self.assertIsNone(page.evaluate("sessionStorage.getItem('token')"))
-            self.assertEqual(shown_figures(page)["episode/em"][0], 19, "what was known stays")
+            self.assertEqual(shown_metrics(page)["episode/em"][0], 19, "what was known stays")
             address = run.url.removeprefix("http://").rstrip("/")
             with MadeUpRun(40, 10, 4, address, token=TOKEN, folder=run.folder):
                 page.click("#reconnect")
@@ -208,7 +208,7 @@ class MadeUpPageTest(LivePageTestCase):
     def test_a_run_that_begins_has_empty_plots_that_say_so(self):
         with MadeUpRun(0, 0) as run:
             page = self.browser.open(run.url, width=375)
-            page.locator("#tiles", has_text="The first step's figures").wait_for()
+            page.locator("#tiles", has_text="The first step's metrics").wait_for()
             page.locator("#workers-summary", has_text="No worker has come yet").wait_for()
             page.locator("#trajectory-list", has_text="none yet").wait_for()
             self.assertGreater(page.locator("figure .empty:visible").count(), 5)
@@ -250,9 +250,9 @@ class RealRunTest(LivePageTestCase):
 
     def check_against(self, page, run, last):
         self.wait_for_step(page, last)
-        expected = newest_figures(run.metrics())
-        for figure, shown in shown_figures(page).items():
-            self.assertEqual(shown, expected[figure], figure)
+        expected = newest_metrics(run.metrics())
+        for metric, shown in shown_metrics(page).items():
+            self.assertEqual(shown, expected[metric], metric)
 
     def test_the_workers_and_advantages_of_a_real_run_are_shown(self):
         with Run(overrides={"run.deterministic": "false", "trainer.steps": 1000}) as run:

@@ -1,4 +1,4 @@
-"""trainer/METRICS.md lists exactly what runs emit: every algorithm is run once, briefly, with all that adds figures."""
+"""trainer/METRICS.md lists exactly what runs emit: every algorithm is run once, briefly, with all that adds metrics."""
 import json
 import re
 import unittest
@@ -6,7 +6,7 @@ import unittest
 from harness import ROOT, Run, run_command
 
 TABLE = ROOT / "trainer/METRICS.md"
-# Figures that only some settings bring: a KL penalty, truncated importance weights, who ran the episodes.
+# Metrics that only some settings bring: a KL penalty, truncated importance weights, who ran the episodes.
 EVERYTHING = {
     "trainer.steps": 2,
     "trainer.evaluate_every": 1,
@@ -38,7 +38,7 @@ def emitted(rows):
 
 
 class MetricsTableTest(unittest.TestCase):
-    def test_every_figure_has_one_row_with_unit_and_meaning(self):
+    def test_every_metric_has_one_row_with_unit_and_meaning(self):
         names = [name for row, _, _ in rows_of_table() for name in row]
         self.assertEqual(sorted(names), sorted(set(names)))
         for row, unit, meaning in rows_of_table():

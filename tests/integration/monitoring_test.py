@@ -1,4 +1,4 @@
-"""Figures for Prometheus: the real one scrapes a run, loads our rules and answers our dashboard; promtool reads it all.
+"""Metrics for Prometheus: the real one scrapes a run, loads our rules and answers our dashboard; promtool reads it all.
 
 Needs prometheus and promtool on the PATH or in $ROUTEWRIGHT_PROMETHEUS (monitoring.sh fetches them), else it skips.
 """
@@ -172,14 +172,14 @@ class ScrapeTest(unittest.TestCase):
         self.assertEqual(labels, [("trainer", "0"), ("trainer", "1"), ("worker", "worker0"), ("worker", "worker1")])
         self.assertEqual([t["lastError"] for t in targets], [""] * 4)
 
-    def test_every_process_figures_are_clean(self):
+    def test_every_process_metrics_are_clean(self):
         for path in sorted((self.run_.folder / "prometheus").glob("*.json")):
             (address,) = json.loads(path.read_text())[0]["targets"]
             text = urllib.request.urlopen(f"http://{address}/metrics").read().decode()
             result = promtool("check", "metrics", stdin=text)
             self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""), path.name)
 
-    def test_a_figure_is_that_of_metrics_jsonl(self):
+    def test_a_metric_is_that_of_metrics_jsonl(self):
         rows = self.run_.metrics
         def is_shown():
             row = rows()[-1]

@@ -1,4 +1,4 @@
-"""`routewright report`: report.html opened from the disk in a real Chromium, its figures against their sources.
+"""`routewright report`: report.html opened from the disk in a real Chromium, its metrics against their sources.
 
 The pages need Chromium (live_page.sh installs it), else they skip; the command itself is always tested.
 """
@@ -7,20 +7,20 @@ import pathlib
 import tempfile
 import unittest
 
-from browser import VARIANTS, Browser, blank_plots, needs_chromium, overflow, shown_figures
+from browser import VARIANTS, Browser, blank_plots, needs_chromium, overflow, shown_metrics
 from harness import ROOT, Run, run_command
-from live_page_test import newest_figures
+from live_page_test import newest_metrics
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">"
 
 
 def arm(em, cost, left_out=0):
     interval = lambda value, half: [max(0, value - half), value + half]
-    figures = {"num_questions": 200 - left_out, "num_left_out": left_out, "em": em, "em_interval": interval(em, 0.05), "f1": em + 0.01,
+    metrics = {"num_questions": 200 - left_out, "num_left_out": left_out, "em": em, "em_interval": interval(em, 0.05), "f1": em + 0.01,
                "f1_interval": interval(em + 0.01, 0.05), "em_two_hop": None, "cost_usd_per_1k": cost,
                "cost_usd_per_1k_interval": interval(cost, 0.1 * cost), "calls_per_question": 1.2, "share": {"Atlas": 0.7, "Sage": 0.3},
                "share_entropy": 0.61}
-    return {**figures, "by_source": {source: figures for source in ("capital", "sum")}}
+    return {**metrics, "by_source": {source: metrics for source in ("capital", "sum")}}
 
 
 EVALUATION = {"trained": arm(0.93, 0.0039), "untrained": arm(0.3, 0.0037), "random": arm(0.35, 0.0078), "forced:Atlas": arm(0.3, 0.0037),
@@ -110,15 +110,15 @@ class ReportPageTest(unittest.TestCase):
                     self.assert_sound(page, url)
                     page.context.close()
 
-    def test_figures_are_those_of_their_sources(self):
+    def test_metrics_are_those_of_their_sources(self):
         with MadeUpFolder(evaluation=json.dumps(EVALUATION)) as run:
             _, url = run.report()
             page = self.browser.open(url)
-            expected = newest_figures(run.rows)
-            shown = shown_figures(page)
+            expected = newest_metrics(run.rows)
+            shown = shown_metrics(page)
             self.assertGreater(len(shown), 10)
-            for figure, found in shown.items():
-                self.assertEqual(found, expected[figure], figure)
+            for metric, found in shown.items():
+                self.assertEqual(found, expected[metric], metric)
             cells = page.eval_on_selector_all("#evaluation-table [data-arm]", "all => all.map(e => [e.dataset.arm, e.dataset.key, +e.dataset.value])")
             self.assertEqual(len(cells), 3 * len(EVALUATION))
             for name, key, value in cells:

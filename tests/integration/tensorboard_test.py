@@ -20,15 +20,15 @@ HISTOGRAMS = {"episode/reward_histogram": "episode/reward_mean", "episode/policy
 TEXTS = {"evaluation/trajectory": [0, 2, 4], "episode/trajectory": [1, 3]}
 
 
-def finite_figures(run):
+def finite_metrics(run):
     """{tag: {step: value}} of metrics.jsonl."""
-    figures = {}
+    metrics = {}
     for row in run.metrics():
         step = row.pop("step")
         for name, value in row.items():
             if value is not None:
-                figures.setdefault(name, {})[step] = value
-    return figures
+                metrics.setdefault(name, {})[step] = value
+    return metrics
 
 
 def event_files(run):
@@ -64,25 +64,25 @@ class TensorBoardTest(unittest.TestCase):
             damaged.flush()
             self.assertEqual(num_events(damaged.name), 2 + 2)
 
-    def test_the_python_loader_finds_every_figure_once(self):
+    def test_the_python_loader_finds_every_metric_once(self):
         accumulator = event_accumulator.EventAccumulator(str(self.run_.folder),
                                                          event_accumulator.STORE_EVERYTHING_SIZE_GUIDANCE)
         accumulator.Reload()
-        figures = finite_figures(self.run_)
-        self.assertEqual(set(accumulator.Tags()["tensors"]), set(figures) | set(HISTOGRAMS) | set(TEXTS))
-        self.assertGreater(len(figures), 50)
-        for tag, expected in figures.items():
+        metrics = finite_metrics(self.run_)
+        self.assertEqual(set(accumulator.Tags()["tensors"]), set(metrics) | set(HISTOGRAMS) | set(TEXTS))
+        self.assertGreater(len(metrics), 50)
+        for tag, expected in metrics.items():
             events = accumulator.Tensors(tag)
             self.assertEqual([event.step for event in events], sorted(expected), tag)
             self.assertEqual(accumulator.SummaryMetadata(tag).plugin_data.plugin_name, "scalars")
             for event in events:
                 self.assertEqual(tensor_util.make_ndarray(event.tensor_proto), numpy.float32(expected[event.step]), tag)
 
-    def test_the_python_loader_finds_histograms_whose_means_are_the_figures(self):
+    def test_the_python_loader_finds_histograms_whose_means_are_the_metrics(self):
         accumulator = event_accumulator.EventAccumulator(str(self.run_.folder),
                                                          event_accumulator.STORE_EVERYTHING_SIZE_GUIDANCE)
         accumulator.Reload()
-        figures = finite_figures(self.run_)
+        metrics = finite_metrics(self.run_)
         for tag, mean in HISTOGRAMS.items():
             events = accumulator.Tensors(tag)
             self.assertEqual([event.step for event in events], [0, 1, 2, 3])
@@ -90,10 +90,10 @@ class TensorBoardTest(unittest.TestCase):
                 rows = tensor_util.make_ndarray(event.tensor_proto)
                 self.assertEqual(rows.shape[1], 3)
                 left, right, count = rows.T
-                self.assertEqual(count.sum(), figures["episode/count"][event.step])
+                self.assertEqual(count.sum(), metrics["episode/count"][event.step])
                 half_bucket = (right - left).max() / 2
                 middle = float((count * (left + right) / 2).sum() / count.sum())
-                self.assertAlmostEqual(middle, figures[mean][event.step], delta=half_bucket + 1e-9)
+                self.assertAlmostEqual(middle, metrics[mean][event.step], delta=half_bucket + 1e-9)
 
     def test_a_trajectory_is_shown_to_the_letter(self):
         accumulator = event_accumulator.EventAccumulator(str(self.run_.folder),
@@ -119,7 +119,7 @@ class TensorBoardTest(unittest.TestCase):
         block = re.fullmatch(r"(?s)<pre><code>([^<]*)</code></pre>", shown.strip())
         self.assertEqual(html.unescape(block.group(1)).rstrip(), hostile.rstrip())
 
-    def test_the_server_shows_every_figure_once(self):
+    def test_the_server_shows_every_metric_once(self):
         for fast in ("true", "false"):  # the data server in Rust, and the loader in Python
             with self.subTest(load_fast=fast):
                 self.check_server(fast)
@@ -135,12 +135,12 @@ class TensorBoardTest(unittest.TestCase):
         def ask(path, **query):
             with urllib.request.urlopen(base + "data/" + path + "?" + urllib.parse.urlencode(query)) as answer:
                 return json.load(answer)
-        figures = finite_figures(self.run_)
-        wait_until(lambda: len(ask("plugin/scalars/tags").get("run", {})) == len(figures), "TensorBoard's tags")
-        last = sorted(figures)[-1]
-        wait_until(lambda: [p[1] for p in ask("plugin/scalars/scalars", run="run", tag=last)] == sorted(figures[last]),
+        metrics = finite_metrics(self.run_)
+        wait_until(lambda: len(ask("plugin/scalars/tags").get("run", {})) == len(metrics), "TensorBoard's tags")
+        last = sorted(metrics)[-1]
+        wait_until(lambda: [p[1] for p in ask("plugin/scalars/scalars", run="run", tag=last)] == sorted(metrics[last]),
                    "TensorBoard's last step")
-        for tag, expected in figures.items():
+        for tag, expected in metrics.items():
             points = ask("plugin/scalars/scalars", run="run", tag=tag)
             self.assertEqual([(step, numpy.float32(value)) for _, step, value in points],
                              [(step, numpy.float32(expected[step])) for step in sorted(expected)], tag)

@@ -17,7 +17,7 @@ namespace {
 
 constexpr char kStepPrefix[] = "step-";
 
-const char* FigureOf(CheckpointConfig::BestMetric metric) {
+const char* MetricOf(CheckpointConfig::BestMetric metric) {
   switch (metric) {
     case CheckpointConfig::BEST_METRIC_F1:
       return "f1";
@@ -118,10 +118,10 @@ std::vector<int64_t> StepsToKeep(const CheckpointConfig& config, const std::vect
   kept.insert(steps.end() - std::min(last, steps.size()), steps.end());
   std::vector<std::pair<double, int64_t>> evaluated;  // of the checkpoints that are there
   for (const EvaluationResult& result : learner.evaluations()) {
-    const auto figure = result.figures().find(FigureOf(config.best_metric()));
+    const auto metric = result.metrics().find(MetricOf(config.best_metric()));
     const bool is_there = std::binary_search(steps.begin(), steps.end(), result.step());
-    if (is_there && figure != result.figures().end()) {
-      evaluated.emplace_back(figure->second, result.step());
+    if (is_there && metric != result.metrics().end()) {
+      evaluated.emplace_back(metric->second, result.step());
     }
   }
   std::sort(evaluated.rbegin(), evaluated.rend());  // of equals the later one

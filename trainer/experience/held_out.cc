@@ -60,16 +60,16 @@ void HeldOut::Record(int64_t step, const Metrics& metrics) {
   result.set_settings_digest(settings_digest_);
   for (const auto& [name, value] : metrics.values()) {
     if (name.starts_with(kPrefix)) {
-      (*result.mutable_figures())[name.substr(kPrefix.size())] = value;
+      (*result.mutable_metrics())[name.substr(kPrefix.size())] = value;
     }
   }
 }
 
-Metrics HeldOut::FiguresOf(int64_t step) const {
+Metrics HeldOut::MetricsOf(int64_t step) const {
   Metrics metrics;
   for (const EvaluationResult& result : results_) {
     if (result.step() != step) continue;
-    const std::map<std::string, double> by_name(result.figures().begin(), result.figures().end());
+    const std::map<std::string, double> by_name(result.metrics().begin(), result.metrics().end());
     for (const auto& [name, value] : by_name)
       metrics.Set(absl::StrCat(AbslView(kPrefix), name), value);
   }

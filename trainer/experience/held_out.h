@@ -31,11 +31,11 @@ class HeldOut {
   // Whether the weights after `step` steps were evaluated, under the settings of today.
   bool IsDone(int64_t step) const;
 
-  // Keeps the evaluation/ figures among `metrics`, of the weights after `step` steps; nothing if
+  // Keeps the evaluation/ metrics among `metrics`, of the weights after `step` steps; nothing if
   // no episode had a verdict.
   void Record(int64_t step, const Metrics& metrics);
   // What was kept of the weights after `step` steps, by name; empty: nothing.
-  Metrics FiguresOf(int64_t step) const;
+  Metrics MetricsOf(int64_t step) const;
 
   void Save(LearnerState& state) const { *state.mutable_evaluations() = results_; }
   void Restore(const LearnerState& state) { results_ = state.evaluations(); }
@@ -43,7 +43,7 @@ class HeldOut {
  private:
   int every_ = 0;  // steps; 0: never
   std::vector<Question> questions_;
-  uint64_t settings_digest_ = 0;  // of all that the figures depend on besides the weights
+  uint64_t settings_digest_ = 0;  // of all that the metrics depend on besides the weights
   google::protobuf::RepeatedPtrField<EvaluationResult> results_;
 };
 

@@ -42,11 +42,11 @@ nlohmann::ordered_json Curves::Rows(int64_t since, int64_t until, size_t limit) 
   const size_t available = static_cast<size_t>(std::max<std::ptrdiff_t>(0, after(until) - first));
   const auto end = first + static_cast<std::ptrdiff_t>(std::min(limit, available));
   nlohmann::ordered_json json = {{"steps", nlohmann::ordered_json::array()},
-                                 {"figures", nlohmann::ordered_json::object()},
+                                 {"metrics", nlohmann::ordered_json::object()},
                                  {"more", available > limit}};
   for (auto row = first; row != end; ++row) json["steps"].push_back(row->step);
   for (size_t index = 0; index < names_.size(); ++index) {
-    auto& values = json["figures"][names_[index]] = nlohmann::ordered_json::array();
+    auto& values = json["metrics"][names_[index]] = nlohmann::ordered_json::array();
     for (auto row = first; row != end; ++row) {
       const bool is_there = index < row->values.size() && std::isfinite(row->values[index]);
       values.push_back(is_there ? nlohmann::ordered_json(row->values[index])

@@ -1,5 +1,5 @@
-// A run's figures, step by step, in bounded memory: of a long run every n-th step is kept.
-// Figures of the held-out evaluation, which few steps have, are kept apart so that thinning
+// A run's metrics, step by step, in bounded memory: of a long run every n-th step is kept.
+// Metrics of the held-out evaluation, which few steps have, are kept apart so that thinning
 // spares them. Not thread-safe.
 #pragma once
 
@@ -31,8 +31,8 @@ class Curves {
   int64_t generation() const { return generation_; }
   int64_t last_step() const { return rows_.empty() ? -1 : rows_.back().step; }
 
-  // {"steps":[…],"figures":{"episode/em":[…]},"more":…}: the first `limit` rows of the steps in
-  // (since, until]; null: a step without the figure.
+  // {"steps":[…],"metrics":{"episode/em":[…]},"more":…}: the first `limit` rows of the steps in
+  // (since, until]; null: a step without the metric.
   nlohmann::ordered_json Rows(int64_t since, int64_t until, size_t limit) const;
 
  private:

@@ -165,13 +165,13 @@ std::string LiveState::RunJson() const {
   return Dump(json);
 }
 
-Json LiveState::FiguresJson(const std::optional<MetricsRow>& row) const {
+Json LiveState::MetricsJson(const std::optional<MetricsRow>& row) const {
   if (!row.has_value()) return nullptr;
-  Json figures = Json::object();
+  Json metrics = Json::object();
   for (const auto& [name, value] : row->metrics.values()) {
-    figures[name] = std::isfinite(value) ? Json(value) : Json(nullptr);
+    metrics[name] = std::isfinite(value) ? Json(value) : Json(nullptr);
   }
-  return {{"step", row->step}, {"figures", std::move(figures)}};
+  return {{"step", row->step}, {"metrics", std::move(metrics)}};
 }
 
 std::string LiveState::StatusJson() {
@@ -195,8 +195,8 @@ std::string LiveState::StatusJson() {
                {"last_step_unix_s", UnixSeconds(last_step_at_)},
                {"last_step", curves_.steps().last_step()},
                {"trajectories_version", trajectories_version_},
-               {"newest", FiguresJson(newest_)},
-               {"evaluated", FiguresJson(evaluated_)},
+               {"newest", MetricsJson(newest_)},
+               {"evaluated", MetricsJson(evaluated_)},
                {"pool", pool_.ToJson()}});
 }
 

@@ -24,7 +24,7 @@
 #include "proto/episode.pb.h"
 #include "trainer/experience/trajectory_source.h"
 #include "trainer/live_page/curves.h"
-#include "trainer/live_page/pool_tally.h"
+#include "trainer/live_page/pool_table.h"
 #include "trainer/live_page/trajectory_view.h"
 #include "trainer/record/metrics.h"
 
@@ -64,7 +64,7 @@ class LiveState {
 
   // ---- the page's side; each answer is a JSON object
   std::string RunJson() const;  // what does not change: name, models, config, environment
-  std::string StatusJson();     // the strip at the top, the pool, the newest figures
+  std::string StatusJson();     // the strip at the top, the pool, the newest metrics
   // Rows after `since`, at most kMaxRowsAtOnce; from the beginning if
   // `generation` is not the current one.
   std::string CurvesJson(int64_t since, int64_t generation) const;
@@ -75,7 +75,7 @@ class LiveState {
   std::optional<std::string> TrajectoryJson(const std::string& id) const;
 
  private:
-  nlohmann::ordered_json FiguresJson(const std::optional<MetricsRow>& row) const;
+  nlohmann::ordered_json MetricsJson(const std::optional<MetricsRow>& row) const;
   double SecondsLeft() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Those of the trajectories that the page shows.
   std::vector<std::shared_ptr<const ShownTrajectory>> Choose(
@@ -99,7 +99,7 @@ class LiveState {
   std::optional<MetricsRow> newest_ ABSL_GUARDED_BY(mutex_), evaluated_ ABSL_GUARDED_BY(mutex_);
   std::deque<double> step_times_ ABSL_GUARDED_BY(mutex_);  // s, the last few
   absl::Time last_step_at_ ABSL_GUARDED_BY(mutex_);
-  PoolTally pool_ ABSL_GUARDED_BY(mutex_);
+  PoolTable pool_ ABSL_GUARDED_BY(mutex_);
   // Owners: this and an answer that is being made. Newest first.
   std::deque<std::shared_ptr<const ShownTrajectory>> trajectories_ ABSL_GUARDED_BY(mutex_);
   int64_t trajectories_version_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -4,7 +4,7 @@
 
 #include "absl/time/clock.h"
 #include "trainer/loop/step_message.h"
-#include "trainer/record/trainer_figures.h"
+#include "trainer/record/prometheus_metrics.h"
 
 namespace routewright {
 namespace {

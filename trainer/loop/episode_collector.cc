@@ -8,7 +8,7 @@
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "trainer/experience/episode_plan.h"
-#include "trainer/record/step_statistics.h"
+#include "trainer/record/trajectory_metrics.h"
 
 namespace routewright {
 
@@ -83,7 +83,7 @@ absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced
   if (evaluates) {
     held_out_.Record(step, collected.metrics);
   } else if (held_out_.IsDone(step)) {  // by a training that ended here, and now goes on
-    collected.metrics.Append(held_out_.FiguresOf(step));
+    collected.metrics.Append(held_out_.MetricsOf(step));
   }
   collected.metrics.Set("episode/left_out", selected.left_out);
   AddFleetMetrics(run, collected.metrics);

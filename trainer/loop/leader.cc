@@ -13,8 +13,8 @@
 #include "common/trace.h"
 #include "trainer/algorithm/credit.h"
 #include "trainer/experience/episode_plan.h"
-#include "trainer/record/step_statistics.h"
-#include "trainer/record/trainer_figures.h"
+#include "trainer/record/trajectory_metrics.h"
+#include "trainer/record/prometheus_metrics.h"
 #include "trainer/update/update_metrics.h"
 
 namespace routewright {
@@ -55,7 +55,7 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   if (manifest != nullptr) RW_RETURN_IF_ERROR(RestoreState(*manifest));
   state_ = CaptureState();
   RW_ASSIGN_OR_RETURN(
-      watch_, RunWatch::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode,
+      watch_, StepRecorder::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode,
                              parts_.exporter, parts_.live_state));
   RW_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
   if (parts_.progress_out != nullptr) {
@@ -64,7 +64,7 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   if (step_ >= config_.trainer().steps()) {
     LogInfo("step=", step_, " | the run has all its steps already: raise trainer.steps to go on");
     if (episodes_ == nullptr) return absl::OkStatus();
-    const Metrics last = episodes_->held_out().FiguresOf(step_);  // whose line is no step's yet
+    const Metrics last = episodes_->held_out().MetricsOf(step_);  // whose line is no step's yet
     return last.values().empty() ? absl::OkStatus() : RecordEvaluation(last, /*trajectories=*/{});
   }
   if (episodes_ == nullptr) return absl::OkStatus();
@@ -220,7 +220,7 @@ absl::Status Leader::EvaluateLast() {
   RW_ASSIGN_OR_RETURN(const auto trajectories, episodes_->EvaluateLast(step_, progress()));
   if (!trajectories.has_value()) return absl::OkStatus();
   state_ = CaptureState();
-  const Metrics metrics = episodes_->held_out().FiguresOf(step_);
+  const Metrics metrics = episodes_->held_out().MetricsOf(step_);
   if (metrics.values().empty()) {
     LogWarning("step=", step_, " | the last weights are not evaluated, no episode got through: ",
                FirstPoolError(*trajectories));

@@ -17,7 +17,7 @@
 #include "trainer/loop/followers.h"
 #include "trainer/loop/learner.h"
 #include "trainer/loop/run_checkpoints.h"
-#include "trainer/loop/run_watch.h"
+#include "trainer/loop/step_recorder.h"
 #include "trainer/loop/state_saver.h"
 #include "trainer/loop/step_message.h"
 #include "trainer/loop/step_tracer.h"
@@ -55,7 +55,7 @@ class Leader {
   // The weights after the last step, on the held-out questions. That it is left out, because a stop
   // signal came or the budget is spent, costs the run nothing else.
   absl::Status EvaluateLast();
-  // An evaluation's line and what is shown of it; `metrics` are its figures.
+  // An evaluation's line and what is shown of it; `metrics` are its metrics.
   absl::Status RecordEvaluation(Metrics metrics, std::span<const Trajectory> trajectories);
   // The steps that were made are whole: saved, the run goes on once the cause is mended.
   absl::Status FailSaved(const absl::Status& why);
@@ -77,7 +77,7 @@ class Leader {
   PolicyUpdate* const update_;
   RunFolderFiles folder_;
   KlController kl_;
-  std::optional<RunWatch> watch_;
+  std::optional<StepRecorder> watch_;
   std::optional<Progress> progress_;
   StepTracer tracer_;
   Followers followers_;

@@ -27,7 +27,7 @@
 #include "trainer/loop/step_message.h"
 #include "trainer/loop/trace_gathering.h"
 #include "trainer/record/run_folder.h"
-#include "trainer/record/trainer_figures.h"
+#include "trainer/record/prometheus_metrics.h"
 #include "trainer/sharding/rank_groups.h"
 #include "trainer/update/device.h"
 #include "trainer/update/policy_update.h"

@@ -39,7 +39,7 @@ struct LearnerParts {
   Communicator* communicator = nullptr;
   bool is_on_gpu = false;
   std::string code_version;                // of the program, for checkpoints
-  PrometheusExporter* exporter = nullptr;  // nullptr: no figures are served
+  PrometheusExporter* exporter = nullptr;  // nullptr: no metrics are served
   std::string environment;          // rank 0: the text of <run>/environment.json; empty: none
   LiveState* live_state = nullptr;  // rank 0: what its page shows; nullptr: there is no page
   // "auto": the newest checkpoint of the run's folder, if any; "none"; or a checkpoint's folder

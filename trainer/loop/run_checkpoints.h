@@ -36,7 +36,7 @@ class RunCheckpoints {
   // A step whose checkpoint makes what led to it superfluous, once for each: of the durable ones
   // the newest might turn out damaged, so that it is the one before.
   std::optional<int64_t> TakeSupersededStep();
-  // Figures of the saves since the last call.
+  // Metrics of the saves since the last call.
   void Report(Metrics& metrics);
 
  private:

@@ -12,7 +12,7 @@
 #include "common/status_macros.h"
 #include "common/trajectory_facts.h"
 #include "trainer/record/event_record.h"
-#include "trainer/record/step_statistics.h"
+#include "trainer/record/trajectory_metrics.h"
 
 namespace routewright {
 namespace {

@@ -23,7 +23,7 @@ namespace routewright {
 // The names of event files begin with this.
 inline constexpr std::string_view kEventFilePrefix = "events.out.tfevents.";
 
-// What a step shows besides its figures.
+// What a step shows besides its metrics.
 struct StepEvents {
   std::span<const Trajectory> trajectories;
   std::string tag_of_text;  // "": no text
@@ -37,7 +37,7 @@ class EventLog {
   static absl::StatusOr<EventLog> Open(FileSystem& files, const std::string& folder,
                                        int64_t first_step);
 
-  // Every finite figure as a scalar under its name; histograms episode/reward_histogram and
+  // Every finite metric as a scalar under its name; histograms episode/reward_histogram and
   // episode/policy_tokens_histogram over the training episodes with a verdict; and the text.
   absl::Status Write(int64_t step, const Metrics& metrics, const StepEvents& events);
 

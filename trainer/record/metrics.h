@@ -1,4 +1,4 @@
-// A run's figures: metrics.jsonl, one JSON object a line, one line a step. trainer/METRICS.md lists
+// A run's metrics: metrics.jsonl, one JSON object a line, one line a step. trainer/METRICS.md lists
 // every name with its meaning. Names are noun/measure_unit; those that end in _s or _ms or contain
 // per_s are times, and those under workers/ depend on the fleet: all others repeat exactly in a
 // deterministic run. One thread, rank 0.
@@ -16,7 +16,7 @@
 
 namespace routewright {
 
-// Figures by name, in the order that they are written.
+// Metrics by name, in the order that they are written.
 class Metrics {
  public:
   void Set(const std::string& name, double value) { values_.emplace_back(name, value); }

@@ -123,7 +123,7 @@ void Progress::ShowCollecting(int64_t step, int num_committed, int num_episodes,
       num_workers == 0 ? "waiting for a worker"
                        : absl::StrFormat("%d/%d episodes, %d worker%s", num_committed, num_episodes,
                                          num_workers, num_workers == 1 ? "" : "s");
-  Redraw(absl::StrCat(Bar(step), " ", last_figures_.empty() ? "" : last_figures_ + " · ", waiting));
+  Redraw(absl::StrCat(Bar(step), " ", last_metrics_.empty() ? "" : last_metrics_ + " · ", waiting));
 }
 
 bool Progress::IsSilenceNews(int num_workers) {
@@ -142,12 +142,12 @@ void Progress::ShowStep(int64_t step, const Metrics& metrics) {
   if (recent_step_times_.size() > kTimesKept) recent_step_times_.pop_front();
   const double mean = std::accumulate(recent_step_times_.begin(), recent_step_times_.end(), 0.0) /
                       static_cast<double>(recent_step_times_.size());
-  last_figures_ =
+  last_metrics_ =
       StepSummary(step, num_steps_, metrics, mean * static_cast<double>(num_steps_ - step - 1));
   if (style_ == ProgressStyle::kBar) {
-    Redraw(absl::StrCat(Bar(step + 1), " ", last_figures_));
+    Redraw(absl::StrCat(Bar(step + 1), " ", last_metrics_));
   } else {
-    PrintLine(last_figures_);
+    PrintLine(last_metrics_);
   }
 }
 
@@ -155,7 +155,7 @@ void Progress::ShowEvaluation(const Metrics& metrics) {
   const std::string held_out = HeldOutText(metrics);
   if (held_out.empty()) return;
   if (style_ == ProgressStyle::kBar) {
-    Redraw(absl::StrCat(Bar(num_steps_), " ", last_figures_, held_out));
+    Redraw(absl::StrCat(Bar(num_steps_), " ", last_metrics_, held_out));
   } else {
     PrintLine(absl::StrFormat("step %d/%d%s", num_steps_, num_steps_, held_out));
   }

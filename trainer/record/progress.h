@@ -27,9 +27,9 @@ class Progress {
 
   // While a step's episodes come in. In lines, only that no worker has been there for a while.
   void ShowCollecting(int64_t step, int num_committed, int num_episodes, int num_workers);
-  // After a step, with the figures of metrics.jsonl.
+  // After a step, with the metrics of metrics.jsonl.
   void ShowStep(int64_t step, const Metrics& metrics);
-  // After the last step, with the evaluation/ figures of its weights.
+  // After the last step, with the evaluation/ metrics of its weights.
   void ShowEvaluation(const Metrics& metrics);
 
  private:
@@ -43,7 +43,7 @@ class Progress {
   const int64_t num_steps_;
   std::FILE* const out_;
   Clock* const clock_;
-  std::string last_figures_;              // of the step before, shown while collecting
+  std::string last_metrics_;              // of the step before, shown while collecting
   std::deque<double> recent_step_times_;  // s, for the time left
   bool is_line_open_ = false;
   absl::Time worker_seen_ = absl::InfiniteFuture();  // last; or when one was first waited for

@@ -40,7 +40,7 @@ struct WeightOptions {
 };
 
 // What gathering cost, since the start.
-struct GatherStatistics {
+struct GatherTimes {
   int64_t gathers = 0;
   int64_t bytes = 0;    // that this rank received from others
   absl::Duration wait;  // of the computing thread
@@ -81,7 +81,7 @@ class ShardedWeights final : public WeightProvider {
   const std::vector<BlockShard>& shards() const { return shards_; }
   const at::Tensor& masters(int block) const { return masters_[block]; }  // f32 [count]
   at::Device master_device() const;
-  const GatherStatistics& gather_statistics() const { return statistics_; }
+  const GatherTimes& gather_times() const { return statistics_; }
 
  private:
   bool is_on_host() const;
@@ -107,7 +107,7 @@ class ShardedWeights final : public WeightProvider {
   std::vector<std::unique_ptr<Collective>> gathers_;  // of blocks that are being gathered
   std::vector<std::unique_ptr<Collective>> changes_;  // gathers of changed masters
   absl::Status status_;                               // the first failure
-  GatherStatistics statistics_;
+  GatherTimes statistics_;
 };
 
 }  // namespace routewright

@@ -380,9 +380,9 @@ std::vector<std::pair<std::string, TrainableWeights*>> PolicyUpdate::Learning() 
 
 double PolicyUpdate::GatherWaitSeconds() const {
   absl::Duration wait;
-  if (reference_weights_ != nullptr) wait += reference_weights_->gather_statistics().wait;
+  if (reference_weights_ != nullptr) wait += reference_weights_->gather_times().wait;
   for (const auto& [name, weights] : Learning()) {
-    wait += std::as_const(*weights).weights().gather_statistics().wait;
+    wait += std::as_const(*weights).weights().gather_times().wait;
   }
   return absl::ToDoubleSeconds(wait);
 }

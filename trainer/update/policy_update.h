@@ -47,7 +47,7 @@ struct UpdateOptions {
   const RankGroups* groups = nullptr;  // made for config.sharding; outlive the update
 };
 
-// The figures of one batch, the same on every rank.
+// The metrics of one batch, the same on every rank.
 struct UpdateMetrics {
   ObjectiveSums policy;     // over all mini-batches; `loss` is the mean over them
   double value_loss = 0.0;  // mean over mini-batches

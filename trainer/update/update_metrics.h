@@ -1,4 +1,4 @@
-// An update's figures under their names in metrics.jsonl. Pure; any thread.
+// An update's metrics under their names in metrics.jsonl. Pure; any thread.
 #pragma once
 
 #include "proto/config.pb.h"

@@ -37,7 +37,7 @@ class PrometheusExporterTest : public testing::Test {
   const TempFolder temp_;
 };
 
-TEST_F(PrometheusExporterTest, ServesGaugesCountersAndProcessFigures) {
+TEST_F(PrometheusExporterTest, ServesGaugesCountersAndProcessMetrics) {
   const auto exporter = Start("127.0.0.1:0").value();
   exporter->SetGauge("routewright_step", "Steps.", {}, 3);
   exporter->SetGauge("routewright_step", "Steps.", {}, 4);

@@ -1,4 +1,4 @@
-// The plan that `train --dry-run` prints: its figures against a count by hand, and what it says
+// The plan that `train --dry-run` prints: its metrics against a count by hand, and what it says
 // about fitting against plans of what it names. No weights are needed, and no such device.
 #include "launch/plan/run_description.h"
 

@@ -25,8 +25,8 @@ class CheckpointStoreTest : public ::testing::Test {
   static void Evaluate(int64_t step, double em, double f1, LearnerState* learner) {
     EvaluationResult* result = learner->add_evaluations();
     result->set_step(step);
-    (*result->mutable_figures())["em"] = em;
-    (*result->mutable_figures())["f1"] = f1;
+    (*result->mutable_metrics())["em"] = em;
+    (*result->mutable_metrics())["f1"] = f1;
   }
 
   TempFolder temp_;

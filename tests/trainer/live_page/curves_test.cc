@@ -28,7 +28,7 @@ TEST(CurvesTest, AReaderGetsEveryRowOnceInPiecesOfTheLimit) {
     EXPECT_LE(rows["steps"].size(), 4u);
     for (size_t i = 0; i < rows["steps"].size(); ++i) {
       steps.push_back(rows["steps"][i]);
-      EXPECT_EQ(rows["figures"]["a"][i], steps.back() * 0.5);
+      EXPECT_EQ(rows["metrics"]["a"][i], steps.back() * 0.5);
     }
     more = rows["more"];
   }
@@ -37,14 +37,14 @@ TEST(CurvesTest, AReaderGetsEveryRowOnceInPiecesOfTheLimit) {
   EXPECT_EQ(curves.Rows(2, 5, 100)["steps"], nlohmann::ordered_json({3, 4, 5}));
 }
 
-TEST(CurvesTest, AFigureThatAStepLacksIsNull) {
+TEST(CurvesTest, AMetricThatAStepLacksIsNull) {
   Curves curves(100);
   curves.Add(0, Of(1));
   curves.Add(1, Of(2, "b"));
   curves.Add(2, Of(std::nan("")));
-  const auto figures = curves.Rows(-1, kNoEnd, 100)["figures"];
-  EXPECT_EQ(figures["a"].dump(), "[1.0,null,null]");
-  EXPECT_EQ(figures["b"].dump(), "[null,2.0,null]");
+  const auto metrics = curves.Rows(-1, kNoEnd, 100)["metrics"];
+  EXPECT_EQ(metrics["a"].dump(), "[1.0,null,null]");
+  EXPECT_EQ(metrics["b"].dump(), "[null,2.0,null]");
 }
 
 TEST(CurvesTest, AMillionStepsKeepTheirShapeInBoundedMemory) {
@@ -59,7 +59,7 @@ TEST(CurvesTest, AMillionStepsKeepTheirShapeInBoundedMemory) {
   const auto rows = curves.Rows(-1, kNoEnd, 5000);
   for (size_t i = 0; i + 1 < rows["steps"].size(); ++i) {
     EXPECT_EQ(rows["steps"][i], static_cast<int64_t>(i) * curves.stride());
-    EXPECT_EQ(rows["figures"]["a"][i], rows["steps"][i]);
+    EXPECT_EQ(rows["metrics"]["a"][i], rows["steps"][i]);
   }
   EXPECT_EQ(rows["steps"].back(), 999'999);
 }
@@ -68,9 +68,9 @@ TEST(CurvesTest, NamesWithoutEndAreLeftOut) {
   Curves curves(10);
   for (int step = 0; step < 2000; ++step) curves.Add(step, Of(1, absl::StrCat("em:", step)));
   curves.Add(2000, Of(2, "em:0"));
-  const auto figures = curves.Rows(-1, kNoEnd, 100)["figures"];
-  EXPECT_EQ(figures.size(), Curves::kMaxNames);
-  EXPECT_EQ(figures["em:0"].back(), 2);
+  const auto metrics = curves.Rows(-1, kNoEnd, 100)["metrics"];
+  EXPECT_EQ(metrics.size(), Curves::kMaxNames);
+  EXPECT_EQ(metrics["em:0"].back(), 2);
 }
 
 TEST(RunCurvesTest, EvaluationsAreThinnedApartFromTheSteps) {
@@ -82,7 +82,7 @@ TEST(RunCurvesTest, EvaluationsAreThinnedApartFromTheSteps) {
   }
   EXPECT_EQ(curves.evaluations().num_rows(), 20u);
   EXPECT_LE(curves.steps().num_rows(), 50u);
-  EXPECT_FALSE(curves.steps().Rows(-1, kNoEnd, 100)["figures"].contains("evaluation/em"));
+  EXPECT_FALSE(curves.steps().Rows(-1, kNoEnd, 100)["metrics"].contains("evaluation/em"));
 }
 
 }  // namespace

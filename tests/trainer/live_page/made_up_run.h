@@ -14,7 +14,7 @@
 #include "tests/policy/tokenizer/tiny_tokenizer.h"
 #include "trainer/experience/trajectory_source.h"
 #include "trainer/record/metrics.h"
-#include "trainer/record/step_statistics.h"
+#include "trainer/record/trajectory_metrics.h"
 
 namespace routewright {
 

@@ -40,7 +40,7 @@ class RunReportTest : public ::testing::Test {
   TempFolder temp_;
 };
 
-TEST_F(RunReportTest, HoldsTheRunsFiguresAndFetchesNothing) {
+TEST_F(RunReportTest, HoldsTheRunsMetricsAndFetchesNothing) {
   WriteConfig();
   Write("metrics.jsonl",
         "{\"step\":0,\"episode/em\":0.25,\"evaluation/em\":0.5}\n"
@@ -51,7 +51,7 @@ TEST_F(RunReportTest, HoldsTheRunsFiguresAndFetchesNothing) {
   EXPECT_THAT(report.problems, IsEmpty());
   const auto data = DataOf(report);
   EXPECT_EQ(data["run"], "made-up");
-  EXPECT_EQ(data["curves"]["steps"]["figures"]["episode/em"].dump(), "[0.25,0.1]");
+  EXPECT_EQ(data["curves"]["steps"]["metrics"]["episode/em"].dump(), "[0.25,0.1]");
   EXPECT_EQ(data["curves"]["evaluations"]["steps"].dump(), "[0]");
   EXPECT_EQ(data["environment"]["host"], "node7");
   EXPECT_EQ(data["state"]["state"], "finished");
@@ -80,7 +80,7 @@ TEST_F(RunReportTest, DamagedLinesAreLeftOutAndNamed) {
   EXPECT_THAT(report.problems,
               ElementsAre(HasSubstr("4 damaged lines are left out (line 2, 3, 4, 7)"),
                           HasSubstr("1 step is there more than once")));
-  EXPECT_EQ(DataOf(report)["curves"]["steps"]["figures"]["a"].dump(), "[1.0,5.0]");
+  EXPECT_EQ(DataOf(report)["curves"]["steps"]["metrics"]["a"].dump(), "[1.0,5.0]");
   EXPECT_EQ(DataOf(report)["problems"].size(), 2u);
 }
 

@@ -50,7 +50,7 @@ TEST_F(LearnerTest, TheBestCheckpointOnHeldOutQuestionsStays) {
   const auto newest = Newest("best");
   ASSERT_EQ(newest->manifest().learner().evaluations_size(), 4);
   EXPECT_EQ(newest->manifest().learner().evaluations(1).step(), 2);
-  EXPECT_EQ(newest->manifest().learner().evaluations(1).figures().at("em"), 1.0);
+  EXPECT_EQ(newest->manifest().learner().evaluations(1).metrics().at("em"), 1.0);
   const CheckpointStore store(FileSystem::Posix(), temp_ / "runs/best/checkpoints", {});
   EXPECT_THAT(store.Steps().value(), ElementsAre(2, 6));
 }
@@ -72,7 +72,7 @@ TEST_F(LearnerTest, TheLastWeightsAreEvaluatedToo) {
   EXPECT_EQ(plan.policy_version, 7);
   const LearnerState learner = Newest("a")->manifest().learner();
   EXPECT_EQ(learner.evaluations(3).step(), 6);
-  EXPECT_EQ(learner.evaluations(3).figures().at("em"), 1.0);
+  EXPECT_EQ(learner.evaluations(3).metrics().at("em"), 1.0);
   // Its line has nothing of a step's; the page goes on showing the step's.
   const auto line = nlohmann::json::parse(TimelessMetrics("a").back());
   EXPECT_EQ(line["step"], 6);
@@ -85,8 +85,8 @@ TEST_F(LearnerTest, TheLastWeightsAreEvaluatedToo) {
   const auto status = nlohmann::json::parse(state.StatusJson());
   EXPECT_EQ(status["steps_done"], 6);
   EXPECT_EQ(status["newest"]["step"], 5);
-  EXPECT_TRUE(status["newest"]["figures"].contains("episode/em"));
-  EXPECT_EQ(status["evaluated"]["figures"]["run/cost_usd"], line["run/cost_usd"]);
+  EXPECT_TRUE(status["newest"]["metrics"].contains("episode/em"));
+  EXPECT_EQ(status["evaluated"]["metrics"]["run/cost_usd"], line["run/cost_usd"]);
   EXPECT_EQ(status["evaluated"]["step"], 6);
 }
 
@@ -174,7 +174,7 @@ TEST_F(LearnerTest, ThePageHasEachStepWithTheAdvantagesThatWereLearntWith) {
   const auto status = nlohmann::json::parse(state.StatusJson());
   EXPECT_EQ(status["steps_done"], 6);
   const auto last = nlohmann::json::parse(TimelessMetrics("watched")[5]);
-  EXPECT_EQ(status["newest"]["figures"]["episode/em"], last["episode/em"]);
+  EXPECT_EQ(status["newest"]["metrics"]["episode/em"], last["episode/em"]);
   // GRPO: all policy tokens of a trajectory share one; over a group they sum to about 0.
   double sum = 0, size = 0;
   int members = 0;

@@ -51,7 +51,7 @@ Trajectory Episode(Purpose purpose, EpisodeStatus status, double reward) {
   return trajectory;
 }
 
-TEST(EventLogTest, AStepIsOneEventWithFiniteFiguresHistogramsAndText) {
+TEST(EventLogTest, AStepIsOneEventWithFiniteMetricsHistogramsAndText) {
   const TempFolder temp;
   auto log = EventLog::Open(Files(), temp.path(), 3).value();
   Metrics metrics;

@@ -69,7 +69,7 @@ inline std::string Name(const Variant& variant) {
       variant.most_trajectories);
 }
 
-// The figures are one a step, the same on every rank.
+// The metrics are one a step, the same on every rank.
 struct Learnt {
   std::vector<double> losses = std::vector<double>(kSteps);
   std::vector<double> value_losses = std::vector<double>(kSteps);
@@ -78,7 +78,7 @@ struct Learnt {
   double micro_batches = 0.0;                    // of a rank, in the last step
   std::shared_ptr<const PolicyWeights> weights;  // rank 0's
 
-  std::vector<std::vector<double>*> Figures() {
+  std::vector<std::vector<double>*> Metrics() {
     return {&losses, &value_losses, &norms, &critic_norms};
   }
 };
@@ -177,7 +177,7 @@ inline Learnt Learn(const Variant& variant, Communicator* communicator,
 }
 
 // Rank 0 learns, as the only rank of a world of its own, plainly: replicated, in one
-// micro-batch, and with all activations kept. The others are told its figures. What was learnt
+// micro-batch, and with all activations kept. The others are told its metrics. What was learnt
 // is kept for the next test that asks.
 inline Learnt LearnAlone(Variant variant) {
   const Variant plain;
@@ -194,9 +194,9 @@ inline Learnt LearnAlone(Variant variant) {
   if (!is_new) return learnt;
   const auto alone = NewLocalCommunicator();
   if (world->rank() == 0) learnt = Learn(variant, alone.get());
-  for (std::vector<double>* figures : learnt.Figures()) {
+  for (std::vector<double>* metrics : learnt.Metrics()) {
     const CommBuffer buffer{
-        .data = figures->data(), .num_elements = kSteps, .type = CommType::kFloat64};
+        .data = metrics->data(), .num_elements = kSteps, .type = CommType::kFloat64};
     EXPECT_TRUE(world->Broadcast("learnt alone", buffer, /*root=*/0)->Wait().ok());
   }
   return learnt;

@@ -63,18 +63,18 @@ int64_t PeakBytes() {
 }
 
 json TakeSteps(PolicyUpdate& update, const Batch& batch, int64_t steps, double kl_coefficient) {
-  json figures = json::array();
+  json rows = json::array();
   for (int64_t step = 0; step < steps; ++step) {
     const absl::Time start = absl::Now();
     const UpdateMetrics metrics = ValueOrExit(update.Run(batch, step, kl_coefficient));
-    figures.push_back({{"loss", metrics.policy.loss},
-                       {"entropy", metrics.policy.entropy / metrics.policy.tokens},
-                       {"kl", metrics.policy.kl / metrics.policy.tokens},
-                       {"clipped_tokens", metrics.policy.clipped_tokens},
-                       {"gradient_norm", metrics.gradient_norm},
-                       {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
+    rows.push_back({{"loss", metrics.policy.loss},
+                    {"entropy", metrics.policy.entropy / metrics.policy.tokens},
+                    {"kl", metrics.policy.kl / metrics.policy.tokens},
+                    {"clipped_tokens", metrics.policy.clipped_tokens},
+                    {"gradient_norm", metrics.gradient_norm},
+                    {"seconds", absl::ToDoubleSeconds(absl::Now() - start)}});
   }
-  return figures;
+  return rows;
 }
 
 int Main() {

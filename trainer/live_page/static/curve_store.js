@@ -5,14 +5,14 @@ const data = {
   models: [],
   generation: -1,
   stride: 1,
-  steps: {steps: [], figures: {}},
-  evaluations: {steps: [], figures: {}}
+  steps: {steps: [], metrics: {}},
+  evaluations: {steps: [], metrics: {}}
 };
 
 
 function begin(answer) {
-  data.steps = {steps: [], figures: {}};
-  data.evaluations = {steps: [], figures: {}};
+  data.steps = {steps: [], metrics: {}};
+  data.evaluations = {steps: [], metrics: {}};
   data.generation = answer.generation;
 }
 
@@ -21,15 +21,15 @@ function append(table, rows, stride) {
   if (rows.steps.length > 0 && table.steps.length > 0 &&
       table.steps[table.steps.length - 1] % stride !== 0) {
     table.steps.pop();
-    for (const values of Object.values(table.figures)) values.pop();
+    for (const values of Object.values(table.metrics)) values.pop();
   }
-  for (const [name, values] of Object.entries(rows.figures)) {
+  for (const [name, values] of Object.entries(rows.metrics)) {
     const known =
-        table.figures[name] || (table.figures[name] = new Array(table.steps.length).fill(null));
+        table.metrics[name] || (table.metrics[name] = new Array(table.steps.length).fill(null));
     known.push(...values);
   }
   table.steps.push(...rows.steps);
-  for (const values of Object.values(table.figures))
+  for (const values of Object.values(table.metrics))
     while (values.length < table.steps.length) values.push(null);
 }
 

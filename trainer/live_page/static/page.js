@@ -98,8 +98,8 @@ function drawStrip() {
 }
 
 // How the mean of the last few steps differs from that of 50 steps before.
-function changeText(figure, format) {
-  const points = pointsOf(data.steps, figure);
+function changeText(metric, format) {
+  const points = pointsOf(data.steps, metric);
   if (points.length < 12) return '';
   const mean = (some) => some.reduce((sum, point) => sum + point.y, 0) / some.length;
   const now = points.slice(-5), then = points.slice(-55).slice(0, 5);
@@ -108,15 +108,15 @@ function changeText(figure, format) {
       formatCount(now[now.length - 1].x - then[then.length - 1].x)} steps`;
 }
 
-function tile(title, figure, row, format, note) {
-  if (!row || !isNumber(row.figures[figure])) return null;
+function tile(title, metric, row, format, note) {
+  if (!row || !isNumber(row.metrics[metric])) return null;
   return element(
       'div', {class: 'tile'}, element('span', {class: 'quiet'}, title),
       element(
           'strong',
-          {'data-figure': figure, 'data-value': row.figures[figure], 'data-step': row.step},
-          format(row.figures[figure])),
-      element('span', {class: 'quiet'}, note || changeText(figure, format) || ' '));
+          {'data-metric': metric, 'data-value': row.metrics[metric], 'data-step': row.step},
+          format(row.metrics[metric])),
+      element('span', {class: 'quiet'}, note || changeText(metric, format) || ' '));
 }
 
 function drawTiles() {
@@ -124,7 +124,7 @@ function drawTiles() {
   // The evaluation after the last step is no step, but it was paid for.
   const paid = held && newest && held.step > newest.step ? held : newest;
   const interval =
-      held ? wilsonInterval(held.figures['evaluation/em'], held.figures['evaluation/count']) : [];
+      held ? wilsonInterval(held.metrics['evaluation/em'], held.metrics['evaluation/count']) : [];
   const tiles = [
     tile('reward', 'episode/reward_mean', newest, formatNumber),
     tile('EM, training', 'episode/em', newest, formatNumber),
@@ -134,14 +134,14 @@ function drawTiles() {
             `[${formatNumber(interval[0])}, ${formatNumber(interval[1])}] at step ${held.step}`),
     tile('$ per 1,000 questions', 'episode/cost_usd_per_1k', newest, formatUsd),
     tile('spent so far', 'run/cost_usd', paid, formatUsd, 'all committed episodes'),
-    newest && !isNumber(newest.figures['episode/em']) ?
+    newest && !isNumber(newest.metrics['episode/em']) ?
         tile('loss', 'policy/loss', newest, formatNumber) :
         null,
     tile('tokens per second', 'step/tokens_per_s', newest, formatNumber),
     tile('seconds per step', 'step/time_s', newest, formatSeconds),
   ].filter(Boolean);
   byId('tiles').replaceChildren(...(tiles.length > 0 ? tiles : [
-    element('p', {class: 'empty'}, 'The first step\'s figures will be here.')
+    element('p', {class: 'empty'}, 'The first step\'s metrics will be here.')
   ]));
 }
 

@@ -21,9 +21,9 @@ function withAlpha(hex, alpha) {
   return hex + Math.round(255 * alpha).toString(16).padStart(2, '0');
 }
 
-// {x, y} of the steps that have the figure.
-function pointsOf(table, figure) {
-  const values = table.figures[figure];
+// {x, y} of the steps that have the metric.
+function pointsOf(table, metric) {
+  const values = table.metrics[metric];
   if (!values) return [];
   const points = [];
   for (let i = 0; i < table.steps.length; ++i) {
@@ -47,7 +47,7 @@ const kPlots = [];  // all, for a change of theme
 class Plot {
   // spec: {title, unit, axis (its label, if it is not the unit), format, kind: "lines" | "stack",
   //        min, max, isOptional (not shown while it has no data), isExact (never smoothed),
-  //        series: () => [{figure, label, color, table: "steps" | "evaluations", interval, dash}]}
+  //        series: () => [{metric, label, color, table: "steps" | "evaluations", interval, dash}]}
   // `series` is asked at every update: models and sources become known as the run goes.
   constructor(parent, spec) {
     this.spec = spec;
@@ -73,7 +73,7 @@ class Plot {
         (one) => ({
           table: 'steps',
           ...one,
-          points: one.points || pointsOf(data[one.table || 'steps'], one.figure)
+          points: one.points || pointsOf(data[one.table || 'steps'], one.metric)
         }));
     const shown = series.filter((one) => one.points.length > 0);
     const isOptional = this.spec.isOptional && shown.length === 0;
@@ -213,7 +213,7 @@ class Plot {
           },
           swatch, one.label, ' ',
           element(
-              'b', {'data-figure': one.figure, 'data-step': newest.x, 'data-value': newest.y},
+              'b', {'data-metric': one.metric, 'data-step': newest.x, 'data-value': newest.y},
               format(newest.y)));
       button.addEventListener('click', () => {
         if (!this.hidden.delete(one.label)) this.hidden.add(one.label);

@@ -28,18 +28,18 @@ function drawHead() {
       .replaceChildren(...data.problems.map((problem) => element('li', {}, problem)));
 }
 
-function newest(figure, table = 'steps') {
-  const points = pointsOf(curves[table], figure);
+function newest(metric, table = 'steps') {
+  const points = pointsOf(curves[table], metric);
   return points.length > 0 ? points[points.length - 1] : null;
 }
 
-function tile(title, figure, format, table, note) {
-  const point = newest(figure, table);
+function tile(title, metric, format, table, note) {
+  const point = newest(metric, table);
   if (point === null) return null;
   return element(
       'div', {class: 'tile'}, element('span', {class: 'quiet'}, title),
       element(
-          'strong', {'data-figure': figure, 'data-value': point.y, 'data-step': point.x},
+          'strong', {'data-metric': metric, 'data-value': point.y, 'data-step': point.x},
           format(point.y)),
       element('span', {class: 'quiet'}, note || `step ${formatCount(point.x)}`));
 }
@@ -173,7 +173,7 @@ function drawHeldOut() {
   const table = curves.evaluations;
   byId('held-out').hidden = table.steps.length === 0;
   const every = Math.ceil(table.steps.length / 20);
-  const figure = (name, i) => (table.figures[name] || [])[i];
+  const metric = (name, i) => (table.metrics[name] || [])[i];
   const rows = table.steps.map((step, i) => [step, i])
                    .filter(([, i]) => (table.steps.length - 1 - i) % every === 0);
   fillTable(
@@ -181,22 +181,22 @@ function drawHeldOut() {
       ['step', 'questions', 'EM', 'F1', 'two-hop EM', '$ per 1,000', 'calls', 'entropy'].map(
           (name) => ({name, isNumber: true})),
       rows.map(([step, i]) => {
-        const interval = wilsonInterval(figure('evaluation/em', i), figure('evaluation/count', i));
+        const interval = wilsonInterval(metric('evaluation/em', i), metric('evaluation/count', i));
         return [
-          formatCount(step), formatCount(figure('evaluation/count', i)),
+          formatCount(step), formatCount(metric('evaluation/count', i)),
           element(
               'span', {
-                'data-figure': 'evaluation/em',
+                'data-metric': 'evaluation/em',
                 'data-step': step,
-                'data-value': figure('evaluation/em', i)
+                'data-value': metric('evaluation/em', i)
               },
-              formatNumber(figure('evaluation/em', i)),
+              formatNumber(metric('evaluation/em', i)),
               element('span', {class: 'quiet'}, ` [${interval.map(formatNumber).join(', ')}]`)),
-          formatNumber(figure('evaluation/f1', i)),
-          formatNumber(figure('evaluation/em_two_hop', i)),
-          formatUsd(figure('evaluation/cost_usd_per_1k', i)),
-          formatNumber(figure('evaluation/calls', i)),
-          formatNumber(figure('evaluation/share_entropy_nats', i))
+          formatNumber(metric('evaluation/f1', i)),
+          formatNumber(metric('evaluation/em_two_hop', i)),
+          formatUsd(metric('evaluation/cost_usd_per_1k', i)),
+          formatNumber(metric('evaluation/calls', i)),
+          formatNumber(metric('evaluation/share_entropy_nats', i))
         ];
       }));
 }

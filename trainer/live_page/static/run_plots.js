@@ -3,13 +3,13 @@
 
 // Names behind "pool/share:", in the pool's order; the plots have colours for kModelColors of them.
 function shareSeries(data, prefix, table) {
-  const models = data.models.filter((model) => data[table].figures[prefix + model]);
+  const models = data.models.filter((model) => data[table].metrics[prefix + model]);
   const total = (model) =>
-      data[table].figures[prefix + model].reduce((sum, value) => sum + (value || 0), 0);
+      data[table].metrics[prefix + model].reduce((sum, value) => sum + (value || 0), 0);
   const most = new Set([...models].sort((a, b) => total(b) - total(a)).slice(0, kModelColors));
   const series =
       models.filter((model) => most.has(model)).map((model) => ({
-                                                      figure: prefix + model,
+                                                      metric: prefix + model,
                                                       label: model,
                                                       table,
                                                       color: modelColor(data.models.indexOf(model))
@@ -19,18 +19,18 @@ function shareSeries(data, prefix, table) {
     const points = data[table].steps.map(
         (x, i) => ({
           x,
-          y: rest.reduce((sum, model) => sum + (data[table].figures[prefix + model][i] || 0), 0)
-        })).filter((_, i) => models.some((model) => isNumber(data[table].figures[prefix + model][i])));
+          y: rest.reduce((sum, model) => sum + (data[table].metrics[prefix + model][i] || 0), 0)
+        })).filter((_, i) => models.some((model) => isNumber(data[table].metrics[prefix + model][i])));
     series.push(
-        {figure: prefix + kOther, label: kOther, table, color: cssColor('--model-other'), points});
+        {metric: prefix + kOther, label: kOther, table, color: cssColor('--model-other'), points});
   }
   return series;
 }
 
 function sourceSeries(data, prefix, table) {
-  const names = Object.keys(data[table].figures).filter((name) => name.startsWith(prefix)).sort();
+  const names = Object.keys(data[table].metrics).filter((name) => name.startsWith(prefix)).sort();
   return names.map((name, i) => ({
-                     figure: name,
+                     metric: name,
                      label: name.slice(prefix.length),
                      table,
                      color: modelColor(i),
@@ -38,10 +38,10 @@ function sourceSeries(data, prefix, table) {
                    }));
 }
 
-function heldOut(data, figure, label, color) {
+function heldOut(data, metric, label, color) {
   const counts = pointsOf(data.evaluations, 'evaluation/count');
   return {
-    figure,
+    metric,
     label,
     color,
     table: 'evaluations',
@@ -49,11 +49,11 @@ function heldOut(data, figure, label, color) {
   };
 }
 
-// figure → series, coloured one after the other
-function lines(...figures) {
-  return () => figures.map(
-             ([figure, label, table = 'steps'], i) =>
-                 ({figure, label, table, color: cssColor(`--series-${i}`)}));
+// metric → series, coloured one after the other
+function lines(...metrics) {
+  return () => metrics.map(
+             ([metric, label, table = 'steps'], i) =>
+                 ({metric, label, table, color: cssColor(`--series-${i}`)}));
 }
 
 const kSections = {

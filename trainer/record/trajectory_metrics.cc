@@ -1,4 +1,4 @@
-#include "trainer/record/step_statistics.h"
+#include "trainer/record/trajectory_metrics.h"
 
 #include <cmath>
 #include <map>
@@ -12,7 +12,7 @@
 namespace routewright {
 namespace {
 
-// A dataset can name a source a row: figures of each would say nothing, and fill metrics.jsonl.
+// A dataset can name a source a row: metrics of each would say nothing, and fill metrics.jsonl.
 constexpr size_t kMaxSources = 16;
 
 // Sums over the episodes of one purpose.

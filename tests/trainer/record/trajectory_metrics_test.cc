@@ -1,4 +1,4 @@
-#include "trainer/record/step_statistics.h"
+#include "trainer/record/trajectory_metrics.h"
 
 #include <gtest/gtest.h>
 
@@ -29,7 +29,7 @@ Trajectory Episode(Purpose purpose, double em, const std::vector<std::string>& c
   return trajectory;
 }
 
-TEST(StepStatisticsTest, MeansSharesAndMoney) {
+TEST(TrajectoryMetricsTest, MeansSharesAndMoney) {
   const std::vector<Trajectory> trajectories = {
       Episode(PURPOSE_TRAIN, 1.0, {"Atlas"}),
       Episode(PURPOSE_TRAIN, 0.0, {"Atlas", "Sage", "Sage"})};
@@ -44,7 +44,7 @@ TEST(StepStatisticsTest, MeansSharesAndMoney) {
   EXPECT_EQ(metrics.Get("evaluation/count", -1), -1);
 }
 
-TEST(StepStatisticsTest, EpisodesWithoutAVerdictAreCountedApart) {
+TEST(TrajectoryMetricsTest, EpisodesWithoutAVerdictAreCountedApart) {
   std::vector<Trajectory> trajectories = {Episode(PURPOSE_TRAIN, 1.0, {}),
                                           Episode(PURPOSE_TRAIN, 0.0, {"Sage"})};
   trajectories[1].set_status(EPISODE_STATUS_POOL_FAILED);
@@ -55,7 +55,7 @@ TEST(StepStatisticsTest, EpisodesWithoutAVerdictAreCountedApart) {
   EXPECT_EQ(metrics.Get("pool/failed_calls"), 1);
 }
 
-TEST(StepStatisticsTest, EvaluationHasFiguresOfItsOwn) {
+TEST(TrajectoryMetricsTest, EvaluationHasMetricsOfItsOwn) {
   std::vector<Trajectory> trajectories = {Episode(PURPOSE_TRAIN, 1.0, {"Sage"}),
                                           Episode(PURPOSE_EVAL, 0.0, {"Atlas"}),
                                           Episode(PURPOSE_EVAL, 1.0, {"Atlas", "Sage"})};
@@ -67,7 +67,7 @@ TEST(StepStatisticsTest, EvaluationHasFiguresOfItsOwn) {
   EXPECT_NEAR(metrics.Get("evaluation/share:Atlas"), 2.0 / 3, 1e-12);
 }
 
-TEST(StepStatisticsTest, DataSourcesHaveFiguresOfTheirOwn) {
+TEST(TrajectoryMetricsTest, DataSourcesHaveMetricsOfTheirOwn) {
   std::vector<Trajectory> trajectories;
   for (int i = 0; i < 4; ++i) {
     trajectories.push_back(Episode(PURPOSE_TRAIN, i == 3 ? 1.0 : 0.0, {}));

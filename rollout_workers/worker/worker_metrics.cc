@@ -1,15 +1,15 @@
-#include "rollout_workers/worker/worker_figures.h"
+#include "rollout_workers/worker/worker_metrics.h"
 
 #include <string_view>
 
 #include "common/money/money.h"
 
 namespace routewright {
-WorkerFigures::WorkerFigures(PrometheusExporter* exporter) : exporter_(exporter) {
+WorkerMetrics::WorkerMetrics(PrometheusExporter* exporter) : exporter_(exporter) {
   ShowLeases(0, absl::ZeroDuration());
 }
 
-void WorkerFigures::ShowLeases(int num_active, absl::Duration waited_for_lease) {
+void WorkerMetrics::ShowLeases(int num_active, absl::Duration waited_for_lease) {
   if (exporter_ == nullptr) return;
   exporter_->SetGauge("routewright_worker_active_episodes",
                       "Episodes that were leased and not acknowledged.", {}, num_active);
@@ -19,19 +19,19 @@ void WorkerFigures::ShowLeases(int num_active, absl::Duration waited_for_lease) 
   waited_for_lease_ = waited_for_lease;
 }
 
-void WorkerFigures::CountLeaseFailure() {
+void WorkerMetrics::CountLeaseFailure() {
   if (exporter_ == nullptr) return;
   exporter_->Count("routewright_worker_lease_failures_total",
                    "Lease requests that the learner did not answer.", {}, 1);
 }
 
-void WorkerFigures::ShowPolicyVersion(int64_t policy_version) {
+void WorkerMetrics::ShowPolicyVersion(int64_t policy_version) {
   if (exporter_ == nullptr) return;
   exporter_->SetGauge("routewright_worker_policy_version", "Of the weights that came last.", {},
                       static_cast<double>(policy_version));
 }
 
-void WorkerFigures::CountEpisode(const Trajectory& trajectory) {
+void WorkerMetrics::CountEpisode(const Trajectory& trajectory) {
   if (exporter_ == nullptr) return;
   exporter_->Count(
       "routewright_worker_episodes_total", "Episodes that the learner acknowledged.",

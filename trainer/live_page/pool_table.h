@@ -15,11 +15,11 @@
 
 namespace routewright {
 
-class PoolTally {
+class PoolTable {
  public:
   static constexpr size_t kRecentSteps = 20;
   // Models are listed in the pool's order; prices are shown beside them.
-  explicit PoolTally(const PoolConfig& pool);
+  explicit PoolTable(const PoolConfig& pool);
 
   void AddStep(std::span<const Trajectory> trajectories);
 

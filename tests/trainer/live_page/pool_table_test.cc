@@ -1,4 +1,4 @@
-#include "trainer/live_page/pool_tally.h"
+#include "trainer/live_page/pool_table.h"
 
 #include <gtest/gtest.h>
 
@@ -19,8 +19,8 @@ Trajectory WithCall(const std::string& model, CallOutcome outcome, double latenc
   return trajectory;
 }
 
-TEST(PoolTallyTest, CallsFailuresAndCostAreCountedPerModel) {
-  PoolTally tally(MadeUpConfig("out").pool());
+TEST(PoolTableTest, CallsFailuresAndCostAreCountedPerModel) {
+  PoolTable tally(MadeUpConfig("out").pool());
   tally.AddStep(std::vector<Trajectory>{
       WithCall("Model0", CALL_OUTCOME_OK, 100), WithCall("Model0", CALL_OUTCOME_TIMED_OUT, 300),
       WithCall("Model1", CALL_OUTCOME_REFUSED, 50), WithCall("nobody", CALL_OUTCOME_OK, 1)});
@@ -38,8 +38,8 @@ TEST(PoolTallyTest, CallsFailuresAndCostAreCountedPerModel) {
   EXPECT_FALSE(models[2]["total"].contains("latency_p95_ms"));
 }
 
-TEST(PoolTallyTest, PercentilesAreRightToATenth) {
-  PoolTally tally(MadeUpConfig("out").pool());
+TEST(PoolTableTest, PercentilesAreRightToATenth) {
+  PoolTable tally(MadeUpConfig("out").pool());
   std::vector<Trajectory> trajectories;
   for (int ms = 1; ms <= 1000; ++ms) {
     trajectories.push_back(WithCall("Model0", CALL_OUTCOME_OK, ms));
@@ -50,16 +50,16 @@ TEST(PoolTallyTest, PercentilesAreRightToATenth) {
   EXPECT_NEAR(total["latency_p95_ms"].get<double>(), 950, 95);
 }
 
-TEST(PoolTallyTest, TheLastStepsAreCountedApart) {
-  PoolTally tally(MadeUpConfig("out").pool());
-  for (size_t step = 0; step < PoolTally::kRecentSteps + 5; ++step) {
+TEST(PoolTableTest, TheLastStepsAreCountedApart) {
+  PoolTable tally(MadeUpConfig("out").pool());
+  for (size_t step = 0; step < PoolTable::kRecentSteps + 5; ++step) {
     const CallOutcome outcome = step < 5 ? CALL_OUTCOME_UNAVAILABLE : CALL_OUTCOME_OK;
     tally.AddStep(std::vector<Trajectory>{WithCall("Model1", outcome, 10)});
   }
   const auto model = tally.ToJson()["models"][1];
   EXPECT_EQ(model["total"]["failed"], 5);
   EXPECT_EQ(model["recent"]["failed"], 0);
-  EXPECT_EQ(model["recent"]["calls"], PoolTally::kRecentSteps);
+  EXPECT_EQ(model["recent"]["calls"], PoolTable::kRecentSteps);
 }
 
 }  // namespace

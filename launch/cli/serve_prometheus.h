@@ -1,4 +1,4 @@
-// Serves a process' figures to Prometheus as its config says, and announces
+// Serves a process' metrics to Prometheus as its config says, and announces
 // where in the run's folder.
 #pragma once
 
@@ -13,7 +13,7 @@ namespace routewright {
 
 // <run>/prometheus/<name>.json holds the address, `labels` and the run's name. nullptr: the config
 // names no address. Fails: as PrometheusExporter::Start does.
-absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServeFigures(const RunConfig& config,
+absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServePrometheus(const RunConfig& config,
                                                                  const PrometheusConfig& prometheus,
                                                                  int port_offset,
                                                                  const std::string& name,

@@ -1,4 +1,4 @@
-#include "launch/inspection/inspect_report.h"
+#include "launch/inspection/inspect_path.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -176,16 +176,16 @@ absl::StatusOr<Json> InspectRun(const std::string& folder) {
   Json rows = Json::array();
   for (const auto& checkpoint : checkpoints) {
     const CheckpointManifest& manifest = checkpoint->manifest();
-    const auto figure = [&](const char* name) -> Json {
-      const auto& figures = evaluations[manifest.step()].figures();
-      const auto found = figures.find(name);
-      return found == figures.end() ? Json("-") : Json(found->second);
+    const auto metric = [&](const char* name) -> Json {
+      const auto& metrics = evaluations[manifest.step()].metrics();
+      const auto found = metrics.find(name);
+      return found == metrics.end() ? Json("-") : Json(found->second);
     };
     rows.push_back({{"step", manifest.step()},
-                    {"held_out_em", figure("em")},
-                    {"held_out_f1", figure("f1")},
-                    {"held_out_reward", figure("reward_mean")},
-                    {"held_out_usd_per_1k", figure("cost_usd_per_1k")},
+                    {"held_out_em", metric("em")},
+                    {"held_out_f1", metric("f1")},
+                    {"held_out_reward", metric("reward_mean")},
+                    {"held_out_usd_per_1k", metric("cost_usd_per_1k")},
                     {"run_usd", PicousdToUsd(manifest.learner().ledger_total_picousd())},
                     {"folder", checkpoint->folder()}});
   }

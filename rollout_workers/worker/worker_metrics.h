@@ -11,10 +11,10 @@
 
 namespace routewright {
 
-class WorkerFigures {
+class WorkerMetrics {
  public:
   // `exporter` may be nullptr, then nothing is shown; else it must outlive this object.
-  explicit WorkerFigures(PrometheusExporter* exporter);
+  explicit WorkerMetrics(PrometheusExporter* exporter);
 
   // Called by the lease thread, about once a second.
   void ShowLeases(int num_active, absl::Duration waited_for_lease);

@@ -1,10 +1,10 @@
-#include "trainer/loop/run_watch.h"
+#include "trainer/loop/step_recorder.h"
 
 #include <utility>
 
 #include "common/log.h"
 #include "common/status_macros.h"
-#include "trainer/record/trainer_figures.h"
+#include "trainer/record/prometheus_metrics.h"
 
 namespace routewright {
 namespace {
@@ -24,7 +24,7 @@ const Trajectory* ChooseShown(std::span<const Trajectory> trajectories, const Ru
 
 }  // namespace
 
-RunWatch::RunWatch(const RunConfig& config, MetricsLog metrics_log,
+StepRecorder::StepRecorder(const RunConfig& config, MetricsLog metrics_log,
                    DescribeEpisode describe_episode, PrometheusExporter* exporter,
                    LiveState* live_state)
     : config_(&config),
@@ -35,13 +35,13 @@ RunWatch::RunWatch(const RunConfig& config, MetricsLog metrics_log,
       collapse_alarm_(config.pool().models_size() < 2 ? 0.0
                                                       : config.trainer().collapse_alarm_nats()) {}
 
-absl::StatusOr<RunWatch> RunWatch::Open(FileSystem& files, const RunFolderFiles& folder,
+absl::StatusOr<StepRecorder> StepRecorder::Open(FileSystem& files, const RunFolderFiles& folder,
                                         const RunConfig& config, int64_t first_step,
                                         DescribeEpisode describe_episode,
                                         PrometheusExporter* exporter, LiveState* live_state) {
   RW_ASSIGN_OR_RETURN(MetricsLog metrics_log,
                       MetricsLog::Open(files, folder.metrics(), first_step));
-  RunWatch watch(config, std::move(metrics_log), std::move(describe_episode), exporter, live_state);
+  StepRecorder watch(config, std::move(metrics_log), std::move(describe_episode), exporter, live_state);
   if (live_state != nullptr) {
     RW_RETURN_IF_ERROR(live_state->Begin(files, folder.metrics(), first_step));
   }
@@ -52,7 +52,7 @@ absl::StatusOr<RunWatch> RunWatch::Open(FileSystem& files, const RunFolderFiles&
   return watch;
 }
 
-absl::Status RunWatch::Record(int64_t step, const Metrics& metrics,
+absl::Status StepRecorder::Record(int64_t step, const Metrics& metrics,
                               std::span<const Trajectory> trajectories,
                               const AdvantagesOf& advantages_of) {
   RW_RETURN_IF_ERROR(Write(step, metrics, trajectories));
@@ -66,7 +66,7 @@ absl::Status RunWatch::Record(int64_t step, const Metrics& metrics,
   return absl::OkStatus();
 }
 
-absl::Status RunWatch::RecordEvaluation(int64_t steps_done, const Metrics& metrics,
+absl::Status StepRecorder::RecordEvaluation(int64_t steps_done, const Metrics& metrics,
                                         std::span<const Trajectory> trajectories) {
   RW_RETURN_IF_ERROR(Write(steps_done, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->RecordEvaluation(steps_done, metrics, trajectories);
@@ -74,14 +74,14 @@ absl::Status RunWatch::RecordEvaluation(int64_t steps_done, const Metrics& metri
   return absl::OkStatus();
 }
 
-absl::Status RunWatch::Write(int64_t step, const Metrics& metrics,
+absl::Status StepRecorder::Write(int64_t step, const Metrics& metrics,
                              std::span<const Trajectory> trajectories) {
   RW_RETURN_IF_ERROR(metrics_log_.Write(step, metrics));
   if (!event_log_.has_value()) return absl::OkStatus();
   return event_log_->Write(step, metrics, MakeEvents(trajectories));
 }
 
-StepEvents RunWatch::MakeEvents(std::span<const Trajectory> trajectories) const {
+StepEvents StepRecorder::MakeEvents(std::span<const Trajectory> trajectories) const {
   StepEvents events{.trajectories = trajectories, .tag_of_text = "", .text = ""};
   if (!describe_episode_) return events;
   if (const Trajectory* shown = ChooseShown(trajectories, *config_)) {

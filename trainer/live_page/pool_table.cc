@@ -1,4 +1,4 @@
-#include "trainer/live_page/pool_tally.h"
+#include "trainer/live_page/pool_table.h"
 
 #include <algorithm>
 #include <cmath>
@@ -25,12 +25,12 @@ std::string OutcomeName(int outcome) {
 
 }  // namespace
 
-PoolTally::PoolTally(const PoolConfig& pool)
+PoolTable::PoolTable(const PoolConfig& pool)
     : pool_(pool), total_(static_cast<size_t>(pool.models_size())) {
   for (int i = 0; i < pool.models_size(); ++i) places_[pool.models(i).name()] = i;
 }
 
-void PoolTally::Count::Add(const PoolCall& call) {
+void PoolTable::Count::Add(const PoolCall& call) {
   ++calls;
   failed += !IsDelivered(call);
   attempts += std::max(1, call.attempts());
@@ -43,7 +43,7 @@ void PoolTally::Count::Add(const PoolCall& call) {
   ++latency_buckets[std::min(kBuckets - 1, static_cast<int>(bucket))];
 }
 
-void PoolTally::Count::Add(const Count& other) {
+void PoolTable::Count::Add(const Count& other) {
   calls += other.calls;
   failed += other.failed;
   attempts += other.attempts;
@@ -55,7 +55,7 @@ void PoolTally::Count::Add(const Count& other) {
   for (const auto& [bucket, count] : other.latency_buckets) latency_buckets[bucket] += count;
 }
 
-double PoolTally::Count::Percentile(double share) const {
+double PoolTable::Count::Percentile(double share) const {
   int64_t seen = 0;
   for (const auto& [bucket, count] : latency_buckets) {
     seen += count;
@@ -66,7 +66,7 @@ double PoolTally::Count::Percentile(double share) const {
   return 0.0;
 }
 
-nlohmann::ordered_json PoolTally::Count::ToJson() const {
+nlohmann::ordered_json PoolTable::Count::ToJson() const {
   nlohmann::ordered_json json = {{"calls", calls},
                                  {"failed", failed},
                                  {"attempts", attempts},
@@ -83,7 +83,7 @@ nlohmann::ordered_json PoolTally::Count::ToJson() const {
   return json;
 }
 
-void PoolTally::AddStep(std::span<const Trajectory> trajectories) {
+void PoolTable::AddStep(std::span<const Trajectory> trajectories) {
   Step step(total_.size());
   for (const Trajectory& trajectory : trajectories) {
     for (const PoolCall& call : trajectory.pool_calls()) {
@@ -96,7 +96,7 @@ void PoolTally::AddStep(std::span<const Trajectory> trajectories) {
   if (recent_.size() > kRecentSteps) recent_.pop_front();
 }
 
-nlohmann::ordered_json PoolTally::ToJson() const {
+nlohmann::ordered_json PoolTable::ToJson() const {
   Step recent(total_.size());
   for (const Step& step : recent_) {
     for (size_t i = 0; i < step.size(); ++i) recent[i].Add(step[i]);

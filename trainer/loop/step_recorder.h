@@ -1,4 +1,4 @@
-// What people watch a run by: metrics.jsonl, TensorBoard's events, Prometheus' figures, the
+// What people watch a run by: metrics.jsonl, TensorBoard's events, Prometheus' metrics, the
 // run's page and a warning when routing collapses, after every step. Rank 0, one thread.
 #pragma once
 
@@ -22,14 +22,14 @@
 
 namespace routewright {
 
-class RunWatch {
+class StepRecorder {
  public:
   // A committed episode for people, control characters escaped; empty: none is shown.
   using DescribeEpisode = std::function<std::string(const Trajectory&)>;
 
   // Goes on with the run's files at `first_step`, or begins them. `exporter` and `live_state`
   // may be nullptr; they, `files` and `config` must outlive this object.
-  static absl::StatusOr<RunWatch> Open(FileSystem& files, const RunFolderFiles& folder,
+  static absl::StatusOr<StepRecorder> Open(FileSystem& files, const RunFolderFiles& folder,
                                        const RunConfig& config, int64_t first_step,
                                        DescribeEpisode describe_episode,
                                        PrometheusExporter* exporter, LiveState* live_state);
@@ -44,7 +44,7 @@ class RunWatch {
  private:
   absl::Status Write(int64_t step, const Metrics& metrics,
                      std::span<const Trajectory> trajectories);
-  RunWatch(const RunConfig& config, MetricsLog metrics_log, DescribeEpisode describe_episode,
+  StepRecorder(const RunConfig& config, MetricsLog metrics_log, DescribeEpisode describe_episode,
            PrometheusExporter* exporter, LiveState* live_state);
   StepEvents MakeEvents(std::span<const Trajectory> trajectories) const;
 

@@ -1,4 +1,4 @@
-// What a trainer's rank shows Prometheus (common/prometheus/prometheus_exporter). Rank 0 shows every figure of
+// What a trainer's rank shows Prometheus (common/prometheus/prometheus_exporter). Rank 0 shows every metric of
 // metrics.jsonl, as a gauge of the newest step, and totals since its process began; the other ranks
 // show how far they are. One thread.
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace routewright {
 
-// A figure of metrics.jsonl as a Prometheus gauge.
+// A metric of metrics.jsonl as a Prometheus gauge.
 struct PrometheusName {
   std::string name;                   // "routewright_pool_latency_mean_seconds"
   PrometheusExporter::Labels labels;  // of "pool/share:Atlas": {{"model", "Atlas"}}
@@ -30,7 +30,7 @@ void ShowStart(int64_t first_step, int64_t num_steps, PrometheusExporter& export
 // Rank 0's, also while it waits for episodes.
 void ShowWorkers(int num_workers, PrometheusExporter& exporter);
 
-// Rank 0's, after a step with these figures and committed trajectories.
+// Rank 0's, after a step with these metrics and committed trajectories.
 void ShowStep(int64_t step, const Metrics& metrics, std::span<const Trajectory> trajectories,
               PrometheusExporter& exporter);
 

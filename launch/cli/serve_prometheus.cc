@@ -1,4 +1,4 @@
-#include "launch/cli/serve_figures.h"
+#include "launch/cli/serve_prometheus.h"
 
 #include <utility>
 
@@ -8,7 +8,7 @@
 
 namespace routewright {
 
-absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServeFigures(
+absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServePrometheus(
     const RunConfig& config, const PrometheusConfig& prometheus, int port_offset,
     const std::string& name, PrometheusExporter::Labels labels) {
   if (!prometheus.has_listen_address()) return nullptr;
@@ -19,7 +19,7 @@ absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServeFigures(
                                                  .folder = RunFolder(config) + "/prometheus",
                                                  .name = name,
                                                  .labels = std::move(labels)}));
-  LogInfo("figures for Prometheus at http://", exporter->address(), "/metrics");
+  LogInfo("metrics for Prometheus at http://", exporter->address(), "/metrics");
   return exporter;
 }
 

@@ -1,4 +1,4 @@
-#include "trainer/record/trainer_figures.h"
+#include "trainer/record/prometheus_metrics.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,7 +12,7 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-TEST(TrainerFiguresTest, ANameKeepsItsWordsAndEndsInItsBaseUnit) {
+TEST(PrometheusMetricsTest, ANameKeepsItsWordsAndEndsInItsBaseUnit) {
   EXPECT_EQ(PrometheusNameOf("episode/em").name, "routewright_episode_em");
   EXPECT_THAT(PrometheusNameOf("episode/em").labels, IsEmpty());
   EXPECT_EQ(PrometheusNameOf("step/time_s").name, "routewright_step_time_seconds");
@@ -22,19 +22,19 @@ TEST(TrainerFiguresTest, ANameKeepsItsWordsAndEndsInItsBaseUnit) {
   EXPECT_EQ(latency.scale, 1e-3);
 }
 
-TEST(TrainerFiguresTest, WhatFollowsAColonIsTheModel) {
+TEST(PrometheusMetricsTest, WhatFollowsAColonIsTheModel) {
   const PrometheusName share = PrometheusNameOf("evaluation/share:A/b:c_s");
   EXPECT_EQ(share.name, "routewright_evaluation_share");
   EXPECT_THAT(share.labels, ElementsAre(Pair("model", "A/b:c_s")));
 }
 
-TEST(TrainerFiguresTest, FiguresOfASourceHaveANameOfTheirOwn) {
+TEST(PrometheusMetricsTest, MetricsOfASourceHaveANameOfTheirOwn) {
   const PrometheusName source = PrometheusNameOf("episode/em:nq_open");
   EXPECT_EQ(source.name, "routewright_episode_em_by_source");
   EXPECT_THAT(source.labels, ElementsAre(Pair("source", "nq_open")));
 }
 
-TEST(TrainerFiguresTest, NoGaugeEndsInCount) {
+TEST(PrometheusMetricsTest, NoGaugeEndsInCount) {
   EXPECT_EQ(PrometheusNameOf("episode/count").name, "routewright_episodes");
   EXPECT_EQ(PrometheusNameOf("evaluation/count").name, "routewright_evaluation_episodes");
   EXPECT_EQ(PrometheusNameOf("workers/count").name, "routewright_workers");

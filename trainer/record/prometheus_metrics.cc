@@ -1,4 +1,4 @@
-#include "trainer/record/trainer_figures.h"
+#include "trainer/record/prometheus_metrics.h"
 
 #include <array>
 #include <string_view>
@@ -20,12 +20,12 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kRenamed 
     {"workers/count", "routewright_workers"},
 }};
 
-void ShowFigures(const Metrics& metrics, PrometheusExporter& exporter) {
-  for (const auto& [metric, value] : metrics.values()) {
-    const PrometheusName to = PrometheusNameOf(metric);
-    const std::string figure = metric.substr(0, metric.find(':'));
+void ShowMetrics(const Metrics& metrics, PrometheusExporter& exporter) {
+  for (const auto& [name, value] : metrics.values()) {
+    const PrometheusName to = PrometheusNameOf(name);
+    const std::string metric = name.substr(0, name.find(':'));
     exporter.SetGauge(
-        to.name, absl::StrCat(figure, " of the newest step that has it; see trainer/METRICS.md."),
+        to.name, absl::StrCat(metric, " of the newest step that has it; see trainer/METRICS.md."),
         to.labels, value * to.scale);
   }
 }
@@ -67,7 +67,7 @@ PrometheusName PrometheusNameOf(const std::string& metric) {
   if (colon < metric.size()) {
     const bool is_of_model = metric.substr(0, colon).ends_with("/share");
     result.labels = {{is_of_model ? "model" : "source", metric.substr(colon + 1)}};
-    // Not the name of the figure over all sources, which a query for it would then find too.
+    // Not the name of the metric over all sources, which a query for it would then find too.
     if (!is_of_model) result.name += "_by_source";
   }
   for (const auto& [unit, base, scale] : {std::tuple{"_per_s", "_per_second", 1.0},
@@ -103,13 +103,13 @@ void ShowWorkers(int num_workers, PrometheusExporter& exporter) {
 
 void ShowEvaluation(const Metrics& metrics, std::span<const Trajectory> trajectories,
                     PrometheusExporter& exporter) {
-  ShowFigures(metrics, exporter);
+  ShowMetrics(metrics, exporter);
   CountTrajectories(trajectories, exporter);
 }
 
 void ShowStep(int64_t step, const Metrics& metrics, std::span<const Trajectory> trajectories,
               PrometheusExporter& exporter) {
-  ShowFigures(metrics, exporter);
+  ShowMetrics(metrics, exporter);
   ShowUpdate(step + 1, metrics.Get("step/update_s"), exporter);
   ShowLastStepIsNow(exporter);
   exporter.Count("routewright_trainer_wait_for_batch_seconds_total",
