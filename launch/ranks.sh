@@ -130,8 +130,8 @@ start_ranks() {
   "$mpirun" --with-ft ulfm --version >/dev/null 2>&1 && options+=(--with-ft ulfm)
   rm -f "$folder/learner.address"
   record_time=`time_of "$folder/learner.json"`
-  loss_report=$folder/logs/lost_rank.txt
-  loss_report_bytes=`bytes_of "$loss_report"`
+  loss_notice=$folder/logs/lost_rank.txt
+  loss_notice_bytes=`bytes_of "$loss_notice"`
   start=`cat /proc/sys/kernel/random/uuid`
   options+=(-x "ROUTEWRIGHT_START=$start")
   if [[ -n ${ROUTEWRIGHT_SUBMISSION:-} && " ${options[*]} " != *" -x ROUTEWRIGHT_SUBMISSION "* ]]; then
@@ -151,11 +151,11 @@ end_ranks() {
 
 # Whether one of these ranks reported a lost one. A rank of an earlier start, on a host that was cut off, may still be
 # alive and report later: its part names another start.
-is_loss_reported() {
+is_loss_told() {
   local bytes text
-  bytes=`bytes_of "$loss_report"`
-  ((bytes > loss_report_bytes)) || return 1
-  text=`tail -c "+$((loss_report_bytes + 1))" "$loss_report"`
+  bytes=`bytes_of "$loss_notice"`
+  ((bytes > loss_notice_bytes)) || return 1
+  text=`tail -c "+$((loss_notice_bytes + 1))" "$loss_notice"`
   [[ $text == *"  start $start"* || $text != *'  start '* ]]
 }
 
@@ -164,7 +164,7 @@ end_record() {
   local state=''
   [[ `time_of "$folder/learner.json"` == "$record_time" ]] || state=`learner_state "$folder"`
   # A learner that gave up ends its ranks, which report that they lost it.
-  if [[ $state != failed ]] && is_loss_reported; then
+  if [[ $state != failed ]] && is_loss_told; then
     echo lost
   elif [[ $state != running ]]; then
     echo "$state"
@@ -216,7 +216,7 @@ judge_ranks() {
   case "$record" in
     finished) return 0 ;;
     preempted) return 75 ;;
-    lost) say "a rank was lost: $loss_report says which one, and from what operation it is missing; start again to go on from the last checkpoint"
+    lost) say "a rank was lost: $loss_notice says which one, and from what operation it is missing; start again to go on from the last checkpoint"
       return 1 ;;
   esac
   ((status == 2)) && return 2

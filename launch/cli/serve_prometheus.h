@@ -13,10 +13,8 @@ namespace routewright {
 
 // <run>/prometheus/<name>.json holds the address, `labels` and the run's name. nullptr: the config
 // names no address. Fails: as PrometheusExporter::Start does.
-absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServePrometheus(const RunConfig& config,
-                                                                 const PrometheusConfig& prometheus,
-                                                                 int port_offset,
-                                                                 const std::string& name,
-                                                                 PrometheusExporter::Labels labels);
+absl::StatusOr<std::unique_ptr<PrometheusExporter>> ServePrometheus(
+    const RunConfig& config, const PrometheusConfig& prometheus, int port_offset,
+    const std::string& name, PrometheusExporter::Labels labels);
 
 }  // namespace routewright

@@ -20,8 +20,8 @@
 #include "common/status_macros.h"
 #include "kernels/matmul/matmul.h"
 #include "launch/cli/config_flags.h"
-#include "launch/cli/serve_prometheus.h"
 #include "launch/cli/serve_page.h"
+#include "launch/cli/serve_prometheus.h"
 #include "launch/cli/version.h"
 #include "launch/commands/commands.h"
 #include "launch/plan/run_description.h"
@@ -191,8 +191,8 @@ int Train(const RunConfig& config, const std::string& resume) {
   absl::StatusOr<std::unique_ptr<PrometheusExporter>> exporter = nullptr;
   if (ready.ok()) {
     exporter = ServePrometheus(config, config.trainer().prometheus(), (*communicator)->local_rank(),
-                            absl::StrCat("rank-", rank),
-                            {{"role", "trainer"}, {"rank", absl::StrCat(rank)}});
+                               absl::StrCat("rank-", rank),
+                               {{"role", "trainer"}, {"rank", absl::StrCat(rank)}});
     ready = exporter.status();
     if (exporter.ok()) parts.exporter = exporter->get();
   }

@@ -115,8 +115,8 @@ absl::Status Work(const ConfigFlags& flags, const std::string& learner_address,
 
   RW_ASSIGN_OR_RETURN(const auto exporter,
                       ServePrometheus(config, config.worker().prometheus(), /*port_offset=*/0,
-                                   absl::StrCat("worker-", worker_id),
-                                   {{"role", "worker"}, {"worker", worker_id}}));
+                                      absl::StrCat("worker-", worker_id),
+                                      {{"role", "worker"}, {"worker", worker_id}}));
   options.exporter = exporter.get();
   const auto pool = OpenPool(config, &setup->tokenizer(), /*keeps_budget=*/false);
   if (absl::IsInvalidArgument(pool.status()) || absl::IsNotFound(pool.status()) ||

@@ -31,7 +31,7 @@ namespace {
 
 absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const CommunicatorConfig& config,
                                                                  bool is_on_gpu,
-                                                                 const std::string& report_path,
+                                                                 const std::string& notice_path,
                                                                  const std::string& start) {
   const int ranks = LauncherSize();
   const absl::Duration deadline = absl::Seconds(config.deadline_s());
@@ -57,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const Communica
         "trainer.communicator.backend is mpi, which takes no GPU's buffers, but policy.device is a "
         "GPU: set trainer.communicator.backend: auto, or policy.device: cpu");
   }
-  auto thread = std::make_shared<MpiThread>(deadline, report_path);
+  auto thread = std::make_shared<MpiThread>(deadline, notice_path);
   RW_RETURN_IF_ERROR(thread->init_status());
   auto over_mpi = NewMpiCommunicator(thread);
   if (!start.empty()) {
@@ -72,9 +72,9 @@ absl::StatusOr<std::unique_ptr<Communicator>> ChooseCommunicator(const Communica
 
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
                                                               bool is_on_gpu,
-                                                              const std::string& report_path,
+                                                              const std::string& notice_path,
                                                               const std::string& start) {
-  RW_ASSIGN_OR_RETURN(auto communicator, ChooseCommunicator(config, is_on_gpu, report_path, start));
+  RW_ASSIGN_OR_RETURN(auto communicator, ChooseCommunicator(config, is_on_gpu, notice_path, start));
   return config.check_order() ? NewCheckedCommunicator(std::move(communicator))
                               : std::move(communicator);
 }

@@ -33,13 +33,13 @@ struct CommBuffer {
 // What a sum over MPI holds of the other ranks' pieces at a time; larger ones are summed in rounds.
 constexpr int64_t kMpiScratchBytes = int64_t{16} << 20;
 
-// A started collective. Destroying it without Wait is a mistake (checked over MPI), unless an
-// exception passes by: it is then waited for.
+// A started collective. Wait must be called before it is destroyed (checked over MPI). Only while an
+// exception unwinds the stack may that be left out: the destructor then waits itself.
 class Collective {
  public:
   virtual ~Collective() = default;
   // Blocks until done. A rank that waits for one that died, or longer than the deadline,
-  // ends here with the report (see NewCommunicator). Fails: kFailedPrecondition where the
+  // ends here with the notice (see NewCommunicator). Fails: kFailedPrecondition where the
   // ranks' order is checked.
   virtual absl::Status Wait() = 0;
   // What the caller computes from now on sees the result. On the CPU the same as Wait; over NCCL
@@ -75,7 +75,7 @@ class Communicator {
   // this one must outlive. Every rank calls it. Fails as the collectives do.
   virtual absl::StatusOr<std::unique_ptr<Communicator>> Split(std::string_view name, int color) = 0;
 
-  // Reports about a lost rank name the step that is made from now on.
+  // Notices about a lost rank name the step that is made from now on.
   virtual void BeginStep(int64_t /*step*/) {}
 
   // Ends every rank of the job. Does not return.
@@ -86,16 +86,16 @@ class Communicator {
 // by the trainer's device.
 //
 // A rank that dies, or does not come to a collective within the deadline, is the end of the
-// job: every other rank appends its part to one report, which names the missing rank and the
+// job: every other rank appends its part to one notice, which names the missing rank and the
 // operation that it is missing from, the oldest unfinished one, and lists the last operations
-// with the ranks that take part; it ends with status 1 when the deadline comes. `report_path`
+// with the ranks that take part; it ends with status 1 when the deadline comes. `notice_path`
 // is that file; "": stderr.
 //
 // `start` says how this rank was started: ranks compare it, and their devices, before anything that
 // depends on it is made ("": they don't). Fails on every rank: as AgreeOnStart.
 absl::StatusOr<std::unique_ptr<Communicator>> NewCommunicator(const CommunicatorConfig& config,
                                                               bool is_on_gpu,
-                                                              const std::string& report_path = "",
+                                                              const std::string& notice_path = "",
                                                               const std::string& start = "");
 
 // Conveniences over the interface, for host data.

@@ -27,13 +27,13 @@ constexpr absl::Duration kLongestNap = absl::Milliseconds(1);
 constexpr absl::Duration kWatchEvery = absl::Milliseconds(2);
 constexpr absl::Duration kLongestSilence = absl::Milliseconds(20);
 
-// After a failure: for the others to say where they are, and to write their parts of the report.
+// After a failure: for the others to say where they are, and to write their parts of the notice.
 constexpr absl::Duration kPatience = absl::Milliseconds(700);
 constexpr absl::Duration kTimeToWrite = absl::Milliseconds(500);
 // A rank's death may be known a moment before this rank comes to the operation
 // that it is missing from.
 constexpr absl::Duration kTimeToCome = absl::Milliseconds(50);
-// When no report is to be written, or no further part: to free what the other
+// When no notice is to be written, or no further part: to free what the other
 // ranks may be waiting for.
 constexpr absl::Duration kTimeToFree = absl::Milliseconds(100);
 
@@ -85,8 +85,8 @@ absl::Status DescribeGroup(MPI_Comm comm, MpiGroup* group) {
   return MpiStatus(MPI_Comm_free(&local), "MPI_Comm_free");
 }
 
-MpiThread::MpiThread(absl::Duration deadline, std::string report_path)
-    : deadline_(deadline), report_path_(std::move(report_path)) {
+MpiThread::MpiThread(absl::Duration deadline, std::string notice_path)
+    : deadline_(deadline), notice_path_(std::move(notice_path)) {
   thread_ = std::jthread([this] { Run(); });
   initialised_.WaitForNotification();
 }
@@ -119,19 +119,19 @@ absl::Status MpiThread::TooLate() const {
       absl::StrCat("it was not complete within ", absl::FormatDuration(deadline_)));
 }
 
-void MpiThread::Fail(const absl::Status& why) {
+void MpiThread::FailFromOutside(const absl::Status& why) {
   absl::MutexLock lock(&mutex_);
   if (failure_.ok()) failure_ = why;
 }
 
-void MpiThread::AwaitEnd() {
+void MpiThread::SleepUntilEnd() {
   Nap(absl::Seconds(3));  // the MPI thread ends this process long before
   std::_Exit(1);
 }
 
 void MpiThread::Abort() {
   is_aborting_ = true;
-  AwaitEnd();
+  SleepUntilEnd();
 }
 
 absl::Status MpiThread::Init() {
@@ -166,8 +166,8 @@ void MpiThread::Run() {
     Watch();
     if (job == nullptr) continue;
     if (const absl::Status status = RunJob(*job); !status.ok()) {
-      EndJob(absl::Status(status.code(), absl::StrCat("'", job->name, "' failed: ",
-                                                      std::string(status.message()))));
+      EndOverFailure(absl::Status(status.code(), absl::StrCat("'", job->name, "' failed: ",
+                                                              std::string(status.message()))));
     }
     job->done.Notify();
   }
@@ -216,22 +216,22 @@ void MpiThread::Watch() {
     absl::MutexLock lock(&mutex_);
     failure = failure_;
   }
-  if (!failure.ok()) EndJob(failure);
+  if (!failure.ok()) EndOverFailure(failure);
   if (is_aborting_) {
     watch_.SayAborting();
-    End(kTimeToFree);
+    EndAfter(kTimeToFree);
   }
   const absl::Time now = absl::Now();
   if (now - last_watched_ < kWatchEvery) return;
   last_watched_ = now;
   const absl::Status status = watch_.Poll();
-  if (absl::IsAborted(status)) End(kTimeToFree);
-  if (!status.ok()) EndJob(status);
+  if (absl::IsAborted(status)) EndAfter(kTimeToFree);
+  if (!status.ok()) EndOverFailure(status);
 }
 
 // By a plain exit: a rank's status that is not 0 makes mpirun end all others, stopped ones too,
 // where MPI_Abort from several ranks at once can make mpirun hang (seen with OpenMPI 5.0.11).
-void MpiThread::EndJob(const absl::Status& why) {
+void MpiThread::EndOverFailure(const absl::Status& why) {
   Operation operation = log_.oldest_unfinished();
   watch_.AskAround(operation, kPatience);
   const absl::Time end = absl::Now() + kTimeToCome;
@@ -239,22 +239,22 @@ void MpiThread::EndJob(const absl::Status& why) {
     Nap(kLongestNap);
     operation = log_.oldest_unfinished();
   }
-  WriteReport(why, operation, watch_.Describe(operation));
-  watch_.SayReported();
-  End(kTimeToWrite);  // the others heard of it from this rank, or found it themselves
+  WriteNotice(why, operation, watch_.Describe(operation));
+  watch_.SayNoticeWritten();
+  EndAfter(kTimeToWrite);  // the others heard of it from this rank, or found it themselves
 }
 
-void MpiThread::End(absl::Duration time) {
+void MpiThread::EndAfter(absl::Duration time) {
   is_ending_ = true;
   const absl::Time begin = absl::Now();
-  while (absl::Now() - begin < (watch_.HasEverybodyReported() ? kTimeToFree : time)) {
+  while (absl::Now() - begin < (watch_.HasEverybodyWritten() ? kTimeToFree : time)) {
     watch_.Poll().IgnoreError();
     Nap(kLongestNap);
   }
   std::_Exit(1);
 }
 
-void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
+void MpiThread::WriteNotice(const absl::Status& why, const Operation& operation,
                             const std::string& others) const {
   const Operation last = log_.last_finished();
   const std::string place =
@@ -267,19 +267,19 @@ void MpiThread::WriteReport(const absl::Status& why, const Operation& operation,
       "rank %d of %d on %s, %s%s: %s", world_.rank, world_.size, HostName(),
       step >= 0 ? absl::StrFormat("step %d, ", step) : "", place, std::string(why.message()));
   std::fprintf(stderr, "%s: %s%s%s\n", ProcessName(), headline.c_str(),
-               report_path_.empty() ? "" : "; see ", report_path_.c_str());
-  // By which a launcher tells its ranks' report from one that a rank of an
+               notice_path_.empty() ? "" : "; see ", notice_path_.c_str());
+  // By which a launcher tells its ranks' notice from one that a rank of an
   // earlier start writes late.
   const char* start = std::getenv("ROUTEWRIGHT_START");
   const std::string text = absl::StrCat(
       absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(), absl::UTCTimeZone()), " ", headline,
       "\n", others, start != nullptr ? absl::StrCat("  start ", start, "\n") : "",
       "  last operations (number, name, bytes received or sent, ranks):\n", log_.Describe(), "\n");
-  const int file = report_path_.empty()
+  const int file = notice_path_.empty()
                        ? STDERR_FILENO
-                       : open(report_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+                       : open(notice_path_.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   // One write, so that the parts of several ranks do not mix.
-  if (write(file, text.data(), text.size()) < 0) std::perror(report_path_.c_str());
+  if (write(file, text.data(), text.size()) < 0) std::perror(notice_path_.c_str());
 }
 
 }  // namespace routewright

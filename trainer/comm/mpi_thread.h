@@ -49,9 +49,9 @@ class MpiThread {
  public:
   // Starts the thread and initialises MPI. Check `init_status` before anything else. `deadline`
   // is each job's, from the moment it begins. When it passes, or a rank dies, this rank appends
-  // its part to the report ("": on stderr) and ends the process: nobody can go on, and the
+  // its part to the notice ("": on stderr) and ends the process: nobody can go on, and the
   // caller may be computing.
-  MpiThread(absl::Duration deadline, std::string report_path);
+  MpiThread(absl::Duration deadline, std::string notice_path);
   // Runs what is queued, then finalises MPI (skipped after a failed job: it would
   // wait for peers for ever).
   ~MpiThread();
@@ -63,16 +63,16 @@ class MpiThread {
   void Enqueue(std::shared_ptr<MpiJob> job);
 
   OperationLog& log() { return log_; }
-  // How long an operation may take, so that asking around and writing the report are over when its
+  // How long an operation may take, so that asking around and writing the notice are over when its
   // deadline comes, if that is long enough for both.
   absl::Duration time_for_an_operation() const;
   // Of an operation that took longer: kDeadlineExceeded.
   absl::Status TooLate() const;
   // An operation that this thread does not run itself failed: as if it had been one of its jobs.
   // Any thread; returns, but this process ends soon.
-  void Fail(const absl::Status& why);
-  // For who cannot go on after Fail: does not return; this process ends meanwhile. Any thread.
-  [[noreturn]] static void AwaitEnd();
+  void FailFromOutside(const absl::Status& why);
+  // For who cannot go on after FailFromOutside: does not return; this process ends meanwhile. Any thread.
+  [[noreturn]] static void SleepUntilEnd();
   // This process ends in a moment: who owns anything that other ranks wait for
   // frees it now. Any thread.
   bool is_ending() const { return is_ending_; }
@@ -80,7 +80,7 @@ class MpiThread {
   char* Scratch(size_t num_bytes);
 
   // Tells the other ranks and ends them and this process, also between the polls of a running job;
-  // after a failure the report comes first. Does not return.
+  // after a failure the notice comes first. Does not return.
   [[noreturn]] void Abort();
 
  private:
@@ -90,23 +90,23 @@ class MpiThread {
   absl::Status WaitAll(std::vector<MPI_Request>& requests, absl::Time deadline);
   // Looks after the other ranks, now and then; ends this one if one of them is lost.
   void Watch();
-  [[noreturn]] void EndJob(const absl::Status& why);
+  [[noreturn]] void EndOverFailure(const absl::Status& why);
   // Ends this process after `time`, in which it still answers the others; sooner once
-  // nobody has a report to write.
-  [[noreturn]] void End(absl::Duration time);
-  void WriteReport(const absl::Status& why, const Operation& operation,
+  // nobody has a notice to write.
+  [[noreturn]] void EndAfter(absl::Duration time);
+  void WriteNotice(const absl::Status& why, const Operation& operation,
                    const std::string& others) const;
 
   // Constant after the constructor.
   const absl::Duration deadline_;
-  const std::string report_path_;
+  const std::string notice_path_;
   absl::Status init_status_;
   MpiGroup world_;
 
   absl::Mutex mutex_;
   std::deque<std::shared_ptr<MpiJob>> queue_ ABSL_GUARDED_BY(mutex_);
   bool is_stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // from Fail: the first
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);  // from FailFromOutside: the first
   std::atomic<bool> is_aborting_ = false;
   std::atomic<bool> is_ending_ = false;
   OperationLog log_;

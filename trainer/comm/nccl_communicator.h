@@ -10,7 +10,7 @@
 
 namespace routewright {
 
-// `thread`, which has initialised MPI, carries the id and all host buffers; its report tells of
+// `thread`, which has initialised MPI, carries the id and all host buffers; its notice tells of
 // operations over NCCL that fail or are not complete within its deadline, and of NCCL's
 // initialisation: this process then ends. Uses the GPU local_rank modulo the number of visible
 // GPUs. Fails, on every rank: kUnimplemented in a build without CUDA; kInvalidArgument if a rank

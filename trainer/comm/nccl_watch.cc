@@ -120,8 +120,8 @@ bool NcclWatch::Forget(const NcclComm& comm) {
 }
 
 void NcclWatch::End(const NcclOperation& operation, const absl::Status& why) {
-  Report(operation, why);
-  MpiThread::AwaitEnd();
+  FailOver(operation, why);
+  MpiThread::SleepUntilEnd();
 }
 
 void NcclWatch::Run(std::stop_token stop) {
@@ -162,12 +162,12 @@ bool NcclWatch::IsOver(NcclOperation& operation) {
     if (absl::Now() - operation.entered < mpi_->time_for_an_operation()) return false;
     status = mpi_->TooLate();
   }
-  if (!status.ok()) Report(operation, status);
+  if (!status.ok()) FailOver(operation, status);
   return status.ok();
 }
 
-void NcclWatch::Report(const NcclOperation& operation, const absl::Status& why) {
-  mpi_->Fail(absl::Status(
+void NcclWatch::FailOver(const NcclOperation& operation, const absl::Status& why) {
+  mpi_->FailFromOutside(absl::Status(
       why.code(), absl::StrCat("'", operation.name, "' failed: ", std::string(why.message()))));
 }
 

@@ -97,14 +97,14 @@ class NcclWatch {
   // Neither `comm` nor its operations are looked at any more: before it is freed. Returns whether
   // all of them are complete.
   bool Forget(const NcclComm& comm);
-  // Reports the failure of `operation`; this process ends.
+  // For an operation that failed; this process ends.
   [[noreturn]] void End(const NcclOperation& operation, const absl::Status& why);
 
  private:
   void Run(std::stop_token stop);
   void LookAtAll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool IsOver(NcclOperation& operation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Report(const NcclOperation& operation, const absl::Status& why);
+  void FailOver(const NcclOperation& operation, const absl::Status& why);
   void AbortAll();
 
   const std::shared_ptr<MpiThread> mpi_;  // with the communicators

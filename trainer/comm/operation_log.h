@@ -1,5 +1,5 @@
 // The last operations of this rank's communicators, numbered in the order in which the
-// caller asked for them, which is the same on every rank: what a report about a lost rank
+// caller asked for them, which is the same on every rank: what a notice about a lost rank
 // says of each. Thread- safe.
 #pragma once
 
@@ -31,7 +31,7 @@ std::string RanksText(std::span<const int> ranks);
 
 class OperationLog {
  public:
-  // The step that is made from now on, for reports; -1: none yet.
+  // The step that is made from now on, for notices; -1: none yet.
   void BeginStep(int64_t step);
   int64_t step() const;
   // Returns the operation's number.

@@ -84,8 +84,8 @@ absl::Status RankWatch::Handle(int rank) {
   switch (message.kind) {
     case Kind::kAborting:
       return absl::AbortedError(absl::StrCat("rank ", rank, " ended the job"));
-    case Kind::kReported:
-      peer.has_reported = true;
+    case Kind::kNoticeWritten:
+      peer.has_written = true;
       return absl::OkStatus();
     case Kind::kAnswer:
       peer.answer = message;
@@ -186,16 +186,16 @@ void RankWatch::SayAborting() {
   while (!sending_.empty() && absl::Now() < end) Poll().IgnoreError();
 }
 
-void RankWatch::SayReported() {
+void RankWatch::SayNoticeWritten() {
   for (int r = 0; r < size_; ++r) {
-    if (r != rank_) Send(r, Kind::kReported, /*about=*/0);
+    if (r != rank_) Send(r, Kind::kNoticeWritten, /*about=*/0);
   }
 }
 
-bool RankWatch::HasEverybodyReported() const {
+bool RankWatch::HasEverybodyWritten() const {
   for (int r = 0; r < size_; ++r) {
     const Peer& peer = peers_[r];
-    if (r != rank_ && peer.request != MPI_REQUEST_NULL && !peer.has_reported) return false;
+    if (r != rank_ && peer.request != MPI_REQUEST_NULL && !peer.has_written) return false;
   }
   return true;
 }

@@ -28,11 +28,11 @@ class RankWatch {
   absl::Status Poll();
   // Tells the others that this rank ends the job, so that they do not report it as lost.
   void SayAborting();
-  // Tells the others that this rank's part of the report is written.
-  void SayReported();
-  // Whether no other rank has a part of the report to write: each has said so, or is gone.
+  // Tells the others that this rank's part of the notice is written.
+  void SayNoticeWritten();
+  // Whether no other rank has a part of the notice to write: each has said so, or is gone.
   // One that hangs never says.
-  bool HasEverybodyReported() const;
+  bool HasEverybodyWritten() const;
   // Withdraws the receives, before MPI is finalised.
   void Stop();
 
@@ -43,7 +43,7 @@ class RankWatch {
   std::string Describe(const Operation& operation) const;
 
  private:
-  enum class Kind : int64_t { kGivingUp = 1, kAnswer = 2, kAborting = 3, kReported = 4 };
+  enum class Kind : int64_t { kGivingUp = 1, kAnswer = 2, kAborting = 3, kNoticeWritten = 4 };
   struct Message {
     Kind kind;
     int64_t about;         // kGivingUp: the operation that the sender asks about; kAnswer: as asked
@@ -57,7 +57,7 @@ class RankWatch {
     Message incoming;
     MPI_Request request = MPI_REQUEST_NULL;
     State state = State::kSilent;
-    bool has_reported = false;
+    bool has_written = false;
     Message answer;
   };
   struct Sending {

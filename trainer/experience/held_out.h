@@ -21,11 +21,10 @@ class HeldOut {
   static absl::StatusOr<HeldOut> Load(const RunConfig& config);
 
   const std::vector<Question>& questions() const { return questions_; }
-  // Whether step `step` runs the questions too, with the weights after `step` steps: every so many
-  // steps, unless that is done.
+  // Whether step `step` (0, 1, …) has workers run the questions beside its own episodes, with the
+  // weights that it begins with: every trainer.evaluate_every steps, unless IsDone(step).
   bool IsDueIn(int64_t step) const;
-  // Whether the weights after the last step, which no step runs the questions
-  // with, are to be evaluated.
+  // Whether the final weights are evaluated: no further step begins with them.
   bool IsDueAfterLast() const { return every_ > 0; }
 
   // Whether the weights after `step` steps were evaluated, under the settings of today.

@@ -13,8 +13,8 @@
 #include "common/trace.h"
 #include "trainer/algorithm/credit.h"
 #include "trainer/experience/episode_plan.h"
-#include "trainer/record/trajectory_metrics.h"
 #include "trainer/record/prometheus_metrics.h"
+#include "trainer/record/trajectory_metrics.h"
 #include "trainer/update/update_metrics.h"
 
 namespace routewright {
@@ -56,7 +56,7 @@ absl::Status Leader::Start(const CheckpointManifest* manifest) {
   state_ = CaptureState();
   RW_ASSIGN_OR_RETURN(
       watch_, StepRecorder::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode,
-                             parts_.exporter, parts_.live_state));
+                                 parts_.exporter, parts_.live_state));
   RW_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
   if (parts_.progress_out != nullptr) {
     progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
@@ -175,7 +175,7 @@ absl::StatusOr<bool> Leader::MakeStep() {
   metrics.Set("step/publish_s", SecondsSince(publish_start));
   metrics.Set("step/time_s", SecondsSince(start));
   metrics.Set("step/tokens_per_s", num_tokens / SecondsSince(start));
-  checkpoints_.Report(metrics);
+  checkpoints_.AddMetrics(metrics);
   RW_RETURN_IF_ERROR(RecordStep(metrics, collected->trajectories, [&](size_t place) {
     return TokenAdvantages(place, collected->places, message.batch, update.advantages);
   }));

@@ -73,7 +73,7 @@ std::optional<int64_t> RunCheckpoints::TakeSupersededStep() {
   return before >= 0 ? std::optional(before) : std::nullopt;
 }
 
-void RunCheckpoints::Report(Metrics& metrics) {
+void RunCheckpoints::AddMetrics(Metrics& metrics) {
   if (const auto stall_s = std::exchange(stall_s_, std::nullopt); stall_s.has_value()) {
     metrics.Set("checkpoint/stall_s", *stall_s);
   }

@@ -33,11 +33,11 @@ class RunCheckpoints {
   // Returns once the last checkpoint is durable. Fails as Check does. Collective.
   absl::Status Finish(int64_t step);
 
-  // A step whose checkpoint makes what led to it superfluous, once for each: of the durable ones
-  // the newest might turn out damaged, so that it is the one before.
+  // The step before which the journal is no longer needed: that of the second newest durable
+  // checkpoint, for the newest might turn out damaged. Told once; unset: nothing new.
   std::optional<int64_t> TakeSupersededStep();
   // Metrics of the saves since the last call.
-  void Report(Metrics& metrics);
+  void AddMetrics(Metrics& metrics);
 
  private:
   absl::StatusOr<CheckpointTexts> MakeTexts(int64_t step, int64_t policy_version,
@@ -49,7 +49,7 @@ class RunCheckpoints {
   Followers* const followers_;
   int64_t saved_step_ = -1;        // of the newest checkpoint that this run has, or writes
   int64_t durable_step_ = -1;      // of the newest one that is known to be durable
-  std::optional<double> stall_s_;  // for the save since the last report
+  std::optional<double> stall_s_;  // for the save since the last AddMetrics
 };
 
 }  // namespace routewright

@@ -25,8 +25,8 @@ const Trajectory* ChooseShown(std::span<const Trajectory> trajectories, const Ru
 }  // namespace
 
 StepRecorder::StepRecorder(const RunConfig& config, MetricsLog metrics_log,
-                   DescribeEpisode describe_episode, PrometheusExporter* exporter,
-                   LiveState* live_state)
+                           DescribeEpisode describe_episode, PrometheusExporter* exporter,
+                           LiveState* live_state)
     : config_(&config),
       metrics_log_(std::move(metrics_log)),
       describe_episode_(std::move(describe_episode)),
@@ -36,12 +36,14 @@ StepRecorder::StepRecorder(const RunConfig& config, MetricsLog metrics_log,
                                                       : config.trainer().collapse_alarm_nats()) {}
 
 absl::StatusOr<StepRecorder> StepRecorder::Open(FileSystem& files, const RunFolderFiles& folder,
-                                        const RunConfig& config, int64_t first_step,
-                                        DescribeEpisode describe_episode,
-                                        PrometheusExporter* exporter, LiveState* live_state) {
+                                                const RunConfig& config, int64_t first_step,
+                                                DescribeEpisode describe_episode,
+                                                PrometheusExporter* exporter,
+                                                LiveState* live_state) {
   RW_ASSIGN_OR_RETURN(MetricsLog metrics_log,
                       MetricsLog::Open(files, folder.metrics(), first_step));
-  StepRecorder watch(config, std::move(metrics_log), std::move(describe_episode), exporter, live_state);
+  StepRecorder watch(config, std::move(metrics_log), std::move(describe_episode), exporter,
+                     live_state);
   if (live_state != nullptr) {
     RW_RETURN_IF_ERROR(live_state->Begin(files, folder.metrics(), first_step));
   }
@@ -53,8 +55,8 @@ absl::StatusOr<StepRecorder> StepRecorder::Open(FileSystem& files, const RunFold
 }
 
 absl::Status StepRecorder::Record(int64_t step, const Metrics& metrics,
-                              std::span<const Trajectory> trajectories,
-                              const AdvantagesOf& advantages_of) {
+                                  std::span<const Trajectory> trajectories,
+                                  const AdvantagesOf& advantages_of) {
   RW_RETURN_IF_ERROR(Write(step, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->Record(step, metrics, trajectories, advantages_of);
   if (exporter_ != nullptr) ShowStep(step, metrics, trajectories, *exporter_);
@@ -67,7 +69,7 @@ absl::Status StepRecorder::Record(int64_t step, const Metrics& metrics,
 }
 
 absl::Status StepRecorder::RecordEvaluation(int64_t steps_done, const Metrics& metrics,
-                                        std::span<const Trajectory> trajectories) {
+                                            std::span<const Trajectory> trajectories) {
   RW_RETURN_IF_ERROR(Write(steps_done, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->RecordEvaluation(steps_done, metrics, trajectories);
   if (exporter_ != nullptr) ShowEvaluation(metrics, trajectories, *exporter_);
@@ -75,7 +77,7 @@ absl::Status StepRecorder::RecordEvaluation(int64_t steps_done, const Metrics& m
 }
 
 absl::Status StepRecorder::Write(int64_t step, const Metrics& metrics,
-                             std::span<const Trajectory> trajectories) {
+                                 std::span<const Trajectory> trajectories) {
   RW_RETURN_IF_ERROR(metrics_log_.Write(step, metrics));
   if (!event_log_.has_value()) return absl::OkStatus();
   return event_log_->Write(step, metrics, MakeEvents(trajectories));

@@ -30,9 +30,9 @@ class StepRecorder {
   // Goes on with the run's files at `first_step`, or begins them. `exporter` and `live_state`
   // may be nullptr; they, `files` and `config` must outlive this object.
   static absl::StatusOr<StepRecorder> Open(FileSystem& files, const RunFolderFiles& folder,
-                                       const RunConfig& config, int64_t first_step,
-                                       DescribeEpisode describe_episode,
-                                       PrometheusExporter* exporter, LiveState* live_state);
+                                           const RunConfig& config, int64_t first_step,
+                                           DescribeEpisode describe_episode,
+                                           PrometheusExporter* exporter, LiveState* live_state);
 
   // `trajectories` are the step's, committed; `advantages_of` says what they were learnt with.
   absl::Status Record(int64_t step, const Metrics& metrics,
@@ -45,7 +45,7 @@ class StepRecorder {
   absl::Status Write(int64_t step, const Metrics& metrics,
                      std::span<const Trajectory> trajectories);
   StepRecorder(const RunConfig& config, MetricsLog metrics_log, DescribeEpisode describe_episode,
-           PrometheusExporter* exporter, LiveState* live_state);
+               PrometheusExporter* exporter, LiveState* live_state);
   StepEvents MakeEvents(std::span<const Trajectory> trajectories) const;
 
   const RunConfig* config_;

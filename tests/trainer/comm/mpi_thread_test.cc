@@ -10,11 +10,11 @@ TEST(MpiThreadDeathTest, AFailureIsReportedAlthoughTheCallerAborts) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {
-        MpiThread thread(absl::Seconds(60), /*report_path=*/"");
+        MpiThread thread(absl::Seconds(60), /*notice_path=*/"");
         thread.log().BeginStep(4);
         const int64_t sequence = thread.log().Ask("gather", /*bytes=*/8, {0});
         thread.log().Enter(sequence);
-        thread.Fail(absl::UnavailableError("the link is down"));
+        thread.FailFromOutside(absl::UnavailableError("the link is down"));
         thread.Abort();
       },
       testing::ExitedWithCode(1),
