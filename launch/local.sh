@@ -17,7 +17,7 @@
 set -euo pipefail
 set -m
 caller=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/local.sh
 source launch/supervise.sh
 source launch/ranks.sh
@@ -37,6 +37,7 @@ use_config "$config"
 [[ $ranks =~ ^[1-9][0-9]*$ ]] || usage_error "--ranks must be a number from 1, not '$ranks'"
 [[ $workers =~ ^[0-9]+$ ]] || usage_error "--workers must be a number from 0, not '$workers'"
 [[ $restarts =~ ^[0-9]+$ ]] || usage_error "--restarts must be a number from 0, not '$restarts'"
+forget_batch_systems
 find_programs
 keep_sets "$@"
 check_run

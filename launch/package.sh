@@ -16,7 +16,7 @@
 # the same bytes; all times in the archive are the commit's.
 set -euo pipefail
 caller=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/package.sh
 
 say() { printf '\033[2m==>\033[0m %s\n' "$*"; }
@@ -83,7 +83,7 @@ strip --strip-unneeded "$top/libexec/routewright"
 set_search_paths
 
 mkdir -p "$top/launch" "$top/data"
-cp launch/{local,mpirun,keep_worker,with_pool,quickstart,ranks,supervise}.sh "$top/launch/"
+cp launch/{local,mpirun,keep_worker,with_pool,quickstart,ranks,supervise,environment}.sh "$top/launch/"
 cp -r launch/slurm launch/monitoring "$top/launch/"
 cp -r configs "$top/"
 cp -r data/quickstart data/nq_open "$top/data/"

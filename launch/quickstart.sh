@@ -9,7 +9,7 @@
 set -euo pipefail
 set -m
 caller=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/quickstart.sh
 source launch/supervise.sh
 

@@ -8,7 +8,7 @@
 # and writes everything else into runs/smollm2_nq. Ctrl-C ends everything; run again, it goes on from the checkpoint.
 set -euo pipefail
 set -m
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 me=launch/real_pool.sh
 source launch/supervise.sh
 

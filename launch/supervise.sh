@@ -2,6 +2,8 @@
 # signals on once, and leave nothing behind. The sourcing script has `set -m`, so that Ctrl-C at a terminal reaches it
 # alone, names itself in $me, and the folder that it was called from in $caller, and has changed to this folder's parent.
 
+source launch/environment.sh
+
 # A checkout, or what launch/package.sh made of one: an archive, into which nothing is written.
 root=$PWD
 is_archive=0
@@ -144,6 +146,9 @@ without_mpi_banner() {
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
 fail() { say "$*"; exit 1; }
 usage_error() { say "$* (see --help)"; exit 2; }
+
+fault=`temporary_folder_fault`
+[[ -z $fault ]] || fail "$fault"
 
 # A child that is told to end (TERM) when its launcher dies without a word.
 dies_with_us=()

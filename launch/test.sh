@@ -3,7 +3,7 @@
 #
 #   launch/test.sh [ctest options]      e.g. launch/test.sh -R tokenizer, launch/test.sh -L mpi
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 [[ ${1:-} != -h && ${1:-} != --help ]] || { sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0; }
 launch/build.sh --with-tests
 exec ctest --test-dir build --output-on-failure --no-tests=error "$@"

@@ -7,7 +7,7 @@
 #
 # Half an hour on two cores. The result is what data/quickstart/policy holds; copy it there to use a new one.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 launch/build.sh --with-tests # the tests' packages hold `tokenizers`
 work=runs/quickstart_warm_start

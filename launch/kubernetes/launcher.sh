@@ -13,7 +13,7 @@
 set -euo pipefail
 set -m
 caller=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 me=launch/kubernetes/launcher.sh
 source launch/supervise.sh
 source launch/ranks.sh

@@ -8,7 +8,7 @@
 # is left after the pod's terminationGracePeriodSeconds.
 # Exit status: 75 after a TERM, 1 if sshd ends by itself: never 0, so that restartPolicy: OnFailure starts it again.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 me=launch/kubernetes/rank_host.sh
 source launch/supervise.sh
 

@@ -5,7 +5,7 @@
 #   tests/integration/live_page.sh [unittest's arguments]
 #   ROUTEWRIGHT_CHROMIUM=/opt/chromium/chrome tests/integration/live_page.sh      another Chromium
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(cd ../.. && pwd)
 
 if [[ -z ${ROUTEWRIGHT_CHROMIUM:-} ]] && ! command -v chromium >/dev/null; then

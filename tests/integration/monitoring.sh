@@ -4,7 +4,7 @@
 #   tests/integration/monitoring.sh [unittest's arguments]
 #   ROUTEWRIGHT_PROMETHEUS=/opt/prometheus tests/integration/monitoring.sh      a folder with prometheus and promtool
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")"
 root=$(cd ../.. && pwd)
 
 if [[ -z ${ROUTEWRIGHT_PROMETHEUS:-} ]]; then

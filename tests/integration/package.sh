@@ -8,7 +8,7 @@
 # Needs root, for mounts and chroot. Installs mmdebstrap, and makes the bare Debian once, in build/bare_debian (a minute);
 # then it takes about two minutes, and 8 GiB of disk for a program with CUDA.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tests=tests/integration
 root=$PWD
 say() { printf '\033[2m==>\033[0m %s\n' "$*"; }

@@ -1,0 +1,34 @@
+# What a shell, a batch system or a container has left in the environment, and must not decide whether a launcher runs
+# (sourced by supervise.sh, and by the scripts that build).
+
+# Options and variables that change what bash and its tools do, where the caller has exported them.
+set +o noclobber +o noglob +o posix
+export -n SHELLOPTS BASHOPTS 2>/dev/null || true
+unset CDPATH GLOBIGNORE BASH_ENV ENV POSIXLY_CORRECT GREP_OPTIONS GREP_COLOR
+
+# OpenMPI does not start without a HOME, which cron, systemd and containers may leave out.
+if [[ -z ${HOME:-} ]]; then
+  HOME=$(getent passwd "$(id -u)" 2>/dev/null | cut -d: -f6) || true
+  [[ -n $HOME ]] || HOME=/
+fi
+export HOME
+
+# Where mktemp and mpirun put their files. Says what is wrong, as a sentence; nothing: it can be used.
+temporary_folder_fault() {
+  local folder=${TMPDIR:-/tmp}
+  [[ ! -d $folder || ! -w $folder || ! -x $folder ]] || return 0
+  echo "TMPDIR is $folder, which is no folder that can be written: make it, name another, or unset TMPDIR"
+}
+
+# For ranks on this machine alone: without these variables of a batch system, or of an mpirun that started this shell,
+# mpirun would take its hosts and numbers from them. Settings of OpenMPI (…_MCA_…) stay.
+forget_batch_systems() {
+  local name
+  for name in $(compgen -e); do
+    case "$name" in
+      *_MCA_* | OMPI_ALLOW_*) ;;
+      SLURM_* | SLURMD_* | SRUN_* | PBS_* | LSB_* | LSF_* | FLUX_* | COBALT_* | PE_HOSTFILE | PMI_* | PMI2_* | PMIX_* | \
+        PRTE_* | OMPI_* | HYDRA_* | MPIEXEC_*) unset "$name" ;;
+    esac
+  done
+}
