@@ -59,6 +59,7 @@ function(routewright_test test)
   foreach(ranks ${ARG_RANKS})
     add_test(NAME ${path}@${ranks} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
       COMMAND ${ROUTEWRIGHT_MPIRUN} -n ${ranks} --oversubscribe --bind-to none $<TARGET_FILE:${name}>)
+    set_tests_properties(${path}@${ranks} PROPERTIES PROCESSORS ${ranks})
     list(APPEND tests ${path}@${ranks})
   endforeach()
   if(NOT ARG_RANKS)

@@ -8,7 +8,7 @@ CHROMIUM = os.environ.get("ROUTEWRIGHT_CHROMIUM") or shutil.which("chromium")
 LIMIT_MS = 60_000  # for what comes in tenths of a second on an idle machine
 VARIANTS = [(scheme, width) for scheme in ("light", "dark") for width in (375, 1600)]
 
-needs_chromium = unittest.skipUnless(CHROMIUM, "no chromium: run tests/integration/live_page.sh, which installs it")
+needs_chromium = unittest.skipUnless(CHROMIUM, "no Chromium: launch/test.sh installs Debian's")
 
 
 class Browser:

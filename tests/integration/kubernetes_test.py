@@ -26,7 +26,7 @@ OBJECTS = {overlay: render(FOLDER / overlay) for overlay in OVERLAYS}
 CLAIM = list(yaml.safe_load_all((FOLDER / "claim.yaml").read_text()))
 # Below these the keys are the user's own.
 FREE = {"data", "labels", "annotations", "matchLabels", "selector", "requests", "limits"}
-needs_kubectl = unittest.skipUnless(all(OBJECTS.values()), "no kubectl: run tests/integration/kubernetes/run_pods.py")
+needs_kubectl = unittest.skipUnless(all(OBJECTS.values()), "no kubectl: launch/test.sh fetches it from Debian")
 
 
 def check(thing, version="1.31"):

@@ -1,6 +1,6 @@
 """The live page in a real Chromium: of a made-up run with a thousand workers and hostile texts, and of real ones.
 
-Needs Chromium (live_page.sh installs it), else it skips.
+Needs Chromium (launch/test.sh installs it), else it skips.
 """
 import json
 import os

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Kills (SIGKILL) or stops (SIGSTOP) one of four ranks in each collective, at random moments, and looks at what is left.
 
-usage: lost_rank.py LOOP MPIRUN [--seeds N] [--deadline S] [--operation NAME] [--signal kill|stop]
-  LOOP is build/bin/collective_loop. For every seed, operation and signal: every other rank must end within 2 s of a
-  kill, within the deadline and 1 s of a stop, each with its part of the report, which names the lost rank and the
+usage: lost_rank.py LOOP MPIRUN [--seeds N] [--deadline S] [--operation NAME] [--signal kill|stop] [--within S]
+  LOOP is build/bin/collective_loop. For every seed, operation and signal: every other rank must end within --within seconds
+  (2) of a kill, within the deadline and half of that of a stop, each with its part of the notice, which names the lost rank and the
   operation that it did not enter; mpirun's status is not 0; no process is left. Else exits with 1 and says in which run.
   Prints one JSON line: of each signal the runs, and the seconds from the signal to the end of the last rank
   (median, most).
@@ -45,7 +45,7 @@ def processes_of(folder):
     return found
 
 
-def check_report(text, operation, how, victim, entered):
+def check_notice(text, operation, how, victim, entered):
     """Every other rank's part says that `victim` is missing from the operation after the last, or last, that it came to."""
     parts = dict(re.findall(rf"^\S+ rank (\d+) of {RANKS} on (.*?)(?=^\S+ rank \d+ of {RANKS} on |\Z)", text, re.M | re.S))
     assert sorted(map(int, parts)) == [rank for rank in range(RANKS) if rank != victim], f"parts of {sorted(parts)} in\n{text}"
@@ -63,10 +63,10 @@ def check_report(text, operation, how, victim, entered):
 def run_once(args, operation, how, seed):
     draw = random.Random(f"{operation} {how} {seed}")
     with tempfile.TemporaryDirectory() as folder:
-        report = os.path.join(folder, "report.txt")
+        notice = os.path.join(folder, "notice.txt")
         environment = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
         command = [args.mpirun, "--with-ft", "ulfm", "-n", str(RANKS), "--oversubscribe", "--bind-to", "none",
-                   args.loop, operation, str(args.deadline), report]
+                   args.loop, operation, str(args.deadline), notice]
         errors = open(os.path.join(folder, "stderr"), "w+")
         job = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
         pids = {}
@@ -95,11 +95,11 @@ def run_once(args, operation, how, seed):
                 if is_alive(pid):
                     os.kill(pid, signal.SIGKILL)
             job.kill()
-        with open(f"{report}.{victim}", "rb") as file:
+        with open(f"{notice}.{victim}", "rb") as file:
             entered = int.from_bytes(file.read(), sys.byteorder)
-        text = open(report).read() if os.path.exists(report) else ""
-        check_report(text, operation, how, victim, entered)
-        limit_s = 2.0 if how == "kill" else args.deadline + 1.0
+        text = open(notice).read() if os.path.exists(notice) else ""
+        check_notice(text, operation, how, victim, entered)
+        limit_s = args.within if how == "kill" else args.deadline + args.within / 2
         assert others_s <= limit_s, f"the others ended after {others_s:.3f} s, more than {limit_s} s"
         assert status != 0, "mpirun's status is 0"
         return others_s, all_s, status
@@ -122,17 +122,18 @@ def main():
     parser.add_argument("mpirun")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--deadline", type=float, default=3.0)
+    parser.add_argument("--within", type=float, default=2.0)
     parser.add_argument("--operation", choices=OPERATIONS)
     parser.add_argument("--signal", choices=["kill", "stop"])
     args = parser.parse_args()
-    figures = {}
+    results = {}
     for how in [args.signal] if args.signal else ["kill", "stop"]:
         runs = run_all(args, how)
         seconds = [run[0] for run in runs]
-        figures[how] = {"runs": len(runs), "others_end_median_s": round(statistics.median(seconds), 3),
+        results[how] = {"runs": len(runs), "others_end_median_s": round(statistics.median(seconds), 3),
                         "others_end_most_s": round(max(seconds), 3), "all_end_most_s": round(max(run[1] for run in runs), 3),
                         "mpirun_status": sorted({run[2] for run in runs})}
-    print(json.dumps({"deadline_s": args.deadline, **figures}))
+    print(json.dumps({"deadline_s": args.deadline, **results}))
 
 
 if __name__ == "__main__":

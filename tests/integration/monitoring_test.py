@@ -1,6 +1,6 @@
 """Metrics for Prometheus: the real one scrapes a run, loads our rules and answers our dashboard; promtool reads it all.
 
-Needs prometheus and promtool on the PATH or in $ROUTEWRIGHT_PROMETHEUS (monitoring.sh fetches them), else it skips.
+Needs prometheus and promtool on the PATH, in $ROUTEWRIGHT_PROMETHEUS or where launch/test.sh unpacks them, else it skips.
 """
 import functools
 import json
@@ -21,9 +21,9 @@ from grafana_foundation_sdk.models import dashboard as grafana
 from harness import ROOT, Run, kill_session, wait_until
 
 FOLDER = ROOT / "launch/monitoring"
-TOOLS = os.pathsep.join(filter(None, [os.environ.get("ROUTEWRIGHT_PROMETHEUS"), os.environ["PATH"]]))
+TOOLS = os.pathsep.join([os.environ.get("ROUTEWRIGHT_PROMETHEUS", ""), str(ROOT / "build/debian/prometheus/usr/bin"), os.environ["PATH"]])
 PROMTOOL, PROMETHEUS = (shutil.which(tool, path=TOOLS) for tool in ("promtool", "prometheus"))
-needs_prometheus = unittest.skipUnless(PROMTOOL and PROMETHEUS, "no prometheus: run tests/integration/monitoring.sh")
+needs_prometheus = unittest.skipUnless(PROMTOOL and PROMETHEUS, "no Prometheus: launch/test.sh fetches it from Debian")
 
 SERVED = {"trainer.prometheus.listen_address": "127.0.0.1:0", "worker.prometheus.listen_address": "127.0.0.1:0"}
 # What a sound and short run does not show.

@@ -140,7 +140,7 @@ def seconds(piece, other):
 
 
 def losses(pairs, kills, every):
-    """The reported figures. pairs: of each piece the seconds of the undisturbed and of the disturbed run."""
+    """What is printed. pairs: of each piece the seconds of the undisturbed and of the disturbed run."""
     undisturbed, disturbed = (sum(side) for side in zip(*pairs))
     share = undisturbed / disturbed
     lost = (disturbed - undisturbed) / kills

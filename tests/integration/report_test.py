@@ -1,6 +1,6 @@
 """`routewright report`: report.html opened from the disk in a real Chromium, its metrics against their sources.
 
-The pages need Chromium (live_page.sh installs it), else they skip; the command itself is always tested.
+The pages need Chromium (launch/test.sh installs it), else they skip; the command itself is always tested.
 """
 import json
 import pathlib

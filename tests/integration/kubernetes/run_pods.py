@@ -22,7 +22,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import yaml  # noqa: E402
 from harness import ROOT, wait_until  # noqa: E402
-from manifests import fetch, render  # noqa: E402
+from debian_packages import fetch  # noqa: E402
+from manifests import render  # noqa: E402
 from operator_stand_in import config_map, host_templates, launcher_template  # noqa: E402
 from pods import Cluster, enter_namespaces  # noqa: E402
 
