@@ -1,0 +1,55 @@
+#!/usr/bin/env python3
+"""The numbers of README.md: what the quickstart came to, and on what.
+
+usage: readme_numbers.py [--run runs/quickstart] [--write]      after: launch/quickstart.sh
+
+Prints the lines that stand in README.md between the two comments "numbers"; --write puts them there.
+"""
+import argparse
+import json
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- numbers: printed by tests/readme_numbers.py --write -->\n", "<!-- end of numbers -->\n"
+ROWS = ("trained", "untrained", "random", "forced:Sage", "oracle")
+
+
+def minutes(seconds):
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+def numbers(run):
+    table = (run / "report.txt").read_text().splitlines()
+    head = next(line for line in table if line.split()[:1] == ["EM"])
+    rows = [line for name in ROWS for line in table if line.split()[:1] == [name]]
+    if len(rows) != len(ROWS):
+        sys.exit(f"{run}/report.txt lacks one of the rows {', '.join(ROWS)}: run launch/quickstart.sh")
+    metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    steps = [row for row in metrics if "step/time_s" in row]
+    environment = json.loads((run / "environment.json").read_text())
+    width = max(len(line.split("  Atlas")[0].rstrip()) for line in rows)
+    shown = "\n".join(line[: max(width, 70)].rstrip() for line in [head, *rows])
+    return (f"```\n{shown}\n```\n\n"
+            f"These are the numbers of code version {environment['code_version']}, seed 1, on "
+            f"{environment['processor']} with {environment['cores']} cores:\n{len(steps)} steps in "
+            f"{minutes(sum(row['step/time_s'] for row in steps))}. Cost is in dollars per 1,000 questions.\n"
+            "They differ from one processor to another.\n")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=pathlib.Path, default=ROOT / "runs/quickstart")
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    text = numbers(arguments.run)
+    if not arguments.write:
+        print(text, end="")
+        return
+    readme = ROOT / "README.md"
+    before, _, rest = readme.read_text().partition(BEGIN)
+    readme.write_text(before + BEGIN + text + END + rest.partition(END)[2])
+
+
+if __name__ == "__main__":
+    main()
