@@ -3,7 +3,7 @@
 # new address when that is started again, and starts it again, with pauses of up to 60 seconds, when it fails.
 #
 #   launch/keep_worker.sh --config FILE [--run FOLDER] [--wait SECONDS] [--log FILE] [-- worker's arguments]
-#   launch/keep_worker.sh --config configs/quickstart.yaml --run runs/quickstart -- --set pool.max_retries=5
+#   launch/keep_worker.sh --config configs/quickstart.yaml --run runs/quickstart -- --set worker.max_episodes=32
 #
 #   --run FOLDER     the run's folder, if not the one that the config names: the learner's address, token and record are
 #                    read there, and the worker's ledger is written there, over a shared file system

@@ -30,7 +30,7 @@ FILE = re.compile(r"^(?:common|proto|kernels|policy|trainer|rollout_workers|laun
 KEY = re.compile(r"(?:^|[\s=\"'(])((?:run|policy|data|prompt|episode|reward|pool|pool_emulator|trainer|worker|evaluation)"
                  r"(?:\.[a-z_0-9]+)+)(?![\w/(-])")
 # What looks like a key and is none: a file of a run's or a policy's folder.
-NO_KEYS = {"trainer.log", "worker.log", "pool.log"}
+NO_KEYS = {"trainer.log", "worker.log", "pool.log", "pool.env"}
 
 
 def documents():
@@ -66,6 +66,12 @@ def is_key(text):
             return False
         kind = schema()[kind][part]
     return True
+
+
+@functools.cache
+def metrics():
+    """The names of trainer/METRICS.md's table, which tests/integration/metrics_table_test.py holds against runs."""
+    return set(re.findall(r"`([a-z_]+/[a-z_0-9]+)", (ROOT / "trainer/METRICS.md").read_text()))
 
 
 @functools.cache
@@ -112,7 +118,7 @@ def unknown_files(name, text):
     folder = ROOT / pathlib.Path(name).parent
     for code in CODE.findall(FENCE.sub("", text)):
         words = code.strip("`")
-        if FILE.match(words) and "<" not in words:
+        if FILE.match(words) and "<" not in words and words.split(":")[0] not in metrics():
             for path in expand(words.rstrip("/")):
                 if not list(ROOT.glob(path)) and not list(folder.glob(path)) and not list(ROOT.glob(path + ".*")):
                     yield f"{name}: there is no {path}"

@@ -11,9 +11,9 @@
 namespace routewright {
 
 // Digest of what an episode depends on: the prompt with the texts of its template files, episode
-// limits, the pool's models and the chat template. Where a file, a policy folder or an endpoint
-// lies, timeouts and the worker's own settings may differ from host to host. Fails: as `files` does
-// for a template file that cannot be read.
+// limits, the section `pool` and the chat template. May differ from host to host: where a file, a
+// policy folder or an endpoint lies, a model's key and max_concurrency, and the section `worker`.
+// Fails: as `files` does for a template file that cannot be read.
 absl::StatusOr<uint64_t> WorkerConfigDigest(const RunConfig& config,
                                             FileSystem& files = FileSystem::Posix());
 

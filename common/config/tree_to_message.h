@@ -1,4 +1,4 @@
-// Second step of loading a configuration: a tree of YAML onto a protobuf message, by
+// Third step of loading a configuration: a tree of YAML onto a protobuf message, by
 // reflection. Pure; any thread.
 #pragma once
 

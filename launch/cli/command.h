@@ -1,5 +1,5 @@
 // The commands of the `routewright` program. Each is one file of launch/commands/ and one
-// line of main.cc's table.
+// row of the table in commands.cc there.
 #pragma once
 
 namespace routewright {
