@@ -13,7 +13,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 
@@ -21,23 +20,6 @@ namespace routewright {
 namespace {
 
 constexpr const char* kRopeFactors = "rope_freqs.weight";
-
-// The GGUF name of a Hugging Face tensor.
-std::string GgufName(const std::string& name) {
-  if (name == "model.embed_tokens.weight") return "token_embd.weight";
-  if (name == "model.norm.weight") return "output_norm.weight";
-  if (name == "lm_head.weight") return "output.weight";
-  return absl::StrReplaceAll(name, {{"model.layers.", "blk."},
-                                    {"self_attn.q_proj", "attn_q"},
-                                    {"self_attn.k_proj", "attn_k"},
-                                    {"self_attn.v_proj", "attn_v"},
-                                    {"self_attn.o_proj", "attn_output"},
-                                    {"mlp.gate_proj", "ffn_gate"},
-                                    {"mlp.up_proj", "ffn_up"},
-                                    {"mlp.down_proj", "ffn_down"},
-                                    {"input_layernorm", "attn_norm"},
-                                    {"post_attention_layernorm", "ffn_norm"}});
-}
 
 // Rows of each head: pair (i, i + D/2) lies at (2i, 2i + 1) in the file.
 void UndoRowOrder(int64_t num_heads, HostTensor* tensor) {
@@ -146,7 +128,7 @@ absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
   size_t num_expected = file->Find(kRopeFactors) == nullptr ? 0 : 1;
   for (const BlockLayout& block : layout.blocks()) {
     for (const TensorSlot& slot : block.tensors) {
-      const std::string name = GgufName(slot.name);
+      const std::string name = slot.gguf_name;
       const GgufTensor* tensor = file->Find(name);
       if (tensor == nullptr || tensor->shape != slot.shape) {
         return InFile(*file,
@@ -163,7 +145,7 @@ absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
                                                           num_expected)));
   }
   return [file = std::move(file), config](const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
-    RW_ASSIGN_OR_RETURN(HostTensor values, file->Read(*file->Find(GgufName(slot.name))));
+    RW_ASSIGN_OR_RETURN(HostTensor values, file->Read(*file->Find(slot.gguf_name)));
     if (config.architecture == Architecture::kLlama) {
       if (absl::StrContains(slot.name, "q_proj")) UndoRowOrder(config.num_heads, &values);
       if (absl::StrContains(slot.name, "k_proj")) UndoRowOrder(config.num_kv_heads, &values);

@@ -25,24 +25,26 @@ BlockTensors<JoinedTensor> BlockTensorShapes(const ModelConfig& config) {
   const int64_t width = config.width, inner = config.intermediate_width, head = config.head_width;
   const int64_t query_rows = config.num_heads * head, kv_rows = config.num_kv_heads * head;
   BlockTensors<JoinedTensor> block;
-  block.input_norm = {{{"input_layernorm.weight", width}}};
-  block.qkv = {{{"self_attn.q_proj.weight", query_rows},
-                {"self_attn.k_proj.weight", kv_rows},
-                {"self_attn.v_proj.weight", kv_rows}},
+  block.input_norm = {{{"input_layernorm.weight", "attn_norm.weight", width}}};
+  block.qkv = {{{"self_attn.q_proj.weight", "attn_q.weight", query_rows},
+                {"self_attn.k_proj.weight", "attn_k.weight", kv_rows},
+                {"self_attn.v_proj.weight", "attn_v.weight", kv_rows}},
                width};
   if (config.is_qkv_biased) {
-    block.qkv_bias = {{{"self_attn.q_proj.bias", query_rows},
-                       {"self_attn.k_proj.bias", kv_rows},
-                       {"self_attn.v_proj.bias", kv_rows}}};
+    block.qkv_bias = {{{"self_attn.q_proj.bias", "attn_q.bias", query_rows},
+                       {"self_attn.k_proj.bias", "attn_k.bias", kv_rows},
+                       {"self_attn.v_proj.bias", "attn_v.bias", kv_rows}}};
   }
   if (config.is_qk_normed) {
-    block.query_norm = {{{"self_attn.q_norm.weight", head}}};
-    block.key_norm = {{{"self_attn.k_norm.weight", head}}};
+    block.query_norm = {{{"self_attn.q_norm.weight", "attn_q_norm.weight", head}}};
+    block.key_norm = {{{"self_attn.k_norm.weight", "attn_k_norm.weight", head}}};
   }
-  block.attention_output = {{{"self_attn.o_proj.weight", width}}, query_rows};
-  block.post_attention_norm = {{{"post_attention_layernorm.weight", width}}};
-  block.gate_up = {{{"mlp.gate_proj.weight", inner}, {"mlp.up_proj.weight", inner}}, width};
-  block.down = {{{"mlp.down_proj.weight", width}}, inner};
+  block.attention_output = {{{"self_attn.o_proj.weight", "attn_output.weight", width}}, query_rows};
+  block.post_attention_norm = {{{"post_attention_layernorm.weight", "ffn_norm.weight", width}}};
+  block.gate_up = {{{"mlp.gate_proj.weight", "ffn_gate.weight", inner},
+                    {"mlp.up_proj.weight", "ffn_up.weight", inner}},
+                   width};
+  block.down = {{{"mlp.down_proj.weight", "ffn_down.weight", width}}, inner};
   return block;
 }
 

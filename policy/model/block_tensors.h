@@ -43,7 +43,8 @@ void ForEachTensor(const Visit& visit, Blocks&... blocks) {
 // How one field lies in the buffer: the tensors of Hugging Face's that it joins, one under the other.
 struct JoinedTensor {
   struct Part {
-    std::string name;  // below "model.layers.N.", as "self_attn.q_proj.weight"
+    std::string name;       // below "model.layers.N.", as "self_attn.q_proj.weight"
+    std::string gguf_name;  // the same in GGUF files, below "blk.N.": "attn_q.weight"
     int64_t rows = 0;
   };
   std::vector<Part> parts;  // none: the architecture has no such tensor

@@ -10,9 +10,11 @@
 namespace routewright {
 namespace {
 
-void AddTensor(BlockLayout* block, std::string name, std::vector<int64_t> shape) {
+void AddTensor(BlockLayout* block, std::string name, std::string gguf_name,
+               std::vector<int64_t> shape) {
   TensorSlot slot;
   slot.name = std::move(name);
+  slot.gguf_name = std::move(gguf_name);
   slot.num_elements =
       std::accumulate(shape.begin(), shape.end(), int64_t{1}, std::multiplies<int64_t>());
   slot.shape = std::move(shape);
@@ -22,12 +24,12 @@ void AddTensor(BlockLayout* block, std::string name, std::vector<int64_t> shape)
 }
 
 BlockLayout TransformerBlock(const BlockTensors<JoinedTensor>& shapes, int64_t layer) {
-  const std::string prefix = absl::StrCat("model.layers.", layer, ".");
   BlockLayout block;
   block.name = absl::StrCat("block.", layer);
   const auto add = [&](const JoinedTensor& tensor) {
     for (const JoinedTensor::Part& part : tensor.parts) {
-      AddTensor(&block, prefix + part.name, tensor.shape_of(part));
+      AddTensor(&block, absl::StrCat("model.layers.", layer, ".", part.name),
+                absl::StrCat("blk.", layer, ".", part.gguf_name), tensor.shape_of(part));
     }
   };
   ForEachTensor(add, shapes);
@@ -35,8 +37,8 @@ BlockLayout TransformerBlock(const BlockTensors<JoinedTensor>& shapes, int64_t l
 }
 
 void AddValueHead(const ModelConfig& config, BlockLayout* block) {
-  AddTensor(block, "value_head.weight", {1, config.width});
-  AddTensor(block, "value_head.bias", {1});
+  AddTensor(block, "value_head.weight", "", {1, config.width});
+  AddTensor(block, "value_head.bias", "", {1});
 }
 
 }  // namespace
@@ -44,7 +46,8 @@ void AddValueHead(const ModelConfig& config, BlockLayout* block) {
 ParameterLayout::ParameterLayout(const ModelConfig& config, HeadKind head) {
   BlockLayout embedding;
   embedding.name = "embedding";
-  AddTensor(&embedding, "model.embed_tokens.weight", {config.vocabulary_size, config.width});
+  AddTensor(&embedding, "model.embed_tokens.weight", "token_embd.weight",
+            {config.vocabulary_size, config.width});
   blocks_.push_back(std::move(embedding));
   const BlockTensors<JoinedTensor> shapes = BlockTensorShapes(config);
   for (int64_t layer = 0; layer < config.num_layers; ++layer) {
@@ -52,11 +55,11 @@ ParameterLayout::ParameterLayout(const ModelConfig& config, HeadKind head) {
   }
   BlockLayout last;
   last.name = "head";
-  AddTensor(&last, "model.norm.weight", {config.width});
+  AddTensor(&last, "model.norm.weight", "output_norm.weight", {config.width});
   if (head == HeadKind::kValue) {
     AddValueHead(config, &last);
   } else if (!config.is_tied) {
-    AddTensor(&last, "lm_head.weight", {config.vocabulary_size, config.width});
+    AddTensor(&last, "lm_head.weight", "output.weight", {config.vocabulary_size, config.width});
   }
   blocks_.push_back(std::move(last));
   for (const BlockLayout& block : blocks_) num_parameters_ += block.num_elements;

@@ -18,7 +18,8 @@ enum class HeadKind {
 };
 
 struct TensorSlot {
-  std::string name;  // "model.layers.0.self_attn.q_proj.weight"
+  std::string name;       // "model.layers.0.self_attn.q_proj.weight"
+  std::string gguf_name;  // in GGUF files, "blk.0.attn_q.weight"; empty: they have no such tensor
   std::vector<int64_t> shape;
   int64_t offset = 0;  // elements from the start of its block's buffer
   int64_t num_elements = 0;

@@ -158,28 +158,33 @@ TEST_F(GgufTest, AnyTruncationIsRefused) {
     EXPECT_NE(ErrorOf(b.bytes().substr(0, size)), "opened") << size;
 }
 
-// A llama of one layer, width 4, one head of width 4: every q row holds its own number.
-std::string SmallLlama(const std::string& scaling) {
+// A model of one layer, width 4, one head of width 4: every q row holds its own number.
+std::string SmallModel(const std::string& architecture, const std::string& scaling = "") {
   struct Entry {
     std::string name;
     std::vector<uint64_t> dimensions;
   };
-  const std::vector<Entry> tensors = {
+  std::vector<Entry> tensors = {
       {"token_embd.weight", {4, 3}},        {"output_norm.weight", {4}},
       {"blk.0.attn_norm.weight", {4}},      {"blk.0.attn_q.weight", {4, 4}},
       {"blk.0.attn_k.weight", {4, 4}},      {"blk.0.attn_v.weight", {4, 4}},
       {"blk.0.attn_output.weight", {4, 4}}, {"blk.0.ffn_norm.weight", {4}},
       {"blk.0.ffn_gate.weight", {4, 8}},    {"blk.0.ffn_up.weight", {4, 8}},
       {"blk.0.ffn_down.weight", {8, 4}}};
+  if (architecture == "qwen3") {
+    tensors.push_back({"blk.0.attn_q_norm.weight", {4}});
+    tensors.push_back({"blk.0.attn_k_norm.weight", {4}});
+  }
+  const auto key = [&](const char* name) { return architecture + "." + name; };
   GgufBuilder b;
-  b.Head(tensors.size(), 8 + (scaling.empty() ? 0 : 1))
-      .Pair("general.architecture", std::string("llama"));
-  b.Pair("llama.embedding_length", 4u)
-      .Pair("llama.block_count", 1u)
-      .Pair("llama.feed_forward_length", 8u);
-  b.Pair("llama.attention.head_count", 1u).Pair("llama.rope.freq_base", 100000.0f);
-  b.Pair("llama.attention.layer_norm_rms_epsilon", 1e-5f).Pair("tokenizer.ggml.eos_token_id", 2u);
-  if (!scaling.empty()) b.Pair("llama.rope.scaling.type", scaling);
+  b.Head(tensors.size(), 9 + (scaling.empty() ? 0 : 1)).Pair("general.architecture", architecture);
+  b.Pair(key("embedding_length"), 4u)
+      .Pair(key("block_count"), 1u)
+      .Pair(key("feed_forward_length"), 8u)
+      .Pair(key("attention.key_length"), 4u);
+  b.Pair(key("attention.head_count"), 1u).Pair(key("rope.freq_base"), 100000.0f);
+  b.Pair(key("attention.layer_norm_rms_epsilon"), 1e-5f).Pair("tokenizer.ggml.eos_token_id", 2u);
+  if (!scaling.empty()) b.Pair(key("rope.scaling.type"), scaling);
   uint64_t offset = 0;
   for (const Entry& entry : tensors) {
     b.Tensor(entry.name, entry.dimensions, 0, offset);
@@ -199,7 +204,7 @@ std::string SmallLlama(const std::string& scaling) {
 }
 
 TEST_F(GgufTest, BecomesAPolicyWithHuggingFacesRowOrder) {
-  auto opened = Open(SmallLlama(""));
+  auto opened = Open(SmallModel("llama"));
   ASSERT_TRUE(opened.ok()) << opened.status();
   const std::shared_ptr<const GgufFile> file = *std::move(opened);
   const auto config = ModelConfigFromGguf(*file);
@@ -224,8 +229,26 @@ TEST_F(GgufTest, BecomesAPolicyWithHuggingFacesRowOrder) {
   EXPECT_THAT(rows("model.layers.0.self_attn.v_proj.weight"), ElementsAre(0, 1, 2, 3));
 }
 
+TEST_F(GgufTest, ReadsQwen3WithItsHeadNorms) {
+  auto opened = Open(SmallModel("qwen3"));
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const std::shared_ptr<const GgufFile> file = *std::move(opened);
+  const auto config = ModelConfigFromGguf(*file);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->is_qk_normed);
+  const auto tensors = TensorsOfGguf(file, *config);
+  ASSERT_TRUE(tensors.ok()) << tensors.status();
+  const auto weights = ReadAllTensors(*tensors, ParameterLayout(*config, HeadKind::kLanguageModel));
+  ASSERT_TRUE(weights.ok()) << weights.status();
+  EXPECT_EQ((*weights)->Find("model.layers.0.self_attn.q_norm.weight")->values.size(), 4u);
+  const std::vector<float>& queries =
+      (*weights)->Find("model.layers.0.self_attn.q_proj.weight")->values;
+  EXPECT_THAT((std::vector<float>{queries[0], queries[4], queries[8], queries[12]}),
+              ElementsAre(0, 1, 2, 3));  // only Llama's rows lie otherwise in the file
+}
+
 TEST_F(GgufTest, RefusesModelsThatItWouldGetWrong) {
-  const auto yarn = Open(SmallLlama("yarn"));
+  const auto yarn = Open(SmallModel("llama", "yarn"));
   ASSERT_TRUE(yarn.ok()) << yarn.status();
   EXPECT_THAT(std::string(ModelConfigFromGguf(**yarn).status().message()),
               HasSubstr("rope.scaling.type yarn"));

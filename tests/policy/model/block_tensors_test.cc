@@ -57,6 +57,7 @@ TEST(BlockTensorsTest, AnArchitecturesOwnTensorsLieWhereCheckpointsHaveThem) {
   EXPECT_EQ(names[4], "self_attn.q_proj.bias");
   EXPECT_EQ(names[7], "self_attn.q_norm.weight");
   EXPECT_EQ(names[9], "self_attn.o_proj.weight");
+  EXPECT_EQ(BlockTensorShapes(config).query_norm.parts[0].gguf_name, "attn_q_norm.weight");
 }
 
 }  // namespace
