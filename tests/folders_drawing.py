@@ -12,7 +12,7 @@ import sys
 
 from layering_test import ROOT, folders_included
 
-WIDTH, ROW, BOX_HEIGHT, MARGIN = 1500, 92, 34, 24
+WIDTH, ROW, BOX_HEIGHT, MARGIN = 2000, 96, 36, 24
 COLORS = {"proto": "#8a8f98", "common": "#5b8c5a", "kernels": "#8c7a3f", "policy": "#3f6e9c", "trainer": "#9c4f3f",
           "rollout_workers": "#7a4f9c", "launch": "#3f8c8a"}
 HEAD, TAIL = "<!-- drawn by tests/folders_drawing.py --write -->\n", "<!-- end of the drawing -->\n"
@@ -53,7 +53,7 @@ def rows_of(edges):
 
 
 def box_width(folder):
-    return 16 + 7.3 * len(folder)
+    return 22 + 8.0 * len(folder)
 
 
 def places_of(rows, arrows):
@@ -78,7 +78,7 @@ def svg(edges):
     arrows, rows = reduced(edges), rows_of(edges)
     places = places_of(rows, arrows)
     height = 2 * MARGIN + ROW * (len(rows) - 1) + BOX_HEIGHT
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13">',
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="14">',
              f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>']
     for folder in sorted(arrows):
         x, y = places[folder]
