@@ -67,7 +67,7 @@ trap finish EXIT
 trap on_signal INT TERM USR1
 
 if [[ -t 1 ]]; then # mpirun hides from its ranks what it writes to
-  export ROUTEWRIGHT_PROGRESS=bar
+  export ROUTEWRIGHT_PROGRESS=${ROUTEWRIGHT_PROGRESS:-bar}
   COLUMNS=`tput cols 2>/dev/null` && export COLUMNS
 fi
 ROUTEWRIGHT_SUBMISSION=${ROUTEWRIGHT_SUBMISSION:-`cat /proc/sys/kernel/random/uuid`} # ranks that are started again go on, whatever --resume says
