@@ -26,6 +26,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "policy/formats/random_policy.h"
+#include "tests/policy/model/shaped_model.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_saver.h"
 #include "trainer/comm/local_communicator.h"
@@ -38,17 +39,14 @@ namespace {
 using nlohmann::json;
 
 ModelConfig Model() {
-  ModelConfig config;
-  config.architecture = Architecture::kLlama;
-  config.vocabulary_size = 49152;
-  config.width = 576;
-  config.intermediate_width = 1536;
-  config.num_layers = 17;
-  config.num_heads = 9;
-  config.num_kv_heads = 3;
-  config.head_width = 64;
-  config.max_positions = 1024;
-  config.is_tied = true;
+  ModelConfig config = ShapedModel({.vocabulary = 49152,
+                                    .width = 576,
+                                    .inner_width = 1536,
+                                    .layers = 17,
+                                    .heads = 9,
+                                    .kv_heads = 3,
+                                    .head_width = 64,
+                                    .positions = 1024});
   config.end_token_ids = {1};
   return config;
 }

@@ -12,6 +12,7 @@
 #include "common/random.h"
 #include "policy/decoder/decoder.h"
 #include "rollout_workers/generator/cpu_generator.h"
+#include "tests/policy/model/shaped_model.h"
 #include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {
@@ -20,30 +21,26 @@ namespace {
 constexpr int64_t kContext = 160;
 
 ModelConfig TinyPolicy() {
-  ModelConfig config;
-  config.vocabulary_size = 1024;
-  config.width = 128;
-  config.intermediate_width = 384;
-  config.num_layers = 4;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_width = 32;
-  config.max_positions = 8192;
-  config.is_tied = true;
+  ModelConfig config = ShapedModel({.vocabulary = 1024,
+                                    .width = 128,
+                                    .inner_width = 384,
+                                    .layers = 4,
+                                    .heads = 4,
+                                    .kv_heads = 2,
+                                    .head_width = 32,
+                                    .positions = 8192});
   return config;
 }
 
 ModelConfig SmolLm2() {
-  ModelConfig config;
-  config.vocabulary_size = 49152;
-  config.width = 576;
-  config.intermediate_width = 1536;
-  config.num_layers = 30;
-  config.num_heads = 9;
-  config.num_kv_heads = 3;
-  config.head_width = 64;
-  config.max_positions = 8192;
-  config.is_tied = true;
+  ModelConfig config = ShapedModel({.vocabulary = 49152,
+                                    .width = 576,
+                                    .inner_width = 1536,
+                                    .layers = 30,
+                                    .heads = 9,
+                                    .kv_heads = 3,
+                                    .head_width = 64,
+                                    .positions = 8192});
   return config;
 }
 

@@ -8,6 +8,7 @@
 #include <benchmark/benchmark.h>
 
 #include "policy/transformer/transformer.h"
+#include "tests/policy/model/shaped_model.h"
 #include "tests/policy/transformer/test_weights.h"
 
 namespace routewright {
@@ -16,16 +17,14 @@ namespace {
 constexpr int64_t kTokens = 8192;
 
 ModelConfig TinyPolicy() {
-  ModelConfig config;
-  config.vocabulary_size = 1024;
-  config.width = 128;
-  config.intermediate_width = 384;
-  config.num_layers = 4;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_width = 32;
-  config.max_positions = 1024;
-  config.is_tied = true;
+  ModelConfig config = ShapedModel({.vocabulary = 1024,
+                                    .width = 128,
+                                    .inner_width = 384,
+                                    .layers = 4,
+                                    .heads = 4,
+                                    .kv_heads = 2,
+                                    .head_width = 32,
+                                    .positions = 1024});
   return config;
 }
 

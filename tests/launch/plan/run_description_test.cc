@@ -16,6 +16,7 @@
 #include "common/config/config_loader.h"
 #include "policy/model/model_config.h"
 #include "tests/common/temp_folder.h"
+#include "tests/policy/model/shaped_model.h"
 
 namespace routewright {
 namespace {
@@ -40,16 +41,14 @@ class RunDescriptionTest : public ::testing::Test {
   // Of each block: qkv 8 x 4, output 4 x 4, gate and up 12 x 4, down 4 x 6 and two norms of 4.
   // Embedding 10 x 4, which is the head too, and a norm of 4. Four episodes of 8 tokens.
   void SetTinyRun() {
-    ModelConfig model;
-    model.vocabulary_size = 10;
-    model.width = 4;
-    model.intermediate_width = 6;
-    model.num_layers = 2;
-    model.num_heads = 2;
-    model.num_kv_heads = 1;
-    model.head_width = 2;
-    model.max_positions = 64;
-    model.is_tied = true;
+    ModelConfig model = ShapedModel({.vocabulary = 10,
+                                     .width = 4,
+                                     .inner_width = 6,
+                                     .layers = 2,
+                                     .heads = 2,
+                                     .kv_heads = 1,
+                                     .head_width = 2,
+                                     .positions = 64});
     model.end_token_ids = {1};
     SetModel(model);
     config_.mutable_episode()->set_max_sequence_tokens(8);
@@ -60,20 +59,18 @@ class RunDescriptionTest : public ::testing::Test {
 
   // GRPO in bf16 with a reference policy, 8,192 tokens at once.
   void SetQwen3Billion() {
-    ModelConfig model;
+    ModelConfig model = ShapedModel({.vocabulary = 151936,
+                                     .width = 2048,
+                                     .inner_width = 11008,
+                                     .layers = 36,
+                                     .heads = 16,
+                                     .kv_heads = 2,
+                                     .head_width = 128,
+                                     .positions = 32768});
     model.architecture = Architecture::kQwen2;
-    model.vocabulary_size = 151936;
-    model.width = 2048;
-    model.intermediate_width = 11008;
-    model.num_layers = 36;
-    model.num_heads = 16;
-    model.num_kv_heads = 2;
-    model.head_width = 128;
-    model.max_positions = 32768;
     model.rope_theta = 1e6;
     model.norm_epsilon = 1e-6;
     model.is_qkv_biased = true;
-    model.is_tied = true;
     model.end_token_ids = {151645};
     SetModel(model);
     config_.mutable_policy()->set_compute_type(PolicyConfig::ELEMENT_TYPE_BF16);

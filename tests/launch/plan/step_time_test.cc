@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "launch/plan/step_time_text.h"
+#include "tests/policy/model/shaped_model.h"
 #include "trainer/experience/packing.h"
 
 namespace routewright {
@@ -21,15 +22,13 @@ constexpr int64_t kSequence = 8;
 // Matrices of a block: qkv 8 x 4, output 4 x 4, gate and up 12 x 4, down 4 x 6: 120 elements.
 // Head: 10 x 4, tied. Attention: 2 layers, 2 heads of 2, 4 keys on average.
 ModelConfig Tiny() {
-  ModelConfig model;
-  model.vocabulary_size = 10;
-  model.width = 4;
-  model.intermediate_width = 6;
-  model.num_layers = 2;
-  model.num_heads = 2;
-  model.num_kv_heads = 1;
-  model.head_width = 2;
-  model.is_tied = true;
+  ModelConfig model = ShapedModel({.vocabulary = 10,
+                                   .width = 4,
+                                   .inner_width = 6,
+                                   .layers = 2,
+                                   .heads = 2,
+                                   .kv_heads = 1,
+                                   .head_width = 2});
   return model;
 }
 constexpr double kScore = 2 * 240 + 2 * 64;                  // 2·N + 2 products of 2·L·H·D·S/2
@@ -93,15 +92,14 @@ TEST(StepTimeTest, AnUntiedHeadCostsWhatATiedOneDoesAndAValueHeadNextToNothing) 
 }
 
 TEST(StepTimeTest, Qwen3BMultipliesByAllItsParametersButNormsAndBiases) {
-  ModelConfig model;
-  model.vocabulary_size = 151936;
-  model.width = 2048;
-  model.intermediate_width = 11008;
-  model.num_layers = 36;
-  model.num_heads = 16;
-  model.num_kv_heads = 2;
-  model.head_width = 128;
-  model.is_qkv_biased = model.is_tied = true;
+  ModelConfig model = ShapedModel({.vocabulary = 151936,
+                                   .width = 2048,
+                                   .inner_width = 11008,
+                                   .layers = 36,
+                                   .heads = 16,
+                                   .kv_heads = 2,
+                                   .head_width = 128});
+  model.is_qkv_biased = true;
   const int64_t parameters = ParameterLayout(model, HeadKind::kLanguageModel).num_parameters();
   const int64_t vectors = 36 * (2 * 2048 + 2560) + 2048;
   const double attention = 12.0 * 36 * 16 * 128 * 4096 / 2;

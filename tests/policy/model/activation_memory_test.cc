@@ -10,6 +10,7 @@
 #include "kernels/token_logprob/token_logprob.h"
 #include "policy/transformer/transformer.h"
 #include "tests/counting_allocator.h"
+#include "tests/policy/model/shaped_model.h"
 #include "tests/policy/transformer/test_weights.h"
 
 namespace routewright {
@@ -21,16 +22,14 @@ struct Shape {
 };
 
 ModelConfig MakeConfig(const Shape& shape, int64_t layers) {
-  ModelConfig config;
-  config.vocabulary_size = 1024;
-  config.width = shape.width;
-  config.intermediate_width = shape.inner;
-  config.num_layers = layers;
-  config.num_heads = shape.heads;
-  config.num_kv_heads = shape.kv_heads;
-  config.head_width = 32;
-  config.max_positions = 1024;
-  config.is_tied = true;
+  ModelConfig config = ShapedModel({.vocabulary = 1024,
+                                    .width = shape.width,
+                                    .inner_width = shape.inner,
+                                    .layers = layers,
+                                    .heads = shape.heads,
+                                    .kv_heads = shape.kv_heads,
+                                    .head_width = 32,
+                                    .positions = 1024});
   config.is_qk_normed = shape.is_qk_normed;
   return config;
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "policy/model/flat_weights.h"
+#include "tests/policy/model/shaped_model.h"
 
 namespace routewright {
 namespace {
@@ -11,14 +12,13 @@ namespace {
 using ::testing::HasSubstr;
 
 ModelConfig SmallConfig(bool is_biased, bool is_tied) {
-  ModelConfig config;
-  config.vocabulary_size = 11;
-  config.width = 8;
-  config.intermediate_width = 12;
-  config.num_layers = 2;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_width = 2;
+  ModelConfig config = ShapedModel({.vocabulary = 11,
+                                    .width = 8,
+                                    .inner_width = 12,
+                                    .layers = 2,
+                                    .heads = 4,
+                                    .kv_heads = 2,
+                                    .head_width = 2});
   config.is_qkv_biased = is_biased;
   config.is_tied = is_tied;
   return config;

@@ -12,20 +12,19 @@
 #include "policy/model/model_config.h"
 #include "policy/model/parameter_layout.h"
 #include "policy/model/policy_weights.h"
+#include "tests/policy/model/shaped_model.h"
 
 namespace routewright {
 
 inline ModelConfig TinyLlamaConfig() {
-  ModelConfig config;
-  config.vocabulary_size = 97;
-  config.width = 24;
-  config.intermediate_width = 40;
-  config.num_layers = 3;
-  config.num_heads = 6;
-  config.num_kv_heads = 2;
-  config.head_width = 8;
-  config.max_positions = 160;
-  config.is_tied = true;
+  ModelConfig config = ShapedModel({.vocabulary = 97,
+                                    .width = 24,
+                                    .inner_width = 40,
+                                    .layers = 3,
+                                    .heads = 6,
+                                    .kv_heads = 2,
+                                    .head_width = 8,
+                                    .positions = 160});
   config.end_token_ids = {2};
   return config;
 }

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "tests/policy/model/shaped_model.h"
 #include "tests/policy/transformer/test_weights.h"
 
 namespace routewright {
@@ -20,15 +21,14 @@ namespace {
 using ::testing::ElementsAre;
 
 ModelConfig SmallConfig(bool is_biased, bool is_tied) {
-  ModelConfig config;
-  config.vocabulary_size = 13;
-  config.width = 16;
-  config.intermediate_width = 24;
-  config.num_layers = 2;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_width = 4;
-  config.max_positions = 64;
+  ModelConfig config = ShapedModel({.vocabulary = 13,
+                                    .width = 16,
+                                    .inner_width = 24,
+                                    .layers = 2,
+                                    .heads = 4,
+                                    .kv_heads = 2,
+                                    .head_width = 4,
+                                    .positions = 64});
   config.is_qkv_biased = is_biased;
   config.is_tied = is_tied;
   return config;

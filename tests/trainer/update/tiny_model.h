@@ -7,21 +7,19 @@
 #include "policy/model/model_config.h"
 #include "policy/model/parameter_layout.h"
 #include "policy/model/policy_weights.h"
+#include "tests/policy/model/shaped_model.h"
 
 namespace routewright {
 
 inline ModelConfig TinyModelConfig() {
-  ModelConfig config;
-  config.architecture = Architecture::kLlama;
-  config.vocabulary_size = 61;
-  config.width = 16;
-  config.intermediate_width = 24;
-  config.num_layers = 2;
-  config.num_heads = 4;
-  config.num_kv_heads = 2;
-  config.head_width = 4;
-  config.max_positions = 128;
-  config.is_tied = true;
+  ModelConfig config = ShapedModel({.vocabulary = 61,
+                                    .width = 16,
+                                    .inner_width = 24,
+                                    .layers = 2,
+                                    .heads = 4,
+                                    .kv_heads = 2,
+                                    .head_width = 4,
+                                    .positions = 128});
   config.end_token_ids = {1};
   return config;
 }
