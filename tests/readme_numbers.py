@@ -22,19 +22,20 @@ def minutes(seconds):
 def numbers(run):
     table = (run / "report.txt").read_text().splitlines()
     head = next(line for line in table if line.split()[:1] == ["EM"])
-    rows = [line for name in ROWS for line in table if line.split()[:1] == [name]]
+    first = {}  # the table is the first that names them
+    for line in table:
+        first.setdefault(line.split()[0] if line.split() else "", line)
+    rows = [first[name] for name in ROWS if name in first]
     if len(rows) != len(ROWS):
         sys.exit(f"{run}/report.txt lacks one of the rows {', '.join(ROWS)}: run launch/quickstart.sh")
     metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     steps = [row for row in metrics if "step/time_s" in row]
     environment = json.loads((run / "environment.json").read_text())
-    width = max(len(line.split("  Atlas")[0].rstrip()) for line in rows)
-    shown = "\n".join(line[: max(width, 70)].rstrip() for line in [head, *rows])
+    shown = "\n".join(line[: head.index("entropy")].rstrip() for line in [head, *rows])
     return (f"```\n{shown}\n```\n\n"
-            f"These are the numbers of code version {environment['code_version']}, seed 1, on "
-            f"{environment['processor']} with {environment['cores']} cores:\n{len(steps)} steps in "
-            f"{minutes(sum(row['step/time_s'] for row in steps))}. Cost is in dollars per 1,000 questions.\n"
-            "They differ from one processor to another.\n")
+            f"Measured on {environment['started'][:10]}, with seed 1, on {environment['cores']} cores of an "
+            f"{environment['processor']}:\n{len(steps)} steps in {minutes(sum(row['step/time_s'] for row in steps))}. "
+            "`cost` is in dollars per 1,000 questions. Other processors give other numbers.\n")
 
 
 def main():
