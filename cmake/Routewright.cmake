@@ -44,7 +44,7 @@ function(routewright_test test)
   string(REPLACE "/" "_" name "${path}_test")
   add_executable(${name} ${test}_test.cc)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  target_compile_options(${name} PRIVATE -O1 -Wall -Wextra -Werror)  # a quarter less to compile; what is tested has -O2
+  target_compile_options(${name} PRIVATE -O1 -Wall -Wextra -Werror)  # a quarter less to compile
   routewright_target(tested ${folder})
   if(TARGET ${tested})
     target_link_libraries(${name} PRIVATE ${tested})

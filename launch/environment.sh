@@ -21,12 +21,14 @@ temporary_folder_fault() {
 }
 
 # For ranks on this machine alone: without these variables of a batch system, or of an mpirun that started this shell,
-# mpirun would take its hosts and numbers from them. Settings of OpenMPI (…_MCA_…) stay.
+# mpirun would take its hosts and numbers from them. Settings of OpenMPI stay: …_MCA_…, and where it was moved to. That
+# this is a job, whose page is read through a tunnel, stays known too.
 forget_batch_systems() {
   local name
+  [[ -z ${SLURM_JOB_ID:-} ]] || export ROUTEWRIGHT_IN_JOB=1
   for name in $(compgen -e); do
     case "$name" in
-      *_MCA_* | OMPI_ALLOW_*) ;;
+      *_MCA_* | OMPI_ALLOW_* | *_PREFIX | *DIR) ;;
       SLURM_* | SLURMD_* | SRUN_* | PBS_* | LSB_* | LSF_* | FLUX_* | COBALT_* | PE_HOSTFILE | PMI_* | PMI2_* | PMIX_* | \
         PRTE_* | OMPI_* | HYDRA_* | MPIEXEC_*) unset "$name" ;;
     esac

@@ -36,6 +36,7 @@ done
 use_config "$config"
 [[ -n ${ROUTEWRIGHT_CONTAINER:-} || -r $config ]] || usage_error "--config: cannot read $config"
 run=$(from_caller "$run")
+[[ -z $(temporary_folder_fault) ]] || unset TMPDIR # a job's may exist on its first node only; a worker needs none
 find_programs
 if [[ -z $run ]]; then
   keep_sets "$@"

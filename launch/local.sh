@@ -37,6 +37,7 @@ use_config "$config"
 [[ $ranks =~ ^[1-9][0-9]*$ ]] || usage_error "--ranks must be a number from 1, not '$ranks'"
 [[ $workers =~ ^[0-9]+$ ]] || usage_error "--workers must be a number from 0, not '$workers'"
 [[ $restarts =~ ^[0-9]+$ ]] || usage_error "--restarts must be a number from 0, not '$restarts'"
+need_temporary_folder
 forget_batch_systems
 find_programs
 keep_sets "$@"

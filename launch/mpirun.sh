@@ -55,6 +55,7 @@ read -r hosts ranks most_ranks < <(awk -v each="${ranks_per_host:-0}" '
   END {for (host in slots) {n = each ? each : slots[host]; ++hosts; ranks += n; if (n > most) most = n}
     print hosts + 0, ranks + 0, most + 0}' "$hostfile")
 ((ranks > 0)) || usage_error "--hostfile: '$hostfile' names no host"
+need_temporary_folder
 find_programs
 keep_sets "$@"
 check_run --ranks "$ranks" --ranks-per-host "$most_ranks"

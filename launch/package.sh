@@ -73,7 +73,7 @@ fi
 ((!with_torch || with_cuda)) || name+=-without-cuda
 top=$stage/$name
 say "copying the program and ${#libraries[@]} libraries"
-mkdir -p "$top"/{bin,libexec,lib,doc,licenses}
+mkdir -p "$top"/{bin,libexec,lib,licenses}
 copy_libraries
 copy_mpi
 install -m 755 "$program" "$top/libexec/routewright"
@@ -89,7 +89,11 @@ cp -r configs "$top/"
 cp -r data/quickstart data/nq_open "$top/data/"
 rm -f "$top"/data/quickstart/*.{py,sh}
 cp launch/package/README.md LICENSE NOTICE "$top/"
-cp README.md trainer/METRICS.md proto/config.proto "$top/doc/"
+cp README.md "$top/SOURCE_README.md" # its links, and those of the pages, lead to files that are in the same places here
+cp -r docs "$top/"
+mkdir -p "$top/trainer" "$top/proto"
+cp trainer/METRICS.md "$top/trainer/"
+cp proto/config.proto "$top/proto/"
 find "$top" -name __pycache__ -prune -exec rm -rf {} +
 copy_licenses
 write_package_file >"$top/PACKAGE"

@@ -84,7 +84,7 @@ check_run() {
   ((status == 0)) || exit "$status"
   local text values=()
   text=`"${program[@]}" train --config "$config" "${sets[@]}" \
-    --print run.output_dir --print run.name --print trainer.rollout_service.listen_address`
+    --print run.output_dir --print run.name --print trainer.rollout_service.listen_address | tail -n 3` # a container may say more
   mapfile -t values <<<"$text"
   ((${#values[@]} == 3)) || fail "cannot tell the run's folder from: routewright train --config $config --print run.name"
   folder=${values[0]}/${values[1]} listen_address=${values[2]}

@@ -11,6 +11,7 @@ CDPATH= cd "$(dirname "${BASH_SOURCE[0]}")/.."
 launch/build.sh --with-tests
 .venv/bin/python tests/install.py
 status=0
-ctest --test-dir build --output-on-failure --no-tests=error --parallel "$(nproc)" --output-junit tests.xml "$@" || status=$?
+ctest --test-dir build --output-on-failure --no-tests=error --parallel "$(nproc)" --output-junit tests.xml \
+  --test-output-size-passed 10000000 --test-output-size-failed 10000000 "$@" || status=$?
 python3 tests/summary.py build/tests.xml
 exit "$status"

@@ -37,6 +37,7 @@ gguf=$(from_caller "$gguf")
 [[ -z $config ]] || use_config "$config"
 (($#)) || usage_error "the command is missing"
 
+need_temporary_folder
 scratch=$(mktemp -d)
 [[ -n $log ]] || log=$scratch/pool.log
 mkdir -p "$(dirname "$log")"

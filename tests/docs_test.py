@@ -23,7 +23,7 @@ LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.S)
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
 COMMAND = re.compile(r"(?:^|[\s`/(])routewright ([a-z]+)\b([^\n`|]*)")
-SCRIPT = re.compile(r"(?<![\w/$}-])(?:\./)?((?:launch|tests|data)/[\w/.-]+\.(?:sh|sbatch|py))")
+SCRIPT = re.compile(r"(?<![\w/$}-])(?:\./)?((?:launch|tests|data)/[\w/.-]+\.(?:sh|sbatch|py))([^\n`|]*)")
 FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
 # A file of the tree: a path with a folder of ours at its begin.
 FILE = re.compile(r"^(?:common|proto|kernels|policy|trainer|rollout_workers|launch|configs|data|docs|tests|cmake)/[\w./*{},-]+$")
@@ -48,8 +48,8 @@ def schema():
             messages.setdefault(match[1], {})
         elif re.match(r"\s*enum \w+ \{", line) and "}" not in line:
             stack.append(None)
-        elif match := re.match(r"\s*(?:optional|repeated) ([\w.]+) (\w+) = \d+", line):
-            messages[stack[-1]][match[2]] = match[1]
+        elif match := re.match(r"\s*(?:optional|(repeated)) ([\w.]+) (\w+) = \d+", line):
+            messages[stack[-1]][match[3]] = f"{match[1]} {match[2]}" if match[1] else match[2]
         elif match := re.match(r"\s*map<\w+, ?([\w.]+)> (\w+) = \d+", line):
             messages[stack[-1]][match[2]] = "map"
         elif re.match(r"\s*\}", line):
@@ -58,13 +58,16 @@ def schema():
 
 
 def is_key(text):
-    kind = "RunConfig"
+    """`pool.models.0.name` too: an item of a list by its number."""
+    kind, is_list = "RunConfig", False
     for part in text.split("."):
-        if kind == "map" or part.isdigit():
+        if kind == "map" or (part.isdigit() and is_list):
+            is_list = False
             continue
         if part not in schema().get(kind, {}):
             return False
-        kind = schema()[kind][part]
+        is_list = schema()[kind][part].startswith("repeated ")
+        kind = schema()[kind][part].removeprefix("repeated ")
     return True
 
 
@@ -92,8 +95,16 @@ def broken_links(name, text):
     for target in LINK.findall(FENCE.sub("", text)):
         if re.match(r"[a-z]+:", target) or target.startswith("#"):
             continue
-        if not (ROOT / pathlib.Path(name).parent / target.split("#")[0]).exists():
+        file, _, anchor = target.partition("#")
+        page = ROOT / pathlib.Path(name).parent / file
+        if not page.exists() or (anchor and page.suffix == ".md" and anchor not in anchors(page.read_text())):
             yield f"{name}: the link {target} leads nowhere"
+
+
+def anchors(text):
+    """Of a page's headings, as the forges make them."""
+    headings = re.findall(r"^#+ (.*)$", FENCE.sub("", text), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def unknown_commands(name, text):
@@ -109,9 +120,13 @@ def unknown_commands(name, text):
 
 def unknown_scripts(name, text):
     for code in CODE.findall(text):
-        for script in SCRIPT.findall(code):
+        for script, rest in SCRIPT.findall(code.replace("\\\n", " ")):
             if not (ROOT / script).exists():
                 yield f"{name}: there is no {script}"
+                continue
+            for flag in FLAG.findall(re.split(r" -- |[#;&]", rest)[0]):
+                if flag not in flags_of(script) | flags_of("train") | flags_of("worker"):  # which many hand on
+                    yield f"{name}: {script} has no {flag}"
 
 
 def unknown_files(name, text):
@@ -174,6 +189,9 @@ class DocsTest(unittest.TestCase):
             ("`build/bin/routewright fly`", "no command `routewright fly`"),
             ("```\nbuild/bin/routewright train --confg x\n```", "has no --confg"),
             ("`./launch/nothing.sh`", "there is no launch/nothing.sh"),
+            ("```\n./launch/local.sh --config F --rankz 2\n```", "launch/local.sh has no --rankz"),
+            ("see [this](glossary.md#no-such-heading)", "leads nowhere"),
+            ("`run.5`", "no key run.5"),
             ("`trainer/loop/nothing.cc`", "there is no trainer/loop/nothing.cc"),
             ("`trainer.loss.clip`", "no key trainer.loss.clip"),
             ("```\nx --set run.nam=a\n```", "no key run.nam"),

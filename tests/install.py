@@ -55,6 +55,13 @@ def unpack():
             fetch(*packages, program=program, may_fetch=True)
 
 
+def make_bare_debian():
+    """In which the archive is used."""
+    if os.geteuid() == 0 and has("mmdebstrap") and not (ROOT / "build/bare_debian.made").exists():
+        say("making a bare Debian in build/ for the tests")
+        run(str(ROOT / "tests/integration/package.sh"), "--prepare")
+
+
 def main():
     try:
         missing = sorted(package for package, program in INSTALLED.items() if not has(program))
@@ -63,6 +70,7 @@ def main():
         if missing:
             install([*missing, "fonts-dejavu-core"] if "chromium" in missing else missing)
         unpack()
+        make_bare_debian()
     except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
         say(f"not everything that the tests need is here, so that some will be skipped: {error}")
 

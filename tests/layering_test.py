@@ -164,7 +164,7 @@ def files_below(root):
     for path in sorted(root.rglob("*")):
         parts = path.relative_to(root).parts
         if (
-            any(SKIPPED_FOLDERS.match(part) for part in parts)
+            any(SKIPPED_FOLDERS.match(part) for part in parts[:-1])
             or path.is_symlink()
             or not path.is_file()
         ):

@@ -1,6 +1,8 @@
 #include "launch/cli/serve_page.h"
 
+#include <algorithm>
 #include <cstdlib>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -28,8 +30,9 @@ int LastPort(const std::string& path) {
 
 // How a page on loopback is reached from the machine before which a person sits.
 std::string TunnelHint(const std::string& listen_address, int port) {
-  const bool is_remote =
-      std::getenv("SSH_CONNECTION") != nullptr || std::getenv("SLURM_JOB_ID") != nullptr;
+  const char* const signs[] = {"SSH_CONNECTION", "SLURM_JOB_ID", "ROUTEWRIGHT_IN_JOB"};
+  const bool is_remote = std::any_of(std::begin(signs), std::end(signs),
+                                     [](const char* name) { return std::getenv(name) != nullptr; });
   if (!is_remote || !IsLoopbackAddress(listen_address)) return "";
   return absl::StrCat(" (from your machine: ssh -N -L ", port, ":127.0.0.1:", port, " ", HostName(),
                       ")");

@@ -97,10 +97,12 @@ class EnvironmentTest(unittest.TestCase):
             with Training({key: value for name in group for key, value in CASES[name].items()}) as training:
                 if training.run().returncode == 0 and '"state":"finished"' in training.state():
                     continue
+            num_right = 0
             for name in group:
                 with self.subTest(name), Training(CASES[name]) as alone:
                     self.assert_trains(alone, alone.run())
-            self.fail(f"these together keep a run from starting, and none of them alone: {', '.join(group)}")
+                    num_right += 1
+            self.assertLess(num_right, len(group), f"only together do these keep a run from starting: {', '.join(group)}")
 
     def test_an_environment_with_nothing_but_a_path_and_no_standard_input(self):
         with Training({name: None for name in os.environ}) as training:

@@ -3,7 +3,10 @@
 # ordinary user, unpacked at another path, read-only. It trains there, is interrupted, goes on, evaluates, inspects and
 # checks (package_inside.sh); package_test.py looks at the folder; and without one of its libraries all of that must fail.
 #
-#   tests/integration/package.sh [options of launch/package.sh]
+#   tests/integration/package.sh [--no-install | --prepare] [options of launch/package.sh]
+#
+#   --no-install   makes no bare Debian: without one, and without root, it ends with 77, a skip
+#   --prepare      makes the bare Debian and ends
 #
 # Needs root, for mounts and chroot. Installs mmdebstrap, and makes the bare Debian once, in build/bare_debian (a minute);
 # then it takes about two minutes, and 8 GiB of disk for a program with CUDA.
@@ -13,13 +16,20 @@ tests=tests/integration
 root=$PWD
 say() { printf '\033[2m==>\033[0m %s\n' "$*"; }
 fail() { echo "$tests/package.sh: $*" >&2; exit 1; }
-[[ ${1:-} != -h && ${1:-} != --help ]] || { sed -n '2,9s/^# \{0,1\}//p' "$tests/package.sh"; exit 0; }
-[[ $(id -u) == 0 ]] || fail "needs root: it mounts a folder read-only and uses chroot"
-may_install=1
+[[ ${1:-} != -h && ${1:-} != --help ]] || { sed -n '2,12s/^# \{0,1\}//p' "$tests/package.sh"; exit 0; }
+skip() { echo "skipped: $*"; exit 77; }
+[[ $(id -u) == 0 ]] || skip "needs root: it mounts a folder read-only and uses chroot"
+may_install=1 only_prepares=0
+while [[ ${1:-} == --prepare || ${1:-} == --no-install ]]; do
+  [[ $1 == --prepare ]] && only_prepares=1
+  [[ $1 == --no-install ]] && may_install=0
+  shift
+done
 source launch/system_packages.sh
 
 bare=$root/build/bare_debian
 if [[ ! -e $bare.made ]]; then
+  ((may_install)) || skip "there is no build/bare_debian: launch/test.sh makes it"
   need_packages mmdebstrap
   say "making a bare Debian 12 in build/bare_debian"
   rm -rf "$bare"
@@ -33,6 +43,8 @@ if [[ ! -e $bare.made ]]; then
   echo 'trainee:x:1000:1000::/home/trainee:/bin/bash' >>"$bare/etc/passwd"
   touch "$bare.made"
 fi
+
+((!only_prepares)) || exit 0
 
 scratch=$(mktemp -d "$root/build/package_test.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -70,14 +70,17 @@ absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced
   StepPlan plan = PlanStep(config_, step, version, train,
                            evaluates ? held_out_.questions() : std::vector<Question>());
   for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(is_traced);
-  RW_ASSIGN_OR_RETURN(CollectedStep run, RunEpisodes(step, plan, progress));
-  Commit(run.trajectories);
+  absl::Status fault;
+  absl::StatusOr<CollectedStep> run = RunEpisodes(step, plan, progress, fault);
+  RW_RETURN_IF_ERROR(fault);
+  RW_RETURN_IF_ERROR(run.status());
+  Commit(run->trajectories);
   RW_ASSIGN_OR_RETURN(LearnableBatch selected,
-                      SelectBatch(config_.trainer(), run.trajectories, vocabulary_size_, version));
+                      SelectBatch(config_.trainer(), run->trajectories, vocabulary_size_, version));
   Collected collected;
   collected.batch = std::move(selected.batch);
   collected.places = std::move(selected.places);
-  collected.trajectories = std::move(run.trajectories);
+  collected.trajectories = std::move(run->trajectories);
   RW_RETURN_IF_ERROR(CheckNotEmpty(step, collected));
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
   if (evaluates) {
@@ -86,27 +89,29 @@ absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced
     collected.metrics.Append(held_out_.MetricsOf(step));
   }
   collected.metrics.Set("episode/left_out", selected.left_out);
-  AddFleetMetrics(run, collected.metrics);
+  AddFleetMetrics(*run, collected.metrics);
   return collected;
 }
 
 absl::StatusOr<std::optional<std::vector<Trajectory>>> EpisodeCollector::EvaluateLast(
     int64_t step, Progress* progress) {
-  const auto evaluate = [&]() -> absl::StatusOr<CollectedStep> {
-    RW_RETURN_IF_ERROR(checks_.CheckBudget(cost_picousd_));
-    return RunEpisodes(step,
-                       PlanStep(config_, step, PolicyVersionAfter(step), /*train_questions=*/{},
-                                held_out_.questions()),
-                       progress);
-  };
-  absl::StatusOr<CollectedStep> run = evaluate();
-  const bool is_spent = absl::IsResourceExhausted(run.status());
+  absl::Status fault = checks_.CheckBudget(cost_picousd_);
+  absl::StatusOr<CollectedStep> run = absl::CancelledError();
+  if (fault.ok()) {
+    run = RunEpisodes(step,
+                      PlanStep(config_, step, PolicyVersionAfter(step), /*train_questions=*/{},
+                               held_out_.questions()),
+                      progress, fault);
+  }
+  // Of the checks alone: a disk that is full is kResourceExhausted too, and no reason to go on.
+  const bool is_spent = absl::IsResourceExhausted(fault);
   if (is_spent || (absl::IsCancelled(run.status()) && parts_.is_stop_requested())) {
     LogWarning("step=", step, " | the last weights are not evaluated: ",
-               is_spent ? run.status().message() : "a stop signal came",
+               is_spent ? fault.message() : "a stop signal came",
                "; `routewright eval` on the last checkpoint does it");
     return std::nullopt;
   }
+  RW_RETURN_IF_ERROR(fault);
   RW_RETURN_IF_ERROR(run.status());
   Commit(run->trajectories);
   held_out_.Record(step, TrajectoryMetrics(config_.pool(), run->trajectories));
@@ -114,16 +119,13 @@ absl::StatusOr<std::optional<std::vector<Trajectory>>> EpisodeCollector::Evaluat
 }
 
 absl::StatusOr<CollectedStep> EpisodeCollector::RunEpisodes(int64_t step, const StepPlan& plan,
-                                                            Progress* progress) {
+                                                            Progress* progress,
+                                                            absl::Status& fault) {
   ScopedSpan span("collect episodes");
   span.AddDetail("episodes", absl::StrCat(plan.episodes.size()));
-  absl::Status fault;
-  absl::StatusOr<CollectedStep> run =
-      source_->CollectStep(plan, [&](const CollectProgress& collecting) {
-        return checks_.GoesOn(step, cost_picousd_, collecting, progress, fault);
-      });
-  RW_RETURN_IF_ERROR(fault);
-  return run;
+  return source_->CollectStep(plan, [&](const CollectProgress& collecting) {
+    return checks_.GoesOn(step, cost_picousd_, collecting, progress, fault);
+  });
 }
 
 void EpisodeCollector::Commit(std::vector<Trajectory>& trajectories) {

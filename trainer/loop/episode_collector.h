@@ -73,7 +73,9 @@ class EpisodeCollector {
                    const RunFolderFiles* folder, Followers* followers, std::vector<Question> train,
                    HeldOut held_out);
 
-  absl::StatusOr<CollectedStep> RunEpisodes(int64_t step, const StepPlan& plan, Progress* progress);
+  // `fault` is what CollectChecks found, if that is why the episodes were given up.
+  absl::StatusOr<CollectedStep> RunEpisodes(int64_t step, const StepPlan& plan, Progress* progress,
+                                            absl::Status& fault);
   void Commit(std::vector<Trajectory>& trajectories);
   absl::Status CheckNotEmpty(int64_t step, const Collected& collected) const;
   // What a run's metrics say of workers, which differs from one run to the next.

@@ -47,19 +47,33 @@ bool ReadCommon(const Json& json, PoolReply& reply) {
   return false;
 }
 
-void ReadFinishReason(const Json& choice, PoolReply& reply) {
-  const std::string reason = StringMember(choice, "finish_reason");
-  if (reason.empty()) return;
-  reply.is_complete = true;
-  if (reason == "length") reply.is_truncated = true;
-  if (reason == "content_filter") reply.is_refusal = true;
-  if (reason == "tool_calls" || reason == "function_call") {
-    reply.fault = "the model called a tool, and none was offered";
+// A reply as far as it is read.
+struct Reading {
+  PoolReply reply;
+  std::string finish_reason;  // the last one that was said
+  bool has_refused = false;   // a "refusal" came instead of content
+
+  // Once nothing more comes.
+  PoolReply Finish() {
+    reply.is_truncated = finish_reason == "length";
+    reply.is_refusal = has_refused || finish_reason == "content_filter";
+    return std::move(reply);
+  }
+};
+
+void ReadFinishReason(const Json& choice, Reading& reading) {
+  if (std::string reason = StringMember(choice, "finish_reason"); !reason.empty()) {
+    reading.finish_reason = std::move(reason);
+    reading.reply.is_complete = true;
+  }
+  if (reading.finish_reason == "tool_calls" || reading.finish_reason == "function_call") {
+    reading.reply.fault = "the model called a tool, and none was offered";
   }
 }
 
 // One chunk of a stream. Its choices may be empty: the last one carries usage only.
-void ReadChunk(const Json& chunk, PoolReply& reply) {
+void ReadChunk(const Json& chunk, Reading& reading) {
+  PoolReply& reply = reading.reply;
   if (!chunk.is_object()) {
     reply.fault = "an event of the stream is not a JSON object";
     return;
@@ -70,12 +84,13 @@ void ReadChunk(const Json& chunk, PoolReply& reply) {
   const Json& choice = choices->front();
   if (const Json* delta = Member(choice, "delta")) {
     reply.text += ContentOf(*delta).value_or("");
-    if (!StringMember(*delta, "refusal").empty()) reply.is_refusal = true;
+    if (!StringMember(*delta, "refusal").empty()) reading.has_refused = true;
   }
-  ReadFinishReason(choice, reply);
+  ReadFinishReason(choice, reading);
 }
 
-void ReadDocument(std::string_view text, PoolReply& reply) {
+void ReadDocument(std::string_view text, Reading& reading) {
+  PoolReply& reply = reading.reply;
   const Json json = ParseForeign(text);
   if (!json.is_object()) {
     reply.fault = "the response is not a JSON object";
@@ -92,13 +107,14 @@ void ReadDocument(std::string_view text, PoolReply& reply) {
     reply.fault = "the response has no choice with a message";
     return;
   }
-  ReadFinishReason(choices->front(), reply);
-  if (!StringMember(*message, "refusal").empty()) reply.is_refusal = true;
+  ReadFinishReason(choices->front(), reading);
+  reading.has_refused = !StringMember(*message, "refusal").empty();
   const std::optional<std::string> content = ContentOf(*message);
   reply.text = content.value_or("");
   // A model may spend its whole limit before it says anything, and a filter takes the
   // content away; both say so.
-  const bool may_be_empty = reply.is_refusal || reply.is_truncated;
+  const bool may_be_empty = reading.has_refused || reading.finish_reason == "length" ||
+                            reading.finish_reason == "content_filter";
   if (!content.has_value() && !may_be_empty && reply.fault.empty()) {
     reply.fault = "the message has no content";
   }
@@ -109,9 +125,9 @@ class DocumentReader final : public PoolReplyReader {
  public:
   void Feed(std::string_view bytes) override { text_ += bytes; }
   PoolReply Finish() override {
-    PoolReply reply;
-    ReadDocument(text_, reply);
-    return reply;
+    Reading reading;
+    ReadDocument(text_, reading);
+    return reading.Finish();
   }
 
  private:
@@ -126,24 +142,25 @@ class StreamReader final : public PoolReplyReader {
     // The last event may lack its blank line; if it is not whole, the stream broke off in it.
     const std::string last = events_.TakeUnfinished();
     if (last == kDone || ParseForeign(last).is_object()) TakeEvent(last);
-    return std::move(reply_);
+    return reading_.Finish();
   }
 
  private:
   static constexpr std::string_view kDone = "[DONE]";
 
   void TakeEvent(std::string_view data) {
-    if (reply_.is_done || !reply_.fault.empty()) return;
+    PoolReply& reply = reading_.reply;
+    if (reply.is_done || !reply.fault.empty()) return;
     if (data == kDone) {
-      reply_.is_complete = true;
-      reply_.is_done = true;
+      reply.is_complete = true;
+      reply.is_done = true;
       return;
     }
-    ReadChunk(ParseForeign(data), reply_);
+    ReadChunk(ParseForeign(data), reading_);
   }
 
   ServerSentEvents events_{[this](std::string_view data) { TakeEvent(data); }};
-  PoolReply reply_;
+  Reading reading_;
 };
 
 class OpenAiChatProtocol final : public PoolProtocol {

@@ -104,6 +104,15 @@ TEST(OpenAiChatTest, AStreamThatBreaksOffIsNeitherCompleteNorAFault) {
   }
 }
 
+TEST(OpenAiChatTest, TheLastReasonToStopCounts) {
+  const PoolReply stopped = Read(kStream, Delta("a", "\"length\"") + Delta("", "\"stop\"") + kDone);
+  EXPECT_FALSE(stopped.is_truncated || stopped.is_refusal);
+  const PoolReply filtered =
+      Read(kStream, Delta("a", "\"length\"") + Delta("", "\"content_filter\"") + kDone);
+  EXPECT_FALSE(filtered.is_truncated);
+  EXPECT_TRUE(filtered.is_refusal);
+}
+
 TEST(OpenAiChatTest, NothingAfterDoneCounts) {
   EXPECT_EQ(Read(kStream, Delta("a", "\"stop\"") + kDone + Delta("b")).text, "a");
 }
