@@ -40,7 +40,9 @@ Finding JudgeCall(const PoolModelConfig& model, const PoolCall& call) {
   const std::string subject = absl::StrCat("pool ", model.name());
   if (call.outcome() != CALL_OUTCOME_OK && call.outcome() != CALL_OUTCOME_TRUNCATED) {
     return Failure(subject, call.error().empty() ? CallOutcome_Name(call.outcome()) : call.error(),
-                   "start the endpoint, or mend its entry in pool.models");
+                   call.attempts() > 0
+                       ? "start the endpoint, or mend its entry in pool.models"
+                       : "nothing was sent: raise run.budget_usd, or mend what it says");
   }
   const std::string text =
       absl::StrFormat("answered in %.0f ms for $%.3g (%d + %d tokens)", call.latency_ms(),

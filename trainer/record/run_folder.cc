@@ -82,7 +82,9 @@ absl::Status RunFolderFiles::PutAside() {
   if (files_.Exists(folder_)) {
     RW_ASSIGN_OR_RETURN(const std::vector<std::string> names, files_.List(folder_));
     for (const std::string& name : names) {
-      if (name.starts_with(kEventFilePrefix)) paths.push_back(absl::StrCat(folder_, "/", name));
+      const bool is_of_the_old_run = name.starts_with(kEventFilePrefix) ||
+                                     name.starts_with("report.");  // of an evaluation, or the page
+      if (is_of_the_old_run) paths.push_back(absl::StrCat(folder_, "/", name));
     }
   }
   for (const std::string& request : {trace_request(), trace_claim()}) {

@@ -36,7 +36,7 @@ class RunFolderFiles {
   absl::Status Prepare(const std::string& config_yaml, const std::string& environment_json);
 
   // For a run that starts anew where one was: moves checkpoints, metrics.jsonl, TensorBoard's
-  // event files, trajectories/, traces/ and journal/ into previous-1/ (or the first number that is
+  // event files, report.*, trajectories/, traces/ and journal/ into previous-1/ (or the first number that is
   // free). Nothing is deleted.
   absl::Status PutAside();
 
