@@ -28,8 +28,7 @@ say() { printf '\033[2m==>\033[0m %s\n' "$*"; }
 fail() { echo "launch/build.sh: $*" >&2; exit 1; }
 source launch/system_packages.sh
 source launch/environment.sh
-fault=$(temporary_folder_fault)
-[[ -z $fault ]] || fail "$fault"
+need_temporary_folder
 
 # ---- system packages
 packages=(g++ cmake ninja-build ccache mold pkg-config git ca-certificates

@@ -20,6 +20,13 @@ temporary_folder_fault() {
   echo "TMPDIR is $folder, which is no folder that can be written: make it, name another, or unset TMPDIR"
 }
 
+# For scripts that make temporary files: ends them, by their own fail().
+need_temporary_folder() {
+  local fault
+  fault=`temporary_folder_fault`
+  [[ -z $fault ]] || fail "$fault"
+}
+
 # For ranks on this machine alone: without these variables of a batch system, or of an mpirun that started this shell,
 # mpirun would take its hosts and numbers from them. Settings of OpenMPI stay: …_MCA_…, and where it was moved to. That
 # this is a job, whose page is read through a tunnel, stays known too.

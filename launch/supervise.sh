@@ -147,13 +147,6 @@ say() { printf '%s: %s\n' "$me" "$*" >&2; }
 fail() { say "$*"; exit 1; }
 usage_error() { say "$* (see --help)"; exit 2; }
 
-# For launchers that make temporary files.
-need_temporary_folder() {
-  local fault
-  fault=`temporary_folder_fault`
-  [[ -z $fault ]] || fail "$fault"
-}
-
 # A child that is told to end (TERM) when its launcher dies without a word.
 dies_with_us=()
 command -v setpriv >/dev/null && setpriv --pdeathsig TERM true 2>/dev/null && dies_with_us=(setpriv --pdeathsig TERM)

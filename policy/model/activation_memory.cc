@@ -51,8 +51,7 @@ ActivationPeak PeakActivationBytes(const ModelConfig& config, bool recompute_act
   const int64_t kept =
       (config.num_layers * elements.kept_per_block + elements.kept_always) * token_bytes;
   ActivationPeak peak;
-  // While the chunk is there, four [T, C] are: what the head's norm keeps, its result, its
-  // gradient.
+  // Beside the chunk stand four [T, C]: what the head's norm keeps, its result, its gradient.
   peak.in_head = kept + elements.head_norm * token_bytes +
                  std::max(elements.head_backward * token_bytes,
                           4 * config.width * token_bytes + head_chunk_bytes);

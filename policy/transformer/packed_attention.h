@@ -19,8 +19,8 @@ struct AttentionPlan {
     int64_t first_row = -1;
   };
   std::vector<Batch> batches;
-  at::Tensor places;  // [T] int64: place of each packed row among all batches' rows; undefined: the
-                      // identity
+  // [T] int64: place of each packed row among all batches' rows. Undefined: the identity.
+  at::Tensor places;
 };
 
 // offsets [B+1] as in PackedTokens: ascending, from 0; no sequence is empty.

@@ -1,8 +1,7 @@
 #include "trainer/algorithm/algorithms.h"
 
-#include <iterator>
-
 #include "common/check.h"
+#include "common/kind_table.h"
 #include "trainer/algorithm/advantages/demonstrated.h"
 #include "trainer/algorithm/advantages/gae.h"
 #include "trainer/algorithm/advantages/group_advantages.h"
@@ -16,13 +15,7 @@ constexpr Algorithm kAlgorithms[] = {
     {TrainerConfig::ALGORITHM_SUPERVISED, EstimateDemonstrated, SupervisedObjective},
 };
 
-constexpr bool HasARowOfEach() {
-  for (int value = 1; value < TrainerConfig::Algorithm_ARRAYSIZE; ++value) {
-    if (value > std::ssize(kAlgorithms) || kAlgorithms[value - 1].name != value) return false;
-  }
-  return std::ssize(kAlgorithms) == TrainerConfig::Algorithm_ARRAYSIZE - 1;
-}
-static_assert(HasARowOfEach(),
+static_assert(HasARowOfEach(kAlgorithms, TrainerConfig::Algorithm_ARRAYSIZE),
               "kAlgorithms needs a row of each Algorithm of config.proto, in its order");
 
 }  // namespace

@@ -45,8 +45,7 @@ class OperationLog {
   // The one that finished last, whatever was asked for before it.
   Operation last_finished() const;
   bool HasEntered(int64_t sequence) const;
-  // A line each for the last kKept operations, oldest first, and for all since the oldest
-  // unfinished.
+  // A line each for the last kKept operations, oldest first, and all since the oldest unfinished.
   std::string Describe() const;
 
   static constexpr size_t kKept = 64;

@@ -25,8 +25,8 @@ class CollectChecks {
 
   // While step `step` is collected: whether to wait on. False: a fault that CheckBudget, the folder
   // or the communicator gives, which `fault` then holds; or a stop signal, `fault` being OK, for
-  // which workers are waited for trainer.checkpoint.stop_wait_s at most. `progress_line` may be
-  // nullptr.
+  // which workers are waited for trainer.checkpoint.stop_wait_s at most.
+  // `progress_line`: or nullptr.
   bool GoesOn(int64_t step, int64_t known_picousd, const CollectProgress& progress,
               Progress* progress_line, absl::Status& fault);
 

@@ -62,9 +62,8 @@ class EpisodeCollector {
   // kUnavailable if no episode can be learnt from; as CollectChecks and the source do.
   absl::StatusOr<Collected> Collect(int64_t step, bool is_traced, Progress* progress);
 
-  // The held-out questions with the weights after `step` steps, the last; unset: it was left out,
-  // because a stop signal came or the budget is spent, which the log says and costs the run nothing
-  // else.
+  // The held-out questions with the weights after `step` steps, the last. Unset: it was left out,
+  // because a stop signal came or the budget is spent; the log says so, and nothing else is lost.
   absl::StatusOr<std::optional<std::vector<Trajectory>>> EvaluateLast(int64_t step,
                                                                       Progress* progress);
 

@@ -38,8 +38,7 @@ class LeaseTable {
                                  const std::vector<std::string>& episode_ids, absl::Time now);
   // Gives expired leases back.
   void Expire(absl::Time now);
-  // Gives back at once what an earlier process of this worker held, when a new epoch of it
-  // registers.
+  // When a new epoch of this worker registers: gives back at once what an earlier one held.
   void ReleaseEarlierEpochs(const WorkerIdentity& worker);
 
   enum class CommitResult { kCommitted, kDuplicate, kUnwanted, kTryAgain };

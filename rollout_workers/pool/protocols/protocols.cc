@@ -1,8 +1,7 @@
 #include "rollout_workers/pool/protocols/protocols.h"
 
-#include <iterator>
-
 #include "common/check.h"
+#include "common/kind_table.h"
 #include "rollout_workers/pool/protocols/openai_chat.h"
 
 namespace routewright {
@@ -17,13 +16,7 @@ constexpr Row kProtocols[] = {
     {PoolModelConfig::PROTOCOL_OPENAI_CHAT, OpenAiChat},
 };
 
-constexpr bool HasARowOfEach() {
-  for (int value = 1; value < PoolModelConfig::Protocol_ARRAYSIZE; ++value) {
-    if (value > std::ssize(kProtocols) || kProtocols[value - 1].name != value) return false;
-  }
-  return std::ssize(kProtocols) == PoolModelConfig::Protocol_ARRAYSIZE - 1;
-}
-static_assert(HasARowOfEach(),
+static_assert(HasARowOfEach(kProtocols, PoolModelConfig::Protocol_ARRAYSIZE),
               "kProtocols needs a row of each Protocol of config.proto, in its order");
 
 }  // namespace
