@@ -15,7 +15,7 @@ import folders_drawing
 from layering_test import ROOT, files_below
 
 BINARY = os.environ.get("ROUTEWRIGHT_BINARY", str(ROOT / "build/bin/routewright"))
-MAX_LINE, MAX_ROOT_WORDS, MAX_FOLDER_WORDS = 110, 1000, 350
+MAX_LINE, MAX_ROW, MAX_ROOT_WORDS, MAX_FOLDER_WORDS = 110, 130, 1000, 350
 # Folder READMEs that tell a user how to run something, or a format's bytes, take more room.
 LONGER = {"launch/slurm": 700, "launch/kubernetes": 700, "launch/monitoring": 500, "launch/package": 500,
           "trainer/checkpoint": 500, "trainer/rollout_service": 500, "trainer/comm": 500, "tests": 700, "configs": 500}
@@ -155,9 +155,11 @@ def unknown_keys(name, text):
 
 
 def long_lines(name, text):
+    """Of prose and of tables; what a program prints is quoted as it is, and docs/folders.md is written by one."""
     for number, line in enumerate(FENCE.sub(lambda match: "\n" * match[0].count("\n"), text).splitlines(), 1):
-        if len(line) > MAX_LINE and not line.startswith("|") and "](" not in line and not line.startswith("<"):
-            yield f"{name}:{number}: {len(line)} characters, more than {MAX_LINE}"
+        limit = MAX_ROW if line.startswith("|") else MAX_LINE
+        if len(line) > limit and "](" not in line and not line.startswith("<") and name != "docs/folders.md":
+            yield f"{name}:{number}: {len(line)} characters, more than {limit}"
 
 
 def long_pages(name, text):
@@ -196,6 +198,7 @@ class DocsTest(unittest.TestCase):
             ("`trainer.loss.clip`", "no key trainer.loss.clip"),
             ("```\nx --set run.nam=a\n```", "no key run.nam"),
             ("word " * 30, "150 characters"),
+            ("| cell |" * 20, "160 characters"),
         ]:
             faults = [f for check in CHECKS for f in check("docs/planted.md", text)]
             self.assertTrue(any(fault in f for f in faults), f"{text}: {faults}")
