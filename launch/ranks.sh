@@ -80,11 +80,11 @@ open_banner_filter() { exec {banner_filter}> >(without_mpi_banner >&2); }
 folder_sets=()
 check_run() {
   local status=0
-  resolved=`"${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@"` || status=$?
+  resolved=`"${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@" \
+    --print run.output_dir --print run.name --print trainer.rollout_service.listen_address` || status=$?
   ((status == 0)) || exit "$status"
   local text values=()
-  text=`"${program[@]}" train --config "$config" "${sets[@]}" \
-    --print run.output_dir --print run.name --print trainer.rollout_service.listen_address | tail -n 3` # a container may say more
+  text=`tail -n 3 <<<"$resolved"`
   mapfile -t values <<<"$text"
   ((${#values[@]} == 3)) || fail "cannot tell the run's folder from: routewright train --config $config --print run.name"
   folder=${values[0]}/${values[1]} listen_address=${values[2]}

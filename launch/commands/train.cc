@@ -70,8 +70,23 @@ absl::StatusOr<std::unique_ptr<EpisodeSetup>> LoadEpisodeSetup(const RunConfig& 
   return EpisodeSetup::Load(config, config.policy().path());
 }
 
-// Everything that a run reads is read; a plan can be had before the weights.
-int DryRun(const RunConfig& config, const std::string& resume, const PlannedMachine& machine) {
+int PrintValues(const RunConfig& config, const std::vector<std::string>& keys) {
+  std::string text;
+  for (const std::string& key : keys) {
+    const absl::StatusOr<std::string> value = ConfigValue(config, key);
+    if (!value.ok()) {
+      return Fail(UsageError(absl::StrCat("--print: ", value.status().message())));
+    }
+    absl::StrAppend(&text, *value, "\n");
+  }
+  std::fputs(text.c_str(), stdout);
+  return kExitOk;
+}
+
+// Everything that a run reads is read; a plan can be had before the weights. The values of the keys
+// `printed` come last.
+int DryRun(const RunConfig& config, const std::string& resume, const PlannedMachine& machine,
+           const std::vector<std::string>& printed) {
   if (const auto setup = LoadEpisodeSetup(config); !setup.ok()) return Fail(setup.status());
   if (resume != "auto" && resume != "none") {
     const auto checkpoint = CheckpointReader::Open(FileSystem::Posix(), resume);
@@ -92,20 +107,7 @@ int DryRun(const RunConfig& config, const std::string& resume, const PlannedMach
     std::printf("# weights: %s has none yet; the plan is its config.json's\n",
                 config.policy().path().c_str());
   }
-  return kExitOk;
-}
-
-int PrintValues(const RunConfig& config, const std::vector<std::string>& keys) {
-  std::string text;
-  for (const std::string& key : keys) {
-    const absl::StatusOr<std::string> value = ConfigValue(config, key);
-    if (!value.ok()) {
-      return Fail(UsageError(absl::StrCat("--print: ", value.status().message())));
-    }
-    absl::StrAppend(&text, *value, "\n");
-  }
-  std::fputs(text.c_str(), stdout);
-  return kExitOk;
+  return PrintValues(config, printed);
 }
 
 absl::Status OpenLog(const RunConfig& config, int rank) {
@@ -266,7 +268,7 @@ int RunTrain(int argc, char** argv) {
   std::vector<std::string> printed;
   app.add_option("--print", printed,
                  "print the value of this key, and of others where it is given again, a line each, "
-                 "and exit: --print run.name")
+                 "and exit: --print run.name; with --dry-run they come last")
       ->allow_extra_args(false);
   PlannedMachine machine{.ranks = LauncherSize(), .ranks_per_host = 0, .device = ""};
   AddPlanFlags(app, dry_run, machine);
@@ -279,8 +281,8 @@ int RunTrain(int argc, char** argv) {
   InstallStopSignals();
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return Fail(config.status());
-  if (!printed.empty()) return PrintValues(*config, printed);
-  return is_dry_run ? DryRun(*config, resume, machine) : Train(*config, resume);
+  if (is_dry_run) return DryRun(*config, resume, machine, printed);
+  return printed.empty() ? Train(*config, resume) : PrintValues(*config, printed);
 }
 
 }  // namespace routewright

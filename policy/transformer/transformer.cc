@@ -77,6 +77,7 @@ struct Transformer::Impl {
         options(transformer_options),
         head(head_kind),
         layout(model_config, head_kind),
+        block_shapes(BlockTensorShapes(model_config)),
         weights(provider) {}
 
   // Makes the tables reach the largest position.
@@ -86,6 +87,7 @@ struct Transformer::Impl {
   const TransformerOptions options;
   const HeadKind head;
   const ParameterLayout layout;
+  const BlockTensors<JoinedTensor> block_shapes;
   WeightProvider* const weights;
   at::Tensor cosines, sines;  // [positions seen so far, D/2] f64, on the compute device
 };
@@ -121,11 +123,13 @@ namespace {
 class ForwardPassImpl final : public ForwardPass {
  public:
   ForwardPassImpl(const ModelConfig& config, const TransformerOptions& options,
-                  const ParameterLayout& layout, WeightProvider* weights,
-                  const PackedTokens& tokens, bool is_tied, bool with_gradient)
+                  const ParameterLayout& layout, const BlockTensors<JoinedTensor>& block_shapes,
+                  WeightProvider* weights, const PackedTokens& tokens, bool is_tied,
+                  bool with_gradient)
       : config_(config),
         options_(options),
         layout_(layout),
+        block_shapes_(block_shapes),
         weights_(weights),
         token_ids_(tokens.token_ids),
         is_tied_(is_tied),
@@ -170,6 +174,7 @@ class ForwardPassImpl final : public ForwardPass {
   const ModelConfig& config_;
   const TransformerOptions& options_;
   const ParameterLayout& layout_;
+  const BlockTensors<JoinedTensor>& block_shapes_;
   WeightProvider* const weights_;
   const at::Tensor token_ids_;
   const bool is_tied_;
@@ -194,7 +199,7 @@ void ForwardPassImpl::PrefetchAfter(int block) {
 
 BlockGraph ForwardPassImpl::RunBlock(const at::Tensor& input, const at::Tensor& flat) const {
   BlockGraph graph;
-  BlockTensors<at::Tensor> weights = SplitBlock(flat, config_);
+  BlockTensors<at::Tensor> weights = SplitBlock(flat, block_shapes_);
   ForEachTensor(
       [&](at::Tensor& weight) {
         if (weight.defined()) weight = MakeLeaves({weight}, with_gradient_)[0];
@@ -228,7 +233,7 @@ void ForwardPassImpl::Run(BlockContext context, const at::Tensor& cosines, const
     BlockGraph graph;
     if (options_.recompute_activations) {
       graph.input = hidden_;
-      hidden_ = BlockForward(hidden_, SplitBlock(acquired.flat(), config_), context_);
+      hidden_ = BlockForward(hidden_, SplitBlock(acquired.flat(), block_shapes_), context_);
     } else {
       graph = RunBlock(hidden_, acquired.flat());
       hidden_ = graph.output.detach();
@@ -348,7 +353,8 @@ at::Tensor ForwardPassImpl::BackwardBlock(int block, const at::Tensor& flat,
   }
   RW_CHECK(graph.weights[0].is_alias_of(flat)) << "block " << block << " came back in other memory";
   return BackwardGraph(std::move(graph),
-                       ListTensors(SplitBlock(weights_->GradientBuffer(block), config_)), d_output);
+                       ListTensors(SplitBlock(weights_->GradientBuffer(block), block_shapes_)),
+                       d_output);
 }
 
 void ForwardPassImpl::BackwardBlocks(at::Tensor d_hidden) {
@@ -388,7 +394,7 @@ std::unique_ptr<ForwardPass> Transformer::Forward(const PackedTokens& tokens, bo
     context.attention = PlanAttention(tokens.offsets, tokens.token_ids.device());
   }
   auto pass = std::make_unique<ForwardPassImpl>(
-      impl_->config, impl_->options, impl_->layout, impl_->weights, tokens,
+      impl_->config, impl_->options, impl_->layout, impl_->block_shapes, impl_->weights, tokens,
       impl_->config.is_tied && impl_->head == HeadKind::kLanguageModel, with_gradient);
   pass->Run(std::move(context), impl_->cosines, impl_->sines, tokens.positions);
   return pass;

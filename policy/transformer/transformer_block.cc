@@ -47,8 +47,8 @@ at::Tensor Rotate(at::Tensor qkv, const BlockContext& context) {
 
 }  // namespace
 
-BlockTensors<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config) {
-  const BlockTensors<JoinedTensor> shapes = BlockTensorShapes(config);
+BlockTensors<at::Tensor> SplitBlock(const at::Tensor& flat,
+                                    const BlockTensors<JoinedTensor>& shapes) {
   BlockTensors<at::Tensor> tensors;
   int64_t offset = 0;
   const auto take = [&](const JoinedTensor& joined, at::Tensor& tensor) {

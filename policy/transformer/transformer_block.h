@@ -21,8 +21,9 @@ struct BlockContext {
 };
 
 // A block's flat buffer [P] as its tensors, which are views of it; undefined: the architecture has
-// none. Works for weights and gradients alike.
-BlockTensors<at::Tensor> SplitBlock(const at::Tensor& flat, const ModelConfig& config);
+// none. Works for weights and gradients alike. `shapes` as BlockTensorShapes gives them.
+BlockTensors<at::Tensor> SplitBlock(const at::Tensor& flat,
+                                    const BlockTensors<JoinedTensor>& shapes);
 
 // Those that are defined, in the buffer's order.
 std::vector<at::Tensor> ListTensors(const BlockTensors<at::Tensor>& tensors);

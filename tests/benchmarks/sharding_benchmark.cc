@@ -47,30 +47,12 @@ ModelConfig Model() {
   return config;
 }
 
-Batch MakeBatch(int ranks, int64_t vocabulary_size) {
-  Batch batch;
-  const TrajectoryRules rules = {
-      .vocabulary_size = vocabulary_size, .min_policy_version = 1, .max_policy_version = 1};
-  for (int i = 0; i < ranks * kTrajectoriesPerRank; ++i) {
-    Trajectory trajectory;
-    trajectory.set_episode_id("train/" + std::to_string(i));
-    trajectory.set_status(EPISODE_STATUS_ANSWERED);
-    for (int t = 0; t < kTokens; ++t) {
-      trajectory.add_token_ids(static_cast<uint32_t>(RandomBits(i, t) % vocabulary_size));
-      trajectory.add_provenance(t == 0 ? PROVENANCE_PROMPT : PROVENANCE_POLICY);
-      trajectory.add_logprobs(t == 0 ? 0.0f : -7.0f);
-      trajectory.add_policy_versions(t == 0 ? -1 : 1);
-    }
-    if (!AppendTrajectory(trajectory, rules, /*group=*/i, batch).ok()) std::abort();
-  }
-  return batch;
-}
-
 // One way to train, set up and ready for steps.
 class Trainer {
  public:
   Trainer(ShardingConfig::Stage stage, Communicator* communicator)
-      : batch_(MakeBatch(communicator->size(), Model().vocabulary_size)) {
+      : batch_(RecordEqualBatch(communicator->size() * kTrajectoriesPerRank, kTokens, 7,
+                                Model().vocabulary_size)) {
     UpdateOptions options;
     options.model = Model();
     options.config.set_algorithm(TrainerConfig::ALGORITHM_SUPERVISED);

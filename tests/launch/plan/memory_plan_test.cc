@@ -34,26 +34,6 @@ ModelConfig MakeModel(int64_t width, int64_t layers, int64_t vocabulary_size) {
   return config;
 }
 
-Batch MakeBatch(int count, int64_t vocabulary_size) {
-  Batch batch;
-  const TrajectoryRules rules = {
-      .vocabulary_size = vocabulary_size, .min_policy_version = 1, .max_policy_version = 1};
-  for (int i = 0; i < count; ++i) {
-    Trajectory trajectory;
-    trajectory.set_episode_id("train/" + std::to_string(i));
-    trajectory.set_status(EPISODE_STATUS_ANSWERED);
-    for (int t = 0; t < kTokens; ++t) {
-      trajectory.add_token_ids(static_cast<uint32_t>(RandomBits(i, t) % vocabulary_size));
-      trajectory.add_provenance(t == 0 ? PROVENANCE_PROMPT : PROVENANCE_POLICY);
-      trajectory.add_logprobs(t == 0 ? 0.0f : -6.0f);
-      trajectory.add_policy_versions(t == 0 ? -1 : 1);
-    }
-    trajectory.set_reward(static_cast<double>(RandomBits(7, i) % 2));
-    if (!AppendTrajectory(trajectory, rules, /*group=*/i / 4, batch).ok()) std::abort();
-  }
-  return batch;
-}
-
 struct Counted {
   int64_t state = 0, peak = 0;
 };
@@ -76,7 +56,8 @@ Counted CountSteps(const PlanInput& input) {
     EXPECT_TRUE(update->Initialize(world->rank() == 0 ? &initial : nullptr).ok());
   }
   const int per_rank = 2 * input.config.max_micro_batch_tokens() / kTokens;
-  const Batch batch = MakeBatch(per_rank * world->size(), input.model.vocabulary_size);
+  const Batch batch =
+      RecordEqualBatch(per_rank * world->size(), kTokens, 7, input.model.vocabulary_size);
   EXPECT_EQ(update->Run(batch, 0, 0.05).value().micro_batches_per_rank, 2);
   Counted counted;
   counted.state = memory.current() - before;

@@ -11,6 +11,7 @@
 #include "launch/plan/step_time.h"
 #include "tests/trainer/comm/run_as_ranks.h"
 #include "tests/trainer/comm/throttled_communicator.h"
+#include "tests/trainer/experience/recorded_trajectories.h"
 #include "tests/trainer/update/tiny_model.h"
 #include "trainer/update/policy_update.h"
 
@@ -19,26 +20,6 @@ namespace {
 
 Communicator* world = nullptr;
 constexpr int kSequence = 12;
-
-Batch MakeBatch(int count, int64_t vocabulary_size) {
-  Batch batch;
-  const TrajectoryRules rules = {
-      .vocabulary_size = vocabulary_size, .min_policy_version = 1, .max_policy_version = 1};
-  for (int i = 0; i < count; ++i) {
-    Trajectory trajectory;
-    trajectory.set_episode_id("train/" + std::to_string(i));
-    trajectory.set_status(EPISODE_STATUS_ANSWERED);
-    for (int t = 0; t < kSequence; ++t) {
-      trajectory.add_token_ids(static_cast<uint32_t>((7 * i + t) % vocabulary_size));
-      trajectory.add_provenance(t == 0 ? PROVENANCE_PROMPT : PROVENANCE_POLICY);
-      trajectory.add_logprobs(t == 0 ? 0.0f : -3.0f);
-      trajectory.add_policy_versions(t == 0 ? -1 : 1);
-    }
-    trajectory.set_reward(i % 2);
-    if (!AppendTrajectory(trajectory, rules, /*group=*/i / 4, batch).ok()) std::abort();
-  }
-  return batch;
-}
 
 // Of gradients and weights in one step, that this rank receives.
 double CountBytes(const PlanInput& input) {
@@ -55,7 +36,9 @@ double CountBytes(const PlanInput& input) {
   EXPECT_TRUE(update.Initialize(world->rank() == 0 ? &initial : nullptr).ok());
   counting.uses().clear();
   const int episodes = input.config.questions_per_step() * input.config.episodes_per_question();
-  EXPECT_TRUE(update.Run(MakeBatch(episodes, input.model.vocabulary_size), 0, 0.05).ok());
+  EXPECT_TRUE(
+      update.Run(RecordEqualBatch(episodes, kSequence, 7, input.model.vocabulary_size), 0, 0.05)
+          .ok());
   double bytes = 0;
   for (const LinkUse& use : counting.uses()) {
     if (absl::StrContains(use.name, "/value_head/")) continue;  // C + 1 elements: not planned

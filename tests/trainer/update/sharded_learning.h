@@ -101,14 +101,10 @@ inline Batch BatchOfStep(const Variant& variant, int step) {
   if (variant.is_packed) return RecordBatch(count, seed, vocabulary_size);
   // Of more than half of kLongest each, no two of which fit a micro-batch of kLongest.
   Batch batch;
-  const TrajectoryRules rules = {
-      .vocabulary_size = vocabulary_size, .min_policy_version = 1, .max_policy_version = 1};
   for (int i = 0; batch.num_trajectories() < count; ++i) {
     Trajectory trajectory = RecordTrajectory(absl::StrCat("long/", i), seed, vocabulary_size, 1);
     if (2 * trajectory.token_ids_size() <= kLongest) continue;
-    trajectory.set_reward(static_cast<double>(RandomBits(seed, i) % 2));
-    const int64_t group = batch.num_trajectories() / 4;
-    if (!AppendTrajectory(trajectory, rules, group, batch).ok()) std::abort();
+    AppendRecorded(std::move(trajectory), seed, vocabulary_size, batch);
   }
   return batch;
 }
