@@ -53,7 +53,7 @@ absl::Status EpisodeCollector::Restore(const LearnerState& state) {
   return questions_.Restore(state.question_cursor(), state.question_order_digest());
 }
 
-absl::Status EpisodeCollector::OpenSource() {
+absl::Status EpisodeCollector::Open() {
   RW_ASSIGN_OR_RETURN(source_, parts_.open_source(vocabulary_size_));
   if (parts_.live_state != nullptr) {
     parts_.live_state->WatchWorkers([this] { return source_->ViewWorkers(); });

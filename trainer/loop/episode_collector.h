@@ -13,59 +13,39 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "policy/model/model_config.h"
-#include "proto/checkpoint.pb.h"
-#include "trainer/experience/batch.h"
 #include "trainer/experience/held_out.h"
 #include "trainer/experience/question_source.h"
 #include "trainer/experience/reward_composer.h"
-#include "trainer/experience/trajectory_source.h"
+#include "trainer/loop/batch_source.h"
 #include "trainer/loop/collect_checks.h"
 #include "trainer/loop/followers.h"
 #include "trainer/loop/learner.h"
-#include "trainer/record/metrics.h"
-#include "trainer/record/progress.h"
 #include "trainer/record/run_folder.h"
 
 namespace routewright {
 
-// A step's batch and what is known about it before the update.
-struct Collected {
-  Batch batch;
-  Metrics metrics;
-  std::vector<Trajectory> trajectories;
-  std::vector<size_t> places;  // [B] of the batch's trajectories in these
-};
-
-class EpisodeCollector {
+class EpisodeCollector final : public BatchSource {
  public:
   // Reads the datasets. What it is given must outlive it. Fails as LoadDatasets does.
   static absl::StatusOr<std::unique_ptr<EpisodeCollector>> Load(const LearnerParts& parts,
                                                                 const ModelConfig& model,
                                                                 const RunFolderFiles* folder,
                                                                 Followers* followers);
-  ~EpisodeCollector();
+  ~EpisodeCollector() override;
 
-  void Save(LearnerState& state) const;
-  // Fails: kFailedPrecondition if the state was made with other data.
-  absl::Status Restore(const LearnerState& state);
-
+  void Save(LearnerState& state) const override;
+  absl::Status Restore(const LearnerState& state) override;
   // From now on workers may come.
-  absl::Status OpenSource();
-  // nullptr before that.
-  TrajectorySource* source() const { return source_.get(); }
-  const HeldOut& held_out() const { return held_out_; }
-  // Of all committed episodes.
-  int64_t cost_picousd() const { return cost_picousd_; }
-
+  absl::Status Open() override;
   // The episodes of step `step`, at its policy version; the held-out questions too if they are due.
-  // `progress` may be nullptr. Fails: kCancelled if a stop signal came and the step was given up;
-  // kUnavailable if no episode can be learnt from; as CollectChecks and the source do.
-  absl::StatusOr<Collected> Collect(int64_t step, bool is_traced, Progress* progress);
-
-  // The held-out questions with the weights after `step` steps, the last. Unset: it was left out,
-  // because a stop signal came or the budget is spent; the log says so, and nothing else is lost.
+  // Fails: also kUnavailable if no episode can be learnt from; as CollectChecks and the source do.
+  absl::StatusOr<Collected> Collect(int64_t step, bool is_traced, Progress* progress) override;
+  TrajectorySource* samplers() const override { return source_.get(); }
+  int64_t cost_picousd() const override { return cost_picousd_; }
+  bool EvaluatesLast() const override { return held_out_.IsDueAfterLast(); }
   absl::StatusOr<std::optional<std::vector<Trajectory>>> EvaluateLast(int64_t step,
-                                                                      Progress* progress);
+                                                                      Progress* progress) override;
+  Metrics EvaluationAt(int64_t step) const override { return held_out_.MetricsOf(step); }
 
  private:
   EpisodeCollector(const LearnerParts& parts, const ModelConfig& model,

@@ -13,6 +13,8 @@
 #include "common/trace.h"
 #include "trainer/algorithm/credit.h"
 #include "trainer/experience/episode_plan.h"
+#include "trainer/loop/demonstration_source.h"
+#include "trainer/loop/episode_collector.h"
 #include "trainer/record/prometheus_metrics.h"
 #include "trainer/record/trajectory_metrics.h"
 #include "trainer/update/update_metrics.h"
@@ -36,51 +38,34 @@ Leader::Leader(const LearnerParts& parts, const ModelConfig& model, PolicyUpdate
       followers_(parts.communicator),
       checkpoints_(parts, model, saver, &followers_) {}
 
-bool Leader::evaluates_last() const {
-  return episodes_ != nullptr && episodes_->held_out().IsDueAfterLast();
-}
-
-int64_t Leader::cost_picousd() const {
-  return episodes_ != nullptr ? episodes_->cost_picousd() : 0;
-}
-
-TrajectorySource* Leader::source() const {
-  return episodes_ != nullptr ? episodes_->source() : nullptr;
-}
-
 absl::Status Leader::Start(const CheckpointManifest* manifest) {
   if (manifest != nullptr) step_ = manifest->step();  // for the record, should this fail
   RW_RETURN_IF_ERROR(folder_.Prepare(ConfigToYaml(config_), parts_.environment));
-  RW_RETURN_IF_ERROR(LoadData());
+  RW_RETURN_IF_ERROR(OpenBatches());
   if (manifest != nullptr) RW_RETURN_IF_ERROR(RestoreState(*manifest));
   state_ = CaptureState();
   RW_ASSIGN_OR_RETURN(
-      watch_, StepRecorder::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode,
-                                 parts_.exporter, parts_.live_state));
+      recorder_, StepRecorder::Open(*parts_.files, folder_, config_, step_, parts_.describe_episode,
+                                    parts_.exporter, parts_.live_state));
   RW_RETURN_IF_ERROR(folder_.WriteState("running", step_, ""));
   if (parts_.progress_out != nullptr) {
     progress_.emplace(ChooseProgressStyle(), config_.trainer().steps(), parts_.progress_out);
   }
   if (step_ >= config_.trainer().steps()) {
     LogInfo("step=", step_, " | the run has all its steps already: raise trainer.steps to go on");
-    if (episodes_ == nullptr) return absl::OkStatus();
-    const Metrics last = episodes_->held_out().MetricsOf(step_);  // whose line is no step's yet
+    const Metrics last = batches_->EvaluationAt(step_);  // whose line is no step's yet
     return last.values().empty() ? absl::OkStatus() : RecordEvaluation(last, /*trajectories=*/{});
   }
-  if (episodes_ == nullptr) return absl::OkStatus();
-  RW_RETURN_IF_ERROR(episodes_->OpenSource());
+  RW_RETURN_IF_ERROR(batches_->Open());
   return Publish();
 }
 
-absl::Status Leader::LoadData() {
+absl::Status Leader::OpenBatches() {
   if (FactsOf(config_.trainer()).learns_from_demonstrations()) {
-    const std::vector<std::string> paths(config_.data().demonstrations().begin(),
-                                         config_.data().demonstrations().end());
-    RW_ASSIGN_OR_RETURN(demonstrations_,
-                        Demonstrations::Load(paths, model_.vocabulary_size, config_.run().seed()));
-    return absl::OkStatus();
+    RW_ASSIGN_OR_RETURN(batches_, DemonstrationSource::Load(config_, model_));
+  } else {
+    RW_ASSIGN_OR_RETURN(batches_, EpisodeCollector::Load(parts_, model_, &folder_, &followers_));
   }
-  RW_ASSIGN_OR_RETURN(episodes_, EpisodeCollector::Load(parts_, model_, &folder_, &followers_));
   return absl::OkStatus();
 }
 
@@ -89,19 +74,13 @@ absl::Status Leader::RestoreState(const CheckpointManifest& manifest) {
   step_ = manifest.step();
   checkpoints_.GoOnFrom(step_);
   kl_.Restore(state.kl_coefficient());
-  if (episodes_ != nullptr) return episodes_->Restore(state);
-  return demonstrations_->Restore(state.question_cursor(), state.question_order_digest());
+  return batches_->Restore(state);
 }
 
 LearnerState Leader::CaptureState() const {
   LearnerState state;
   state.set_kl_coefficient(kl_.coefficient());
-  if (episodes_ != nullptr) {
-    episodes_->Save(state);
-  } else {
-    state.set_question_cursor(demonstrations_->cursor());
-    state.set_question_order_digest(demonstrations_->digest());
-  }
+  batches_->Save(state);
   return state;
 }
 
@@ -109,9 +88,9 @@ void Leader::RecordFailure(const absl::Status& why) {
   const absl::Status written = folder_.WriteState("failed", step_, std::string(why.message()));
   if (!written.ok()) {
     LogWarning("that the run failed is not on record: ", written.message());
-  } else if (source() != nullptr && absl::IsResourceExhausted(why)) {
+  } else if (samplers() != nullptr && absl::IsResourceExhausted(why)) {
     // Workers that do not hear of it would go on spending, until they give the learner up.
-    const absl::Status told = source()->Finish();
+    const absl::Status told = samplers()->Finish();
     if (!told.ok()) LogWarning("the workers were not told: ", told.message());
   }
 }
@@ -137,9 +116,10 @@ absl::StatusOr<bool> Leader::MakeStep() {
   tracer_.Begin(step_);
   RW_RETURN_IF_ERROR(checkpoints_.Check(step_));
   RW_RETURN_IF_ERROR(ForgetJournal());
-  auto collected = Collect();
+  auto collected = batches_->Collect(step_, tracer_.is_on(), progress());
   if (absl::IsCancelled(collected.status()) && parts_.is_stop_requested()) return false;
   if (!collected.ok()) return FailSaved(collected.status());
+  tracer_.Keep(collected->trajectories);
   const double collect_s = SecondsSince(start);
 
   if (parts_.live_state != nullptr) parts_.live_state->ShowUpdating();
@@ -163,12 +143,12 @@ absl::StatusOr<bool> Leader::MakeStep() {
   ++step_;
   parts_.communicator->BeginStep(step_);
   const absl::Time publish_start = absl::Now();
-  if (step_ < config_.trainer().steps() || evaluates_last()) {
+  if (step_ < config_.trainer().steps() || batches_->EvaluatesLast()) {
     RW_RETURN_IF_ERROR(Publish());
   }
   state_ = CaptureState();
   const double num_tokens = static_cast<double>(message.batch.num_tokens());
-  metrics.Set("run/cost_usd", PicousdToUsd(cost_picousd()));
+  metrics.Set("run/cost_usd", PicousdToUsd(batches_->cost_picousd()));
   metrics.Set("step/tokens", num_tokens);
   metrics.Set("trainer/wait_for_batch_s", collect_s);
   metrics.Set("step/update_s", update_s);
@@ -197,30 +177,17 @@ absl::Status Leader::RecordStep(const Metrics& metrics, std::span<const Trajecto
   RW_RETURN_IF_ERROR(folder_.RecordTrajectories("step", step_ - 1, trajectories,
                                                 config_.trainer().record_trajectories(),
                                                 config_.run().seed()));
-  RW_RETURN_IF_ERROR(watch_->Record(step_ - 1, metrics, trajectories, advantages_of));
+  RW_RETURN_IF_ERROR(recorder_->Record(step_ - 1, metrics, trajectories, advantages_of));
   if (progress_) progress_->ShowStep(step_ - 1, metrics);
   return absl::OkStatus();
 }
 
-absl::StatusOr<Collected> Leader::Collect() {
-  if (episodes_ != nullptr) {
-    RW_ASSIGN_OR_RETURN(Collected collected,
-                        episodes_->Collect(step_, tracer_.is_on(), progress()));
-    tracer_.Keep(collected.trajectories);
-    return collected;
-  }
-  const ScopedSpan span("collect");
-  Collected collected;
-  collected.batch = demonstrations_->Draw(config_.trainer().questions_per_step());
-  return collected;
-}
-
 absl::Status Leader::EvaluateLast() {
-  if (!evaluates_last()) return absl::OkStatus();
-  RW_ASSIGN_OR_RETURN(const auto trajectories, episodes_->EvaluateLast(step_, progress()));
+  if (!batches_->EvaluatesLast()) return absl::OkStatus();
+  RW_ASSIGN_OR_RETURN(const auto trajectories, batches_->EvaluateLast(step_, progress()));
   if (!trajectories.has_value()) return absl::OkStatus();
   state_ = CaptureState();
-  const Metrics metrics = episodes_->held_out().MetricsOf(step_);
+  const Metrics metrics = batches_->EvaluationAt(step_);
   if (metrics.values().empty()) {
     LogWarning("step=", step_, " | the last weights are not evaluated, no episode got through: ",
                FirstPoolError(*trajectories));
@@ -232,9 +199,9 @@ absl::Status Leader::EvaluateLast() {
 }
 
 absl::Status Leader::RecordEvaluation(Metrics metrics, std::span<const Trajectory> trajectories) {
-  metrics.Set("run/cost_usd", PicousdToUsd(cost_picousd()));
+  metrics.Set("run/cost_usd", PicousdToUsd(batches_->cost_picousd()));
   RW_RETURN_IF_ERROR(folder_.CheckIsOurs());
-  RW_RETURN_IF_ERROR(watch_->RecordEvaluation(step_, metrics, trajectories));
+  RW_RETURN_IF_ERROR(recorder_->RecordEvaluation(step_, metrics, trajectories));
   if (progress_) progress_->ShowEvaluation(metrics);
   return absl::OkStatus();
 }
@@ -246,13 +213,13 @@ absl::Status Leader::FailSaved(const absl::Status& why) {
 }
 
 absl::Status Leader::Publish() {
-  if (source() == nullptr) return absl::OkStatus();
+  if (samplers() == nullptr) return absl::OkStatus();
   const ScopedSpan span("publish weights");
-  source()->RetireWeights();
+  samplers()->RetireWeights();
   RW_RETURN_IF_ERROR(
       followers_.Tell({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
   RW_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
-  return source()->PublishWeights(PolicyVersionAfter(step_), std::move(policy));
+  return samplers()->PublishWeights(PolicyVersionAfter(step_), std::move(policy));
 }
 
 absl::Status Leader::SaveCheckpoint() {
@@ -261,21 +228,21 @@ absl::Status Leader::SaveCheckpoint() {
 }
 
 absl::Status Leader::ForgetJournal() {
-  if (source() == nullptr) return absl::OkStatus();
+  if (samplers() == nullptr) return absl::OkStatus();
   const std::optional<int64_t> step = checkpoints_.TakeSupersededStep();
-  return step.has_value() ? source()->ForgetBefore(*step) : absl::OkStatus();
+  return step.has_value() ? samplers()->ForgetBefore(*step) : absl::OkStatus();
 }
 
 absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
   progress_.reset();
-  if (source() != nullptr) source()->RetireWeights();
+  if (samplers() != nullptr) samplers()->RetireWeights();
   if (!checkpoints_.IsSaved(step_)) RW_RETURN_IF_ERROR(SaveCheckpoint());
   RW_RETURN_IF_ERROR(checkpoints_.Finish(step_));
   RW_RETURN_IF_ERROR(followers_.Tell({.kind = StepMessage::Kind::kStop,
                                       .step = step_,
                                       .is_preempted = is_preempted,
                                       .batch = {}}));
-  if (source() != nullptr) RW_RETURN_IF_ERROR(source()->Finish());
+  if (samplers() != nullptr) RW_RETURN_IF_ERROR(samplers()->Finish());
   tracer_.DropRequests();
   RW_RETURN_IF_ERROR(folder_.WriteState(is_preempted ? "preempted" : "finished", step_, ""));
   return is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;

@@ -12,8 +12,7 @@
 #include "absl/status/statusor.h"
 #include "proto/checkpoint.pb.h"
 #include "trainer/algorithm/kl_controller.h"
-#include "trainer/experience/demonstrations.h"
-#include "trainer/loop/episode_collector.h"
+#include "trainer/loop/batch_source.h"
 #include "trainer/loop/followers.h"
 #include "trainer/loop/learner.h"
 #include "trainer/loop/run_checkpoints.h"
@@ -44,14 +43,12 @@ class Leader {
   void RecordFailure(const absl::Status& why);
 
  private:
-  absl::Status LoadData();
+  absl::Status OpenBatches();
   absl::Status RestoreState(const CheckpointManifest& manifest);
   LearnerState CaptureState() const;
 
   // False: a stop signal came and the step was given up; nothing was changed.
   absl::StatusOr<bool> MakeStep();
-  // The next step's batch, from demonstrations or episodes. Fails as they do.
-  absl::StatusOr<Collected> Collect();
   // The weights after the last step, on the held-out questions. That it is left out, because a stop
   // signal came or the budget is spent, costs the run nothing else.
   absl::Status EvaluateLast();
@@ -66,9 +63,7 @@ class Leader {
   absl::Status ForgetJournal();
   absl::Status FinishTrace();
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
-  bool evaluates_last() const;
-  int64_t cost_picousd() const;      // of all committed episodes
-  TrajectorySource* source() const;  // nullptr: there is none, or not yet
+  TrajectorySource* samplers() const { return batches_ ? batches_->samplers() : nullptr; }
   Progress* progress() { return progress_ ? &*progress_ : nullptr; }
 
   const LearnerParts& parts_;
@@ -77,14 +72,12 @@ class Leader {
   PolicyUpdate* const update_;
   RunFolderFiles folder_;
   KlController kl_;
-  std::optional<StepRecorder> watch_;
+  std::optional<StepRecorder> recorder_;
   std::optional<Progress> progress_;
   StepTracer tracer_;
   Followers followers_;
   RunCheckpoints checkpoints_;
-  // One of the two is what the training learns from.
-  std::unique_ptr<EpisodeCollector> episodes_;
-  std::unique_ptr<Demonstrations> demonstrations_;
+  std::unique_ptr<BatchSource> batches_;  // from Start on
 
   int64_t step_ = 0;    // steps done
   LearnerState state_;  // after step_ steps: what a checkpoint made now holds

@@ -20,11 +20,11 @@ Trajectory WithCall(const std::string& model, CallOutcome outcome, double latenc
 }
 
 TEST(PoolTableTest, CallsFailuresAndCostAreCountedPerModel) {
-  PoolTable tally(MadeUpConfig("out").pool());
-  tally.AddStep(std::vector<Trajectory>{
+  PoolTable table(MadeUpConfig("out").pool());
+  table.AddStep(std::vector<Trajectory>{
       WithCall("Model0", CALL_OUTCOME_OK, 100), WithCall("Model0", CALL_OUTCOME_TIMED_OUT, 300),
       WithCall("Model1", CALL_OUTCOME_REFUSED, 50), WithCall("nobody", CALL_OUTCOME_OK, 1)});
-  const auto models = tally.ToJson()["models"];
+  const auto models = table.ToJson()["models"];
   ASSERT_EQ(models.size(), 4u);
   const auto& total = models[0]["total"];
   EXPECT_EQ(total["calls"], 2);
@@ -39,24 +39,24 @@ TEST(PoolTableTest, CallsFailuresAndCostAreCountedPerModel) {
 }
 
 TEST(PoolTableTest, PercentilesAreRightToATenth) {
-  PoolTable tally(MadeUpConfig("out").pool());
+  PoolTable table(MadeUpConfig("out").pool());
   std::vector<Trajectory> trajectories;
   for (int ms = 1; ms <= 1000; ++ms) {
     trajectories.push_back(WithCall("Model0", CALL_OUTCOME_OK, ms));
   }
-  tally.AddStep(trajectories);
-  const auto total = tally.ToJson()["models"][0]["total"];
+  table.AddStep(trajectories);
+  const auto total = table.ToJson()["models"][0]["total"];
   EXPECT_NEAR(total["latency_p50_ms"].get<double>(), 500, 50);
   EXPECT_NEAR(total["latency_p95_ms"].get<double>(), 950, 95);
 }
 
 TEST(PoolTableTest, TheLastStepsAreCountedApart) {
-  PoolTable tally(MadeUpConfig("out").pool());
+  PoolTable table(MadeUpConfig("out").pool());
   for (size_t step = 0; step < PoolTable::kRecentSteps + 5; ++step) {
     const CallOutcome outcome = step < 5 ? CALL_OUTCOME_UNAVAILABLE : CALL_OUTCOME_OK;
-    tally.AddStep(std::vector<Trajectory>{WithCall("Model1", outcome, 10)});
+    table.AddStep(std::vector<Trajectory>{WithCall("Model1", outcome, 10)});
   }
-  const auto model = tally.ToJson()["models"][1];
+  const auto model = table.ToJson()["models"][1];
   EXPECT_EQ(model["total"]["failed"], 5);
   EXPECT_EQ(model["recent"]["failed"], 0);
   EXPECT_EQ(model["recent"]["calls"], PoolTable::kRecentSteps);
