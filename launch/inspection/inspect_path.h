@@ -2,7 +2,7 @@
 // command prints as tables. Names carry their units. Reads only; any thread.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "absl/status/statusor.h"

@@ -1,5 +1,7 @@
 #include "policy/tokenizer/json_access.h"
 
+#include <nlohmann/json.hpp>
+
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 

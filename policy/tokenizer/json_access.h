@@ -1,7 +1,7 @@
 // Reading values out of JSON that others wrote, with errors that name the key. Pure; any thread.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/time/clock.h"
+#include "trainer/live_page/live_state.h"
 #include "trainer/loop/step_message.h"
 #include "trainer/record/prometheus_metrics.h"
 

@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "trainer/experience/episode_plan.h"
+#include "trainer/live_page/live_state.h"
 #include "trainer/record/trajectory_metrics.h"
 
 namespace routewright {

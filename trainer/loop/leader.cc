@@ -13,6 +13,7 @@
 #include "common/trace.h"
 #include "trainer/algorithm/credit.h"
 #include "trainer/experience/episode_plan.h"
+#include "trainer/live_page/live_state.h"
 #include "trainer/loop/demonstration_source.h"
 #include "trainer/loop/episode_collector.h"
 #include "trainer/record/prometheus_metrics.h"

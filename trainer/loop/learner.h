@@ -29,9 +29,10 @@
 #include "proto/config.pb.h"
 #include "trainer/comm/communicator.h"
 #include "trainer/experience/trajectory_source.h"
-#include "trainer/live_page/live_state.h"
 
 namespace routewright {
+
+class LiveState;
 
 // All pointers must outlive the run.
 struct LearnerParts {

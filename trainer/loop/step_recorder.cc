@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "trainer/live_page/live_state.h"
 #include "trainer/record/prometheus_metrics.h"
 
 namespace routewright {

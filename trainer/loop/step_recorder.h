@@ -14,13 +14,15 @@
 #include "common/prometheus/prometheus_exporter.h"
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
-#include "trainer/live_page/live_state.h"
+#include "trainer/live_page/trajectory_view.h"
 #include "trainer/record/collapse_alarm.h"
 #include "trainer/record/event_log.h"
 #include "trainer/record/metrics.h"
 #include "trainer/record/run_folder.h"
 
 namespace routewright {
+
+class LiveState;
 
 class StepRecorder {
  public:

@@ -1,5 +1,7 @@
 #include "rollout_workers/pool/protocols/foreign_json.h"
 
+#include <nlohmann/json.hpp>
+
 namespace routewright {
 namespace {
 

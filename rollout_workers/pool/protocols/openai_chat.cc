@@ -1,6 +1,7 @@
 #include "rollout_workers/pool/protocols/openai_chat.h"
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>
