@@ -171,7 +171,35 @@ def long_pages(name, text):
         yield f"{name}: {len(text.split())} words, more than {limit}"
 
 
-CHECKS = [broken_links, unknown_commands, unknown_scripts, unknown_files, unknown_keys, long_lines, long_pages]
+def values_of(enum):
+    """The names in a config of an enum's values in config.proto."""
+    values = re.findall(rf"\b{enum.upper()}_(\w+) = \d+", (ROOT / "proto/config.proto").read_text())
+    return [value.lower() for value in values if value != "UNSPECIFIED"]
+
+
+def architectures():
+    return re.findall(r'model_type = "(\w+)"', (ROOT / "policy/model/architectures.cc").read_text())
+
+
+# What there are several kinds of, and the pages that list them all.
+LISTS = {
+    "algorithm": (lambda: values_of("Algorithm"), ["docs/how_it_works.md", "docs/glossary.md"]),
+    "protocol": (lambda: values_of("Protocol"), ["docs/own_pool.md", "docs/glossary.md",
+                                                 "rollout_workers/pool/protocols/README.md"]),
+    "architecture": (architectures, ["docs/own_policy.md", "policy/README.md"]),
+    "command": (commands, ["launch/commands/README.md"]),
+}
+
+
+def unlisted_kinds(name, text):
+    for kind, (names, pages) in LISTS.items():
+        for one in names() if name in pages else []:
+            if not re.search(rf"\b{one}\b", text, re.I):
+                yield f"{name}: does not name the {kind} {one}"
+
+
+CHECKS = [broken_links, unknown_commands, unknown_scripts, unknown_files, unknown_keys, unlisted_kinds, long_lines,
+          long_pages]
 
 
 class DocsTest(unittest.TestCase):
@@ -202,6 +230,8 @@ class DocsTest(unittest.TestCase):
         ]:
             faults = [f for check in CHECKS for f in check("docs/planted.md", text)]
             self.assertTrue(any(fault in f for f in faults), f"{text}: {faults}")
+        self.assertEqual(len(list(unlisted_kinds("launch/commands/README.md", "`train`"))), len(commands()) - 1)
+        self.assertEqual({kind for kind, (names, _) in LISTS.items() if not names()}, set())
         self.assertTrue(list(long_pages("README.md", "word\n" * (MAX_ROOT_WORDS + 1))))
 
     def test_what_is_right_is_no_fault(self):

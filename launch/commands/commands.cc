@@ -4,6 +4,22 @@
 
 namespace routewright {
 
+// Each in the file of its name.
+int RunAsk(int argc, char** argv);
+int RunConvert(int argc, char** argv);
+int RunDoctor(int argc, char** argv);
+int RunEval(int argc, char** argv);
+int RunGenerate(int argc, char** argv);
+int RunInspect(int argc, char** argv);
+int RunLogprob(int argc, char** argv);
+int RunPool(int argc, char** argv);
+int RunReportCommand(int argc, char** argv);
+int RunReward(int argc, char** argv);
+int RunTokenize(int argc, char** argv);
+int RunTrace(int argc, char** argv);
+int RunTrain(int argc, char** argv);
+int RunWorker(int argc, char** argv);
+
 std::span<const Command> Commands() {
   static const auto* commands = new std::vector<Command>{
       {"ask", "one question: every round, its cost and its time", RunAsk},

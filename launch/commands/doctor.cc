@@ -6,8 +6,8 @@
 #include <string>
 
 #include "common/check.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
-#include "launch/commands/commands.h"
 #include "launch/doctor/checks.h"
 
 namespace routewright {

@@ -16,9 +16,9 @@
 #include "common/file_system.h"
 #include "common/log.h"
 #include "common/status_macros.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
 #include "launch/cli/end_signals.h"
-#include "launch/commands/commands.h"
 #include "rollout_workers/episode/episode_setup.h"
 #include "rollout_workers/evaluation/evaluation.h"
 

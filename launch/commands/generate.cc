@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
 #include "common/status_macros.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
 #include "launch/cli/json_lines.h"
 #include "launch/cli/token_request.h"
-#include "launch/commands/commands.h"
 #include "policy/formats/policy_folder.h"
 #include "rollout_workers/generator/cpu_generator.h"
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "absl/strings/str_format.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
-#include "launch/commands/commands.h"
 #include "launch/inspection/inspect_path.h"
 
 namespace routewright {

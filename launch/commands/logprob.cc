@@ -10,10 +10,10 @@
 
 #include "common/status_macros.h"
 #include "kernels/parallel_for.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
 #include "launch/cli/json_lines.h"
 #include "launch/cli/token_request.h"
-#include "launch/commands/commands.h"
 #include "policy/decoder/decoder.h"
 #include "policy/decoder/sampler.h"
 #include "policy/formats/policy_folder.h"

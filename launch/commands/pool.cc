@@ -6,8 +6,8 @@
 
 #include "common/file_system.h"
 #include "common/status_macros.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
-#include "launch/commands/commands.h"
 #include "rollout_workers/pool_emulator/emulator_server.h"
 
 namespace routewright {

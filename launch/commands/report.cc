@@ -4,8 +4,8 @@
 #include <string>
 
 #include "common/file_system.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
-#include "launch/commands/commands.h"
 #include "trainer/live_page/run_report.h"
 
 namespace routewright {

@@ -6,8 +6,8 @@
 
 #include "common/reward/reward_lines.h"
 #include "common/text.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
-#include "launch/commands/commands.h"
 
 namespace routewright {
 namespace {

@@ -11,8 +11,8 @@
 #include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 #include "common/text.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
-#include "launch/commands/commands.h"
 #include "policy/tokenizer/tokenizer.h"
 
 namespace routewright {

@@ -10,8 +10,8 @@
 #include "absl/time/clock.h"
 #include "common/file_system.h"
 #include "common/status_macros.h"
+#include "launch/cli/command.h"
 #include "launch/cli/config_flags.h"
-#include "launch/commands/commands.h"
 #include "trainer/record/run_folder.h"
 
 namespace routewright {

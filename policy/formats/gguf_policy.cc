@@ -146,7 +146,7 @@ absl::StatusOr<TensorSource> TensorsOfGguf(std::shared_ptr<const GgufFile> file,
   }
   return [file = std::move(file), config](const TensorSlot& slot) -> absl::StatusOr<HostTensor> {
     RW_ASSIGN_OR_RETURN(HostTensor values, file->Read(*file->Find(slot.gguf_name)));
-    if (config.architecture == Architecture::kLlama) {
+    if (FactsOf(config.architecture).has_gguf_row_order) {
       if (absl::StrContains(slot.name, "q_proj")) UndoRowOrder(config.num_heads, &values);
       if (absl::StrContains(slot.name, "k_proj")) UndoRowOrder(config.num_kv_heads, &values);
     }

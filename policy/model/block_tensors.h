@@ -1,8 +1,9 @@
 // The tensors of one transformer block, by name. This file alone says which there are, of what shape, and in which order
 // they lie in the block's flat buffer (policy/model/parameter_layout): whoever cuts, joins or packs a block asks here.
-// To add an architecture's tensor: a field, its place in ForEach, its shape in BlockTensorShapes.
+// To add an architecture's tensor: a field, its place in ForEachTensor, its shape in BlockTensorShapes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -28,7 +29,7 @@ struct BlockTensors {
 
 // Calls visit(field of each block…) for every field, in the buffer's order.
 template <typename Visit, typename... Blocks>
-void ForEachTensor(const Visit& visit, Blocks&... blocks) {
+constexpr void ForEachTensor(const Visit& visit, Blocks&... blocks) {
   visit(blocks.input_norm...);
   visit(blocks.qkv...);
   visit(blocks.qkv_bias...);
@@ -39,6 +40,15 @@ void ForEachTensor(const Visit& visit, Blocks&... blocks) {
   visit(blocks.gate_up...);
   visit(blocks.down...);
 }
+
+// Whether it forgets none: a field that is not visited would be in nobody's buffer.
+constexpr bool VisitsEveryTensor() {
+  BlockTensors<char> block = {};
+  size_t count = 0;
+  ForEachTensor([&](char&) { ++count; }, block);
+  return count == sizeof(block);
+}
+static_assert(VisitsEveryTensor(), "a field of BlockTensors has no place in ForEachTensor");
 
 // How one field lies in the buffer: the tensors of Hugging Face's that it joins, one under the other.
 struct JoinedTensor {

@@ -6,9 +6,11 @@
 #include <numbers>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 
 namespace routewright {
@@ -84,30 +86,23 @@ class KeyReader {
 
 absl::Status ReadArchitecture(const KeyReader& reader, ModelConfig* config) {
   RW_ASSIGN_OR_RETURN(const std::string type, reader.String("model_type", ""));
-  if (type == "llama") {
-    config->architecture = Architecture::kLlama;
-    RW_ASSIGN_OR_RETURN(const bool is_biased, reader.Bool("attention_bias", false));
-    RW_ASSIGN_OR_RETURN(const bool is_mlp_biased, reader.Bool("mlp_bias", false));
-    if (is_biased || is_mlp_biased) {
-      return reader.Fail("'attention_bias' and 'mlp_bias' are not supported for model_type llama");
+  std::vector<std::string> known;
+  const ArchitectureFacts* facts = nullptr;
+  for (const ArchitectureFacts& row : Architectures()) {
+    if (type == row.model_type) facts = &row;
+    known.push_back(row.model_type);
+  }
+  if (facts == nullptr) {
+    return reader.Fail(absl::StrCat("model_type '", type,
+                                    "' is not supported; these are: ", absl::StrJoin(known, ", ")));
+  }
+  config->SetArchitecture(facts->name);
+  for (const char* key : facts->unsupported) {
+    if (key == nullptr) continue;
+    RW_ASSIGN_OR_RETURN(const bool is_set, reader.Bool(key, false));
+    if (is_set) {
+      return reader.Fail(absl::StrCat("'", key, "' is not supported for model_type ", type));
     }
-  } else if (type == "qwen2") {
-    config->architecture = Architecture::kQwen2;
-    config->is_qkv_biased = true;
-    RW_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
-    if (is_sliding) return reader.Fail("'use_sliding_window' is not supported");
-  } else if (type == "qwen3") {
-    config->architecture = Architecture::kQwen3;
-    config->is_qk_normed = true;
-    RW_ASSIGN_OR_RETURN(const bool is_biased, reader.Bool("attention_bias", false));
-    RW_ASSIGN_OR_RETURN(const bool is_sliding, reader.Bool("use_sliding_window", false));
-    if (is_biased || is_sliding) {
-      return reader.Fail(
-          "'attention_bias' and 'use_sliding_window' are not supported for model_type qwen3");
-    }
-  } else {
-    return reader.Fail(
-        absl::StrCat("model_type '", type, "' is not supported (llama, qwen2 and qwen3 are)"));
   }
   RW_ASSIGN_OR_RETURN(const std::string activation, reader.String("hidden_act", "silu"));
   if (activation != "silu") {
@@ -127,19 +122,20 @@ absl::Status ReadShape(const KeyReader& reader, ModelConfig* config) {
                       reader.Integer("num_hidden_layers", std::nullopt, 1, kMaxLayers));
   RW_ASSIGN_OR_RETURN(config->num_heads, size("num_attention_heads", std::nullopt));
   RW_ASSIGN_OR_RETURN(config->num_kv_heads, size("num_key_value_heads", config->num_heads));
-  const bool is_qwen3 = config->architecture == Architecture::kQwen3;
+  const ArchitectureFacts& facts = FactsOf(config->architecture);
+  const bool has_own_head_width = reader.Has("head_dim") || facts.default_head_width > 0;
   RW_ASSIGN_OR_RETURN(config->head_width,
-                      size("head_dim", is_qwen3 ? 128 : config->width / config->num_heads));
-  const bool is_qwen = config->architecture != Architecture::kLlama;
+                      size("head_dim", has_own_head_width ? facts.default_head_width
+                                                          : config->width / config->num_heads));
   RW_ASSIGN_OR_RETURN(config->max_positions,
-                      size("max_position_embeddings", is_qwen ? 32768 : 2048));
+                      size("max_position_embeddings", facts.default_positions));
   if (config->num_heads % config->num_kv_heads != 0) {
     return reader.Fail(absl::StrCat("'num_key_value_heads' (", config->num_kv_heads,
                                     ") must divide 'num_attention_heads' (", config->num_heads,
                                     ")"));
   }
   if (config->head_width % 2 != 0) return reader.Fail("'head_dim' must be even");
-  if (!reader.Has("head_dim") && !is_qwen3 && config->width % config->num_heads != 0) {
+  if (!has_own_head_width && config->width % config->num_heads != 0) {
     return reader.Fail("'num_attention_heads' must divide 'hidden_size'");
   }
   if (config->num_heads * config->head_width > kMaxDimension) {
@@ -196,30 +192,12 @@ absl::Status ReadEndTokens(const KeyReader& reader, ModelConfig* config) {
   return absl::OkStatus();
 }
 
-const char* TransformersClass(Architecture architecture) {
-  switch (architecture) {
-    case Architecture::kLlama:
-      return "LlamaForCausalLM";
-    case Architecture::kQwen2:
-      return "Qwen2ForCausalLM";
-    case Architecture::kQwen3:
-      return "Qwen3ForCausalLM";
-  }
-  return "";
-}
-
 }  // namespace
 
-const char* ArchitectureName(Architecture architecture) {
-  switch (architecture) {
-    case Architecture::kLlama:
-      return "llama";
-    case Architecture::kQwen2:
-      return "qwen2";
-    case Architecture::kQwen3:
-      return "qwen3";
-  }
-  return "";
+void ModelConfig::SetArchitecture(Architecture value) {
+  architecture = value;
+  is_qkv_biased = FactsOf(value).is_qkv_biased;
+  is_qk_normed = FactsOf(value).is_qk_normed;
 }
 
 std::vector<double> ModelConfig::RopeFrequencies() const {
@@ -274,10 +252,10 @@ absl::Status AddEndTokens(const std::string& generation_config_json, const std::
 }
 
 std::string ModelConfigToJson(const ModelConfig& config, const std::string& torch_dtype) {
-  const bool is_qwen = config.architecture != Architecture::kLlama;
+  const ArchitectureFacts& facts = FactsOf(config.architecture);
   nlohmann::ordered_json json;
-  json["architectures"] = {TransformersClass(config.architecture)};
-  json["model_type"] = ArchitectureName(config.architecture);
+  json["architectures"] = {facts.transformers_class};
+  json["model_type"] = facts.model_type;
   json["hidden_act"] = "silu";
   json["vocab_size"] = config.vocabulary_size;
   json["hidden_size"] = config.width;
@@ -299,8 +277,9 @@ std::string ModelConfigToJson(const ModelConfig& config, const std::string& torc
   json["rms_norm_eps"] = config.norm_epsilon;
   json["initializer_range"] = config.initializer_range;
   json["tie_word_embeddings"] = config.is_tied;
-  if (is_qwen) json["use_sliding_window"] = false;
-  if (config.architecture != Architecture::kQwen2) json["attention_bias"] = false;
+  for (const char* key : facts.unsupported) {
+    if (key != nullptr) json[key] = false;
+  }
   json["bos_token_id"] = nullptr;
   json["eos_token_id"] = nullptr;
   if (config.end_token_ids.size() == 1) json["eos_token_id"] = config.end_token_ids[0];

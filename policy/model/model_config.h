@@ -7,13 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "policy/model/architectures.h"
 
 namespace routewright {
-
-enum class Architecture { kLlama, kQwen2, kQwen3 };
-
-// model_type of config.json: "llama", "qwen2", "qwen3".
-const char* ArchitectureName(Architecture architecture);
 
 // RoPE scaling "llama3" (Llama 3.1+); factor 1 means none.
 struct RopeScaling {
@@ -37,10 +33,13 @@ struct ModelConfig {
   RopeScaling rope_scaling;
   double norm_epsilon = 1e-5;
   double initializer_range = 0.02;      // standard deviation of random weights
-  bool is_qkv_biased = false;           // Qwen2
-  bool is_qk_normed = false;            // Qwen3: RMSNorm of each query and key head
+  bool is_qkv_biased = false;           // of the architecture: queries, keys and values have biases
+  bool is_qk_normed = false;            // of the architecture: RMSNorm of each query and key head
   bool is_tied = false;                 // the head's weight is the embedding's
   std::vector<uint32_t> end_token_ids;  // eos_token_id of config.json and generation_config.json
+
+  // Also what follows from it.
+  void SetArchitecture(Architecture value);
 
   // Rotation frequency of pair i of a head (i in [0, head_width/2)), scaling applied, radians per
   // position. Source: Su et al. 2021; "llama3" scaling as in Hugging Face's

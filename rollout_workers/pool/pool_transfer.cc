@@ -62,8 +62,7 @@ void PoolTransfer::SetUp(absl::Duration connect_timeout, absl::Duration timeout)
   curl_slist* headers = curl_slist_append(nullptr, "Content-Type: application/json");
   headers = curl_slist_append(headers, "Accept: text/event-stream, application/json");
   headers = curl_slist_append(headers, "Expect:");  // no waiting for 100 Continue
-  if (!endpoint_.api_key.is_empty()) {
-    const HttpHeader header = endpoint_.protocol->KeyHeader(endpoint_.api_key);
+  for (const HttpHeader& header : endpoint_.protocol->Headers(endpoint_.api_key)) {
     headers = curl_slist_append(headers, absl::StrCat(header.name, ": ", header.value).c_str());
   }
   headers_.reset(headers);

@@ -12,6 +12,15 @@ POLICY = ROOT / "data/quickstart/policy"
 MODELS = ("Atlas", "Curie", "Ledger", "Nomad", "Parrot", "Sage")
 
 
+class CommandTableTest(unittest.TestCase):
+    def test_every_file_of_a_command_has_a_row_and_the_rows_are_in_order(self):
+        listed = re.findall(r"^  (\w+) ", run_command("--help").stdout, re.M)
+        files = {path.stem for path in (ROOT / "launch/commands").glob("*.cc")} - {"commands"}
+        self.assertEqual(listed, sorted(files))
+        for command in listed:
+            self.assertIn(f"routewright {command} ", run_command(command, "--help").stdout, "no example")
+
+
 class CommandsTest(unittest.TestCase):
     @classmethod
     def setUpClass(cls):

@@ -5,12 +5,11 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/absl_view.h"
 #include "rollout_workers/pool/protocols/foreign_json.h"
-#include "rollout_workers/pool/protocols/server_sent_events.h"
+#include "rollout_workers/pool/protocols/json_reply_reader.h"
 
 namespace routewright {
 namespace {
@@ -48,134 +47,80 @@ bool ReadCommon(const Json& json, PoolReply& reply) {
   return false;
 }
 
-// A reply as far as it is read.
-struct Reading {
-  PoolReply reply;
-  std::string finish_reason;  // the last one that was said
-  bool has_refused = false;   // a "refusal" came instead of content
+class OpenAiChatReader final : public JsonReplyReader {
+ public:
+  using JsonReplyReader::JsonReplyReader;
 
-  // Once nothing more comes.
-  PoolReply Finish() {
-    reply.is_truncated = finish_reason == "length";
-    reply.is_refusal = has_refused || finish_reason == "content_filter";
-    return std::move(reply);
+ private:
+  void TakeDocument(const Json& json) override;
+  // One chunk of a stream. Its choices may be empty: the last one carries usage only.
+  void TakeEvent(const Json& chunk) override;
+  bool IsEnd(std::string_view data) const override { return data == "[DONE]"; }
+  void Conclude() override {
+    reply_.is_truncated = finish_reason_ == "length";
+    reply_.is_refusal = has_refused_ || finish_reason_ == "content_filter";
   }
+  void ReadFinishReason(const Json& choice);
+
+  std::string finish_reason_;  // the last one that was said
+  bool has_refused_ = false;   // a "refusal" came instead of content
 };
 
-void ReadFinishReason(const Json& choice, Reading& reading) {
+void OpenAiChatReader::ReadFinishReason(const Json& choice) {
   if (std::string reason = StringMember(choice, "finish_reason"); !reason.empty()) {
-    reading.finish_reason = std::move(reason);
-    reading.reply.is_complete = true;
+    finish_reason_ = std::move(reason);
+    reply_.is_complete = true;
   }
-  if (reading.finish_reason == "tool_calls" || reading.finish_reason == "function_call") {
-    reading.reply.fault = "the model called a tool, and none was offered";
+  if (finish_reason_ == "tool_calls" || finish_reason_ == "function_call") {
+    reply_.fault = "the model called a tool, and none was offered";
   }
 }
 
-// One chunk of a stream. Its choices may be empty: the last one carries usage only.
-void ReadChunk(const Json& chunk, Reading& reading) {
-  PoolReply& reply = reading.reply;
-  if (!chunk.is_object()) {
-    reply.fault = "an event of the stream is not a JSON object";
-    return;
-  }
-  if (!ReadCommon(chunk, reply)) return;
+void OpenAiChatReader::TakeEvent(const Json& chunk) {
+  if (!ReadCommon(chunk, reply_)) return;
   const Json* choices = Member(chunk, "choices");
   if (choices == nullptr || !choices->is_array() || choices->empty()) return;
   const Json& choice = choices->front();
   if (const Json* delta = Member(choice, "delta")) {
-    reply.text += ContentOf(*delta).value_or("");
-    if (!StringMember(*delta, "refusal").empty()) reading.has_refused = true;
+    reply_.text += ContentOf(*delta).value_or("");
+    if (!StringMember(*delta, "refusal").empty()) has_refused_ = true;
   }
-  ReadFinishReason(choice, reading);
+  ReadFinishReason(choice);
 }
 
-void ReadDocument(std::string_view text, Reading& reading) {
-  PoolReply& reply = reading.reply;
-  const Json json = ParseForeign(text);
-  if (!json.is_object()) {
-    reply.fault = "the response is not a JSON object";
-    return;
-  }
-  reply.is_complete = true;
-  reply.is_done = true;
-  if (!ReadCommon(json, reply)) return;
+void OpenAiChatReader::TakeDocument(const Json& json) {
+  if (!ReadCommon(json, reply_)) return;
   const Json* choices = Member(json, "choices");
   const Json* message = choices != nullptr && choices->is_array() && !choices->empty()
                             ? Member(choices->front(), "message")
                             : nullptr;
   if (message == nullptr) {
-    reply.fault = "the response has no choice with a message";
+    reply_.fault = "the response has no choice with a message";
     return;
   }
-  ReadFinishReason(choices->front(), reading);
-  reading.has_refused = !StringMember(*message, "refusal").empty();
+  ReadFinishReason(choices->front());
+  has_refused_ = !StringMember(*message, "refusal").empty();
   const std::optional<std::string> content = ContentOf(*message);
-  reply.text = content.value_or("");
+  reply_.text = content.value_or("");
   // A model may spend its whole limit before it says anything, and a filter takes the
   // content away; both say so.
-  const bool may_be_empty = reading.has_refused || reading.finish_reason == "length" ||
-                            reading.finish_reason == "content_filter";
-  if (!content.has_value() && !may_be_empty && reply.fault.empty()) {
-    reply.fault = "the message has no content";
+  const bool may_be_empty =
+      has_refused_ || finish_reason_ == "length" || finish_reason_ == "content_filter";
+  if (!content.has_value() && !may_be_empty && reply_.fault.empty()) {
+    reply_.fault = "the message has no content";
   }
 }
-
-// A body that is one JSON document.
-class DocumentReader final : public PoolReplyReader {
- public:
-  void Feed(std::string_view bytes) override { text_ += bytes; }
-  PoolReply Finish() override {
-    Reading reading;
-    ReadDocument(text_, reading);
-    return reading.Finish();
-  }
-
- private:
-  std::string text_;
-};
-
-// A body that is a stream of events, the last one "[DONE]".
-class StreamReader final : public PoolReplyReader {
- public:
-  void Feed(std::string_view bytes) override { events_.Feed(bytes); }
-  PoolReply Finish() override {
-    // The last event may lack its blank line; if it is not whole, the stream broke off in it.
-    const std::string last = events_.TakeUnfinished();
-    if (last == kDone || ParseForeign(last).is_object()) TakeEvent(last);
-    return reading_.Finish();
-  }
-
- private:
-  static constexpr std::string_view kDone = "[DONE]";
-
-  void TakeEvent(std::string_view data) {
-    PoolReply& reply = reading_.reply;
-    if (reply.is_done || !reply.fault.empty()) return;
-    if (data == kDone) {
-      reply.is_complete = true;
-      reply.is_done = true;
-      return;
-    }
-    ReadChunk(ParseForeign(data), reading_);
-  }
-
-  ServerSentEvents events_{[this](std::string_view data) { TakeEvent(data); }};
-  Reading reading_;
-};
 
 class OpenAiChatProtocol final : public PoolProtocol {
  public:
   std::string Path() const override { return "/chat/completions"; }
-  HttpHeader KeyHeader(const Secret& key) const override {
-    return {"Authorization", BearerAuthorization(key)};
+  std::vector<HttpHeader> Headers(const Secret& key) const override {
+    if (key.is_empty()) return {};
+    return {{"Authorization", BearerAuthorization(key)}};
   }
   std::string RequestBody(const PoolQuery& query) const override;
   std::unique_ptr<PoolReplyReader> NewReader(std::string_view content_type) const override {
-    if (absl::StartsWithIgnoreCase(AbslView(content_type), "text/event-stream")) {
-      return std::make_unique<StreamReader>();
-    }
-    return std::make_unique<DocumentReader>();
+    return std::make_unique<OpenAiChatReader>(content_type);
   }
   std::string ErrorMessage(std::string_view body) const override {
     return ErrorSentence(ParseForeign(body));

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/secret.h"
 
@@ -34,9 +35,10 @@ struct PoolReply {
   std::string served_model;         // empty if it was not said
   bool is_truncated = false;        // it ends because max_tokens was reached
   bool is_refusal = false;          // the model refused, or a filter took the content away
-  bool is_complete = false;         // all of the reply came
+  bool is_complete = false;         // all of the reply came; if not, and without a fault, it broke
+                                    // off and is tried again: a server that is busy, say
   bool is_done = false;             // the server said that nothing follows
-  std::optional<TokenUsage> usage;  // only if every count was there as an integer
+  std::optional<TokenUsage> usage;  // only if every count was there as an integer, and is final
   std::string fault;                // one clause saying why this is no reply; empty if it is one
 };
 
@@ -61,8 +63,9 @@ class PoolProtocol {
 
   // Where calls go, below base_url: "/chat/completions".
   virtual std::string Path() const = 0;
-  // How the key is shown. `key` is not empty; the header is not to be logged.
-  virtual HttpHeader KeyHeader(const Secret& key) const = 0;
+  // Those of every call, besides Content-Type and Accept, with the key if it is not empty. Not to be
+  // logged.
+  virtual std::vector<HttpHeader> Headers(const Secret& key) const = 0;
   // The body of a POST, JSON. Bytes of the prompt that are not UTF-8 become U+FFFD.
   virtual std::string RequestBody(const PoolQuery& query) const = 0;
   // For a response of status 200 with this Content-Type.

@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 // Qwen2.5-3B in bf16 on GPUs, GRPO with a reference policy.
 PlanInput Qwen3B(int ranks) {
   PlanInput input;
-  input.model.architecture = Architecture::kQwen2;
+  input.model.SetArchitecture(Architecture::kQwen2);
   input.model.vocabulary_size = 151936;
   input.model.width = 2048;
   input.model.intermediate_width = 11008;
@@ -20,7 +20,6 @@ PlanInput Qwen3B(int ranks) {
   input.model.num_heads = 16;
   input.model.num_kv_heads = 2;
   input.model.head_width = 128;
-  input.model.is_qkv_biased = true;
   input.model.is_tied = true;
   input.config.mutable_loss()->set_kl_coefficient(0.01);
   input.bytes_per_element = 2;

@@ -121,7 +121,7 @@ TEST(MemoryPlanTest, AStepsPeakIsWithinATenthOfThePlan) {
 // The public shape of Qwen2.5-3B, its widths, vocabulary and head divided by `scale`.
 ModelConfig Qwen3Billion(int64_t scale) {
   ModelConfig config = TinyModelConfig();
-  config.architecture = Architecture::kQwen2;
+  config.SetArchitecture(Architecture::kQwen2);
   config.width = 2048 / scale;
   config.intermediate_width = 11008 / scale;
   config.num_layers = 36;
@@ -130,7 +130,6 @@ ModelConfig Qwen3Billion(int64_t scale) {
   config.num_kv_heads = 2;
   config.head_width = 128 / scale;
   config.max_positions = 32768;
-  config.is_qkv_biased = true;
   config.is_tied = true;
   return config;
 }

@@ -67,10 +67,9 @@ class RunDescriptionTest : public ::testing::Test {
                                      .kv_heads = 2,
                                      .head_width = 128,
                                      .positions = 32768});
-    model.architecture = Architecture::kQwen2;
+    model.SetArchitecture(Architecture::kQwen2);
     model.rope_theta = 1e6;
     model.norm_epsilon = 1e-6;
-    model.is_qkv_biased = true;
     model.end_token_ids = {151645};
     SetModel(model);
     config_.mutable_policy()->set_compute_type(PolicyConfig::ELEMENT_TYPE_BF16);

@@ -37,7 +37,7 @@ std::vector<float> RunInChunks(Decoder& decoder, const Ids& ids, size_t chunk) {
   return logits;
 }
 
-// A Llama or Qwen2 written down plainly from the reference kernels, over a whole sequence.
+// A policy written down plainly from the reference kernels, over a whole sequence.
 class PlainModel {
  public:
   PlainModel(const ModelConfig& config, const PolicyWeights& weights)
@@ -80,9 +80,11 @@ class PlainModel {
   }
 
   std::vector<float> Norm(const std::vector<float>& x, const std::string& name) const {
+    const std::vector<float>& weight = Values(name);
+    const auto width = static_cast<int64_t>(weight.size());
     std::vector<float> y(x.size());
-    RmsNormReference(x.data(), static_cast<int64_t>(x.size()) / config_.width, config_.width,
-                     Values(name).data(), config_.norm_epsilon, y.data());
+    RmsNormReference(x.data(), static_cast<int64_t>(x.size()) / width, width, weight.data(),
+                     config_.norm_epsilon, y.data());
     return y;
   }
 
@@ -90,6 +92,10 @@ class PlainModel {
     std::vector<float> q = Linear(x, prefix + "self_attn.q_proj"),
                        k = Linear(x, prefix + "self_attn.k_proj");
     const std::vector<float> v = Linear(x, prefix + "self_attn.v_proj");
+    if (config_.is_qk_normed) {
+      q = Norm(q, prefix + "self_attn.q_norm.weight");
+      k = Norm(k, prefix + "self_attn.k_norm.weight");
+    }
     const int64_t q_width = config_.num_heads * config_.head_width;
     const int64_t kv_width = config_.num_kv_heads * config_.head_width;
     std::vector<float> y(q.size());
@@ -125,11 +131,9 @@ class PlainModel {
 };
 
 class CpuDecoderTest : public ::testing::TestWithParam<ModelConfig> {};
-INSTANTIATE_TEST_SUITE_P(Families, CpuDecoderTest,
-                         ::testing::Values(TinyLlamaConfig(), TinyQwenConfig()),
+INSTANTIATE_TEST_SUITE_P(Families, CpuDecoderTest, ::testing::ValuesIn(TinyConfigs()),
                          [](const auto& info) {
-                           return info.param.architecture == Architecture::kLlama ? "Llama"
-                                                                                  : "Qwen2";
+                           return ArchitectureName(info.param.architecture);
                          });
 
 TEST_P(CpuDecoderTest, EqualsThePlainModel) {

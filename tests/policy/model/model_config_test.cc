@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
+#include "tests/policy/model/tiny_policy.h"
+
 namespace routewright {
 namespace {
 
@@ -106,13 +109,43 @@ TEST(ModelConfigTest, NamesTheKeyThatIsWrong) {
   EXPECT_THAT(ErrorOf(Llama(R"(, "max_position_embeddings": 18446744073709551615)")),
               HasSubstr("outside"));
   EXPECT_THAT(ErrorOf(Llama(R"(, "hidden_act": "gelu")")), HasSubstr("hidden_act 'gelu'"));
-  EXPECT_THAT(ErrorOf(Llama(R"(, "attention_bias": true)")), HasSubstr("'attention_bias'"));
+  EXPECT_THAT(ErrorOf(R"({"model_type": "gemma"})"),
+              HasSubstr("model_type 'gemma' is not supported; these are: llama, qwen2, qwen3"));
   EXPECT_THAT(ErrorOf(Llama(R"(, "rms_norm_eps": 0)")), HasSubstr("'rms_norm_eps'"));
   EXPECT_THAT(ErrorOf(Llama(R"(, "eos_token_id": 100)")), HasSubstr("'eos_token_id'"));
   EXPECT_THAT(ErrorOf(Llama(R"(, "rope_scaling": {"rope_type": "yarn", "factor": 2})")),
               HasSubstr("'yarn'"));
   EXPECT_THAT(ErrorOf(Llama(R"(, "rope_scaling": {"type": "llama3"})")),
               HasSubstr("'factor' is missing"));
+}
+
+TEST(ModelConfigTest, OfEveryArchitecturePartsThatItsBlocksLackAreRefused) {
+  for (const ArchitectureFacts& facts : Architectures()) {
+    const std::string with = absl::StrCat(R"({"model_type": ")", facts.model_type, R"(", )");
+    for (const char* key : facts.unsupported) {
+      if (key == nullptr) continue;
+      EXPECT_THAT(ErrorOf(absl::StrCat(with, "\"", key, "\": true}")),
+                  HasSubstr(absl::StrCat("'", key, "' is not supported for model_type ")));
+      EXPECT_THAT(ErrorOf(absl::StrCat(with, "\"", key, "\": 1}")),
+                  HasSubstr("must be true or false"));
+    }
+  }
+}
+
+TEST(ModelConfigTest, WhatIsWrittenOfEveryArchitectureReadsBackTheSame) {
+  const std::vector<ModelConfig> configs = TinyConfigs();
+  ASSERT_EQ(configs.size(), Architectures().size());
+  for (size_t i = 0; i < configs.size(); ++i) {
+    const ModelConfig& written = configs[i];
+    EXPECT_EQ(written.architecture, Architectures()[i].name) << "tiny_policy.h has one of each";
+    const std::string json = ModelConfigToJson(written, "float32");
+    const auto read = ParseModelConfig(json, "x/config.json");
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->architecture, written.architecture);
+    EXPECT_EQ(read->is_qkv_biased, written.is_qkv_biased);
+    EXPECT_EQ(read->is_qk_normed, written.is_qk_normed);
+    EXPECT_EQ(ModelConfigToJson(*read, "float32"), json);
+  }
 }
 
 TEST(ModelConfigTest, AddsTheEndTokensOfGenerationConfigOnce) {

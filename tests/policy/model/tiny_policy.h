@@ -32,14 +32,13 @@ inline ModelConfig TinyLlamaConfig() {
 // Biased, untied, another grouping, scaled RoPE.
 inline ModelConfig TinyQwenConfig() {
   ModelConfig config = TinyLlamaConfig();
-  config.architecture = Architecture::kQwen2;
+  config.SetArchitecture(Architecture::kQwen2);
   config.num_heads = 4;
   config.num_kv_heads = 4;
   config.head_width = 6;
   config.rope_theta = 1e6;
   config.rope_scaling = {8, 1, 4, 64};
   config.norm_epsilon = 1e-6;
-  config.is_qkv_biased = true;
   config.is_tied = false;
   return config;
 }
@@ -47,11 +46,15 @@ inline ModelConfig TinyQwenConfig() {
 // Query and key heads normed, no bias, heads wider than the width's share.
 inline ModelConfig TinyQwen3Config() {
   ModelConfig config = TinyLlamaConfig();
-  config.architecture = Architecture::kQwen3;
+  config.SetArchitecture(Architecture::kQwen3);
   config.head_width = 10;
   config.norm_epsilon = 1e-6;
-  config.is_qk_normed = true;
   return config;
+}
+
+// One of each architecture.
+inline std::vector<ModelConfig> TinyConfigs() {
+  return {TinyLlamaConfig(), TinyQwenConfig(), TinyQwen3Config()};
 }
 
 // Weights of a scale that keeps activations near 1, so that logits differ clearly.

@@ -112,7 +112,7 @@ TEST(DecoderTransformerTest, LogprobsOfAnEpisodeAgreeForTheQuickstartsPolicyAndT
 }
 
 TEST(DecoderTransformerTest, LogprobsAgreeForEveryFamily) {
-  for (const ModelConfig& config : {TinyLlamaConfig(), TinyQwenConfig(), TinyQwen3Config()}) {
+  for (const ModelConfig& config : TinyConfigs()) {
     const Weights weights = RandomPolicyWeights(config, 1);
     for (double temperature : {1.0, 0.7}) {
       std::vector<std::vector<uint32_t>> sequences;

@@ -66,8 +66,7 @@ TEST(AdamWTest, ARangeCutAnywhereHasTheSameBits) {
 
 TEST(AdamWTest, NormsAndBiasesDoNotDecay) {
   ModelConfig config = TinyModelConfig();
-  config.architecture = Architecture::kQwen2;
-  config.is_qkv_biased = true;
+  config.SetArchitecture(Architecture::kQwen2);
   const ParameterLayout layout(config, HeadKind::kLanguageModel);
   for (const BlockLayout& block : layout.blocks()) {
     int64_t next = 0;

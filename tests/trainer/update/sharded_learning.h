@@ -85,9 +85,7 @@ struct Learnt {
 
 inline ModelConfig Model(const Variant& variant) {
   ModelConfig model = TinyModelConfig();
-  model.architecture = variant.architecture;
-  model.is_qkv_biased = variant.architecture == Architecture::kQwen2;
-  model.is_qk_normed = variant.architecture == Architecture::kQwen3;
+  model.SetArchitecture(variant.architecture);
   model.is_tied = variant.is_tied;
   return model;
 }

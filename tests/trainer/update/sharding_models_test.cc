@@ -47,8 +47,8 @@ TEST(ShardingModelsTest, SeveralMiniBatchesWithCappedWeightsLearnTheSame) {
 
 // Biases of Qwen2, norms of heads of Qwen3; a tied Llama is in every other test.
 TEST(ShardingModelsTest, EveryArchitectureIsShardedTiedAndNot) {
-  for (const auto architecture :
-       {Architecture::kLlama, Architecture::kQwen2, Architecture::kQwen3}) {
+  for (const ArchitectureFacts& facts : Architectures()) {
+    const Architecture architecture = facts.name;
     ExpectLearnsWhatOneRankLearns({.stage = ShardingConfig::STAGE_FULL,
                                    .recompute = true,
                                    .accumulation = 2,

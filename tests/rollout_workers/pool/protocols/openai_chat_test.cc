@@ -52,9 +52,11 @@ TEST(OpenAiChatTest, ARequestAsksForAStreamWithUsage) {
 
 TEST(OpenAiChatTest, AsksAtItsPathAndShowsTheKeyAsABearer) {
   EXPECT_EQ(OpenAiChat().Path(), "/chat/completions");
-  const HttpHeader header = OpenAiChat().KeyHeader(Secret("sk-1"));
-  EXPECT_EQ(header.name, "Authorization");
-  EXPECT_EQ(header.value, "Bearer sk-1");
+  const std::vector<HttpHeader> headers = OpenAiChat().Headers(Secret("sk-1"));
+  ASSERT_EQ(headers.size(), 1);
+  EXPECT_EQ(headers[0].name, "Authorization");
+  EXPECT_EQ(headers[0].value, "Bearer sk-1");
+  EXPECT_TRUE(OpenAiChat().Headers(Secret()).empty());
 }
 
 TEST(OpenAiChatTest, APromptOfAnyBytesBecomesValidJson) {
