@@ -196,8 +196,7 @@ absl::Status ReadEndTokens(const KeyReader& reader, ModelConfig* config) {
 
 void ModelConfig::SetArchitecture(Architecture value) {
   architecture = value;
-  is_qkv_biased = FactsOf(value).is_qkv_biased;
-  is_qk_normed = FactsOf(value).is_qk_normed;
+  static_cast<BlockParts&>(*this) = FactsOf(value).parts;
 }
 
 std::vector<double> ModelConfig::RopeFrequencies() const {
@@ -235,7 +234,9 @@ absl::StatusOr<ModelConfig> ParseModelConfig(const std::string& config_json,
   RW_RETURN_IF_ERROR(ReadArchitecture(reader, &config));
   RW_RETURN_IF_ERROR(ReadShape(reader, &config));
   RW_RETURN_IF_ERROR(ReadRope(reader, origin, &config));
-  RW_ASSIGN_OR_RETURN(config.norm_epsilon, reader.Positive("rms_norm_eps", 1e-6));
+  RW_ASSIGN_OR_RETURN(
+      config.norm_epsilon,
+      reader.Positive("rms_norm_eps", FactsOf(config.architecture).default_norm_epsilon));
   RW_ASSIGN_OR_RETURN(config.initializer_range, reader.Positive("initializer_range", 0.02));
   RW_ASSIGN_OR_RETURN(config.is_tied, reader.Bool("tie_word_embeddings", false));
   RW_RETURN_IF_ERROR(ReadEndTokens(reader, &config));

@@ -19,7 +19,7 @@ struct RopeScaling {
   int64_t original_max_positions = 8192;
 };
 
-struct ModelConfig {
+struct ModelConfig : BlockParts {
   Architecture architecture = Architecture::kLlama;
   int64_t vocabulary_size = 0;     // V
   int64_t width = 0;               // C, hidden_size
@@ -33,12 +33,10 @@ struct ModelConfig {
   RopeScaling rope_scaling;
   double norm_epsilon = 1e-5;
   double initializer_range = 0.02;      // standard deviation of random weights
-  bool is_qkv_biased = false;           // of the architecture: queries, keys and values have biases
-  bool is_qk_normed = false;            // of the architecture: RMSNorm of each query and key head
   bool is_tied = false;                 // the head's weight is the embedding's
   std::vector<uint32_t> end_token_ids;  // eos_token_id of config.json and generation_config.json
 
-  // Also what follows from it.
+  // With its parts.
   void SetArchitecture(Architecture value);
 
   // Rotation frequency of pair i of a head (i in [0, head_width/2)), scaling applied, radians per
