@@ -26,7 +26,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/time/clock.h"
 #include "policy/formats/random_policy.h"
-#include "tests/policy/model/shaped_model.h"
+#include "tests/benchmarks/benchmark_models.h"
 #include "trainer/checkpoint/checkpoint_reader.h"
 #include "trainer/checkpoint/checkpoint_saver.h"
 #include "trainer/comm/local_communicator.h"
@@ -39,14 +39,7 @@ namespace {
 using nlohmann::json;
 
 ModelConfig Model() {
-  ModelConfig config = ShapedModel({.vocabulary = 49152,
-                                    .width = 576,
-                                    .inner_width = 1536,
-                                    .layers = 17,
-                                    .heads = 9,
-                                    .kv_heads = 3,
-                                    .head_width = 64,
-                                    .positions = 1024});
+  ModelConfig config = SmolLm2ShapedModel(/*layers=*/17);
   config.end_token_ids = {1};
   return config;
 }

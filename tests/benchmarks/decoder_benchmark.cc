@@ -12,37 +12,13 @@
 #include "common/random.h"
 #include "policy/decoder/decoder.h"
 #include "rollout_workers/generator/cpu_generator.h"
-#include "tests/policy/model/shaped_model.h"
+#include "tests/benchmarks/benchmark_models.h"
 #include "tests/policy/model/tiny_policy.h"
 
 namespace routewright {
 namespace {
 
 constexpr int64_t kContext = 160;
-
-ModelConfig TinyPolicy() {
-  ModelConfig config = ShapedModel({.vocabulary = 1024,
-                                    .width = 128,
-                                    .inner_width = 384,
-                                    .layers = 4,
-                                    .heads = 4,
-                                    .kv_heads = 2,
-                                    .head_width = 32,
-                                    .positions = 8192});
-  return config;
-}
-
-ModelConfig SmolLm2() {
-  ModelConfig config = ShapedModel({.vocabulary = 49152,
-                                    .width = 576,
-                                    .inner_width = 1536,
-                                    .layers = 30,
-                                    .heads = 9,
-                                    .kv_heads = 3,
-                                    .head_width = 64,
-                                    .positions = 8192});
-  return config;
-}
 
 int NumThreads() {
   const char* threads = std::getenv("ROUTEWRIGHT_BENCHMARK_THREADS");
@@ -93,21 +69,21 @@ void Prefill(benchmark::State& state, const ModelConfig& config) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
-BENCHMARK_CAPTURE(Generate, tiny, TinyPolicy())
+BENCHMARK_CAPTURE(Generate, tiny, QuickstartShapedModel())
     ->Arg(1)
     ->Arg(8)
     ->Arg(32)
     ->Arg(64)
     ->Iterations(200)
     ->UseRealTime();
-BENCHMARK_CAPTURE(Prefill, tiny, TinyPolicy())->Arg(512)->UseRealTime();
-BENCHMARK_CAPTURE(Generate, smollm2, SmolLm2())
+BENCHMARK_CAPTURE(Prefill, tiny, QuickstartShapedModel())->Arg(512)->UseRealTime();
+BENCHMARK_CAPTURE(Generate, smollm2, SmolLm2ShapedModel())
     ->Arg(1)
     ->Arg(8)
     ->Arg(32)
     ->Iterations(12)
     ->UseRealTime();
-BENCHMARK_CAPTURE(Prefill, smollm2, SmolLm2())->Arg(512)->Iterations(2)->UseRealTime();
+BENCHMARK_CAPTURE(Prefill, smollm2, SmolLm2ShapedModel())->Arg(512)->Iterations(2)->UseRealTime();
 
 }  // namespace
 }  // namespace routewright

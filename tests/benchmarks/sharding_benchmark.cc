@@ -17,6 +17,7 @@
 
 #include "common/file_system.h"
 #include "common/trace.h"
+#include "tests/benchmarks/benchmark_models.h"
 #include "tests/trainer/comm/throttled_communicator.h"
 #include "tests/trainer/experience/recorded_trajectories.h"
 #include "tests/trainer/update/tiny_model.h"
@@ -34,18 +35,7 @@ constexpr int kTrajectoriesPerRank = 8;
 constexpr int kTokens = 256;  // of each
 constexpr int kPairs = 7;
 
-ModelConfig Model() {
-  ModelConfig config = TinyModelConfig();
-  config.vocabulary_size = 2048;
-  config.width = 576;
-  config.intermediate_width = 1536;
-  config.num_layers = 8;
-  config.num_heads = 9;
-  config.num_kv_heads = 3;
-  config.head_width = 64;
-  config.max_positions = 1024;
-  return config;
-}
+ModelConfig Model() { return SmolLm2ShapedModel(/*layers=*/8, /*vocabulary_size=*/2048); }
 
 // One way to train, set up and ready for steps.
 class Trainer {

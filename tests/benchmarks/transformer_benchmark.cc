@@ -8,25 +8,13 @@
 #include <benchmark/benchmark.h>
 
 #include "policy/transformer/transformer.h"
-#include "tests/policy/model/shaped_model.h"
+#include "tests/benchmarks/benchmark_models.h"
 #include "tests/policy/transformer/test_weights.h"
 
 namespace routewright {
 namespace {
 
 constexpr int64_t kTokens = 8192;
-
-ModelConfig TinyPolicy() {
-  ModelConfig config = ShapedModel({.vocabulary = 1024,
-                                    .width = 128,
-                                    .inner_width = 384,
-                                    .layers = 4,
-                                    .heads = 4,
-                                    .kv_heads = 2,
-                                    .head_width = 32,
-                                    .positions = 1024});
-  return config;
-}
 
 // Sequences of 96…223 tokens, as episodes have.
 PackedTokens MakePack(int64_t vocabulary_size) {
@@ -45,7 +33,7 @@ PackedTokens MakePack(int64_t vocabulary_size) {
 }
 
 void RunPass(benchmark::State& state, bool with_gradient) {
-  const ModelConfig config = TinyPolicy();
+  const ModelConfig config = QuickstartShapedModel();
   ReplicatedTestWeights weights(ParameterLayout(config, HeadKind::kLanguageModel), at::kFloat,
                                 /*seed=*/1, 0.02);
   Transformer model(config, HeadKind::kLanguageModel, &weights);
