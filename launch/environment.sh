@@ -2,9 +2,13 @@
 # (sourced by supervise.sh, and by the scripts that build).
 
 # Options and variables that change what bash and its tools do, where the caller has exported them.
-set +o noclobber +o noglob +o posix
+set +o noclobber +o noglob +o posix +o keyword
 export -n SHELLOPTS BASHOPTS 2>/dev/null || true
-unset CDPATH GLOBIGNORE BASH_ENV ENV POSIXLY_CORRECT GREP_OPTIONS GREP_COLOR
+unset CDPATH GLOBIGNORE BASH_ENV ENV POSIXLY_CORRECT GREP_OPTIONS GREP_COLOR TMOUT
+# Functions that the caller has exported, which may bear the name of a tool.
+for word in $(declare -Fx); do
+  [[ $word == declare || $word == -* ]] || unset -f "$word"
+done
 
 # OpenMPI does not start without a HOME, which cron, systemd and containers may leave out.
 if [[ -z ${HOME:-} ]]; then

@@ -83,17 +83,25 @@ check_run() {
   resolved=`"${program[@]}" train --config "$config" "${sets[@]}" --dry-run "$@" \
     --print run.output_dir --print run.name --print trainer.rollout_service.listen_address` || status=$?
   ((status == 0)) || exit "$status"
-  local text values=()
-  text=`tail -n 3 <<<"$resolved"`
-  mapfile -t values <<<"$text"
-  ((${#values[@]} == 3)) || fail "cannot tell the run's folder from: routewright train --config $config --print run.name"
-  folder=${values[0]}/${values[1]} listen_address=${values[2]}
+  # A container may say more, and end its lines as terminals do.
+  local line output_dir='' name=''
+  listen_address=''
+  while IFS= read -r line; do
+    line=${line%$'\r'}
+    case "$line" in
+      run.output_dir=*) output_dir=${line#*=} ;;
+      run.name=*) name=${line#*=} ;;
+      trainer.rollout_service.listen_address=*) listen_address=${line#*=} ;;
+    esac
+  done <<<"$resolved"
+  [[ -n $output_dir && -n $name ]] || fail "cannot tell the run's folder from: routewright train --config $config --dry-run --print run.name"
+  folder=$output_dir/$name
   if ((is_archive)) && [[ $folder != /* ]]; then
     folder_sets=(--set "run.output_dir=$caller/${folder%/*}")
     sets+=("${folder_sets[@]}")
     folder=$caller/$folder
   fi
-  mkdir -p "$folder/logs" ||
+  mkdir -p -- "$folder/logs" ||
     fail "the run's folder cannot be written: start from a folder of yours, or give --set run.output_dir=/a/folder"
 }
 

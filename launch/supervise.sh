@@ -149,4 +149,4 @@ usage_error() { say "$* (see --help)"; exit 2; }
 
 # A child that is told to end (TERM) when its launcher dies without a word.
 dies_with_us=()
-command -v setpriv >/dev/null && setpriv --pdeathsig TERM true 2>/dev/null && dies_with_us=(setpriv --pdeathsig TERM)
+if setpriv --pdeathsig TERM true 2>/dev/null; then dies_with_us=(setpriv --pdeathsig TERM); fi

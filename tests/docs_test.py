@@ -22,11 +22,12 @@ LONGER = {"launch/slurm": 700, "launch/kubernetes": 700, "launch/monitoring": 50
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"```.*?```|`[^`\n]+`", re.S)
 FENCE = re.compile(r"^```.*?^```", re.M | re.S)
-COMMAND = re.compile(r"(?:^|[\s`/(])routewright ([a-z]+)\b([^\n`|]*)")
+COMMAND = re.compile(r"(?:^|(?<=[\s`/(]))(?<!-C build )routewright +([A-Za-z][\w-]*)((?:(?!routewright )[^\n`|])*)", re.M)
 SCRIPT = re.compile(r"(?<![\w/$}-])(?:\./)?((?:launch|tests|data)/[\w/.-]+\.(?:sh|sbatch|py))([^\n`|]*)")
 FLAG = re.compile(r"(?<![\w-])(--[a-z][a-z-]*)")
 # A file of the tree: a path with a folder of ours at its begin.
 FILE = re.compile(r"^(?:common|proto|kernels|policy|trainer|rollout_workers|launch|configs|data|docs|tests|cmake)/[\w./*{},-]+$")
+BARE = re.compile(r"`([a-z0-9_]+\.(?:h|cc|cu))`")
 KEY = re.compile(r"(?:^|[\s=\"'(])((?:run|policy|data|prompt|episode|reward|pool|pool_emulator|trainer|worker|evaluation)"
                  r"(?:\.[a-z_0-9]+)+)(?![\w/(-])")
 # What looks like a key and is none: a file of a run's or a policy's folder.
@@ -93,10 +94,10 @@ def flags_of(command):
 
 def broken_links(name, text):
     for target in LINK.findall(FENCE.sub("", text)):
-        if re.match(r"[a-z]+:", target) or target.startswith("#"):
+        if re.match(r"[a-z]+:", target):
             continue
         file, _, anchor = target.partition("#")
-        page = ROOT / pathlib.Path(name).parent / file
+        page = ROOT / pathlib.Path(name).parent / file if file else ROOT / name
         if not page.exists() or (anchor and page.suffix == ".md" and anchor not in anchors(page.read_text())):
             yield f"{name}: the link {target} leads nowhere"
 
@@ -137,6 +138,16 @@ def unknown_files(name, text):
             for path in expand(words.rstrip("/")):
                 if not list(ROOT.glob(path)) and not list(folder.glob(path)) and not list(ROOT.glob(path + ".*")):
                     yield f"{name}: there is no {path}"
+
+
+def unknown_names(name, text):
+    """Bare names of files in a folder's README, as `leader.h`, are files of that folder or of one below."""
+    folder = ROOT / pathlib.Path(name).parent
+    if not name.endswith("README.md") or not list(folder.glob("*.h")):
+        return
+    for word in set(BARE.findall(FENCE.sub("", text))) - {"mpi.h", "nccl.h", "httplib.h"}:
+        if not list(folder.rglob(word)) and not list((ROOT / "tests" / folder.relative_to(ROOT)).rglob(word)):
+            yield f"{name}: there is no {word} here"
 
 
 def expand(path):
@@ -194,11 +205,11 @@ LISTS = {
 def unlisted_kinds(name, text):
     for kind, (names, pages) in LISTS.items():
         for one in names() if name in pages else []:
-            if not re.search(rf"\b{one}\b", text, re.I):
+            if not re.search(rf"^- .*`{one}`" if kind == "command" else rf"(?i)\b{one}\b", text, re.M):
                 yield f"{name}: does not name the {kind} {one}"
 
 
-CHECKS = [broken_links, unknown_commands, unknown_scripts, unknown_files, unknown_keys, unlisted_kinds, long_lines,
+CHECKS = [broken_links, unknown_commands, unknown_scripts, unknown_files, unknown_names, unknown_keys, unlisted_kinds, long_lines,
           long_pages]
 
 
@@ -217,6 +228,8 @@ class DocsTest(unittest.TestCase):
         for text, fault in [
             ("see [this](nowhere.md)", "leads nowhere"),
             ("`build/bin/routewright fly`", "no command `routewright fly`"),
+            ("```\nbuild/bin/routewright eval --config F && build/bin/routewright  Fly-away\n```", "no command `routewright Fly-away`"),
+            ("see [below](#no-such-heading)", "leads nowhere"),
             ("```\nbuild/bin/routewright train --confg x\n```", "has no --confg"),
             ("`./launch/nothing.sh`", "there is no launch/nothing.sh"),
             ("```\n./launch/local.sh --config F --rankz 2\n```", "launch/local.sh has no --rankz"),
@@ -230,8 +243,10 @@ class DocsTest(unittest.TestCase):
         ]:
             faults = [f for check in CHECKS for f in check("docs/planted.md", text)]
             self.assertTrue(any(fault in f for f in faults), f"{text}: {faults}")
-        self.assertEqual(len(list(unlisted_kinds("launch/commands/README.md", "`train`"))), len(commands()) - 1)
+        self.assertEqual(len(list(unlisted_kinds("launch/commands/README.md", "- `train`"))), len(commands()) - 1)
         self.assertEqual({kind for kind, (names, _) in LISTS.items() if not names()}, set())
+        self.assertEqual(list(unknown_names("trainer/loop/README.md", "`leader.h`, `leader_2.h`")),
+                         ["trainer/loop/README.md: there is no leader_2.h here"])
         self.assertTrue(list(long_pages("README.md", "word\n" * (MAX_ROOT_WORDS + 1))))
 
     def test_what_is_right_is_no_fault(self):

@@ -14,7 +14,9 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = {".h", ".cc", ".cu", ".proto"}
-SKIPPED_FOLDERS = re.compile(r"^(\.git|\.venv|runs|__pycache__|build.*)$")
+OTHER_SOURCES = {".hpp", ".hh", ".hxx", ".cuh", ".inc", ".inl", ".c", ".cpp", ".cxx", ".ipp"}
+SKIPPED_FOLDERS = re.compile(r"^(\.git|\.venv|__pycache__)$")
+SKIPPED_AT_THE_TOP = re.compile(r"^(build.*|runs)$")  # what git ignores there
 # Files outside the tree: nothing may point there. (In two parts, so that this file doesn't.)
 OUTSIDE = "../" + "shared"
 
@@ -46,21 +48,21 @@ PROGRAM = re.compile(r"^routewright_link\(routewright ([^)]*)\)", re.M)
 DOORS = [
     (
         "all of torch",
-        r"^torch/(torch\.h|extension\.h|nn|optim|all\.h)",
+        r"^(torch/(?!version\.h|csrc/autograd/custom_function\.h)|ATen/(ATen|Functions|NativeFunctions)\.h)",
         r"(?!)",
         "include narrow ATen/ops headers",
     ),
-    ("MPI", r"^mpi\.h$", r"^trainer/comm/", "go through trainer/comm/communicator.h"),
+    ("MPI", r"^(openmpi/|mpich/)?mpi\.h$", r"^trainer/comm/", "go through trainer/comm/communicator.h"),
     ("NCCL", r"^nccl", r"^trainer/comm/", "go through trainer/comm/communicator.h"),
     (
         "CUDA",
-        r"^(cuda|cublas|cudnn)",
+        r"^(cuda|cublas|cudnn|curand|cusparse|cufft|nvml|thrust/|cub/)",
         r"^(kernels|trainer/comm)/",
         "launch it from a kernel's folder",
     ),
     (
         "gRPC",
-        r"^(grpc(pp)?/|proto/.*\.grpc\.pb\.h$)",
+        r"^(grpc(pp|\+\+)?/|proto/.*\.grpc\.pb\.h$)",
         r"^(trainer/rollout_service/|rollout_workers/worker/learner_)",
         "go through the service or the learner client",
     ),
@@ -102,24 +104,37 @@ DOORS = [
 KINDS = [
     (
         "an algorithm's name",
-        re.compile(r"\bALGORITHM_[A-Z]+\b"),
+        re.compile(r"ALGORITHM_[A-Z]+\b|\balgorithm\(\)\s*[!=]=|\bAlgorithm_M(?:AX|IN)\b"),
         r"^(tests/.*|proto/config\.proto|trainer/algorithm/algorithms\.cc|common/config/schema\.h)$",
         "ask AlgorithmFacts or the row of trainer/algorithm/algorithms.cc",
     ),
     (
         "a pool protocol's name",
-        re.compile(r"\bPROTOCOL_(?!UNSPECIFIED)[A-Z_]+\b"),
+        re.compile(r"PROTOCOL_(?!UNSPECIFIED)[A-Z_]+\b|\bprotocol\(\)\s*[!=]=\s*\d|\bProtocol_M(?:AX|IN)\b"),
         r"^(tests/.*|proto/config\.proto|rollout_workers/pool/protocols/protocols\.cc)$",
         "ask the PoolProtocol of rollout_workers/pool/protocols/protocols.cc",
+    ),
+    (
+        "an architecture's name",
+        re.compile(r"\bArchitecture::k[A-Z]\w*"),
+        r"^(tests/.*|policy/model/architectures\.cc|policy/model/model_config\.h)$",
+        "ask FactsOf of policy/model/architectures.h",
     ),
 ]
 TENSOR = re.compile(r"^(ATen|c10|torch)/")
 WIRE = re.compile(r"^proto/(episode|learner_service)")
-INCLUDE = re.compile(r'^\s*(?:#\s*include\s*|import\s+(?:public\s+)?)["<]([^">]+)[">]', re.M)
+INCLUDE = re.compile(r'^\s*(?:#\s*include(?:_next)?\s*|import\s+(?:public\s+)?)["<]([^">]+)[">]', re.M)
+MACRO_INCLUDE = re.compile(r"^\s*(?:#|%:)\s*include(?:_next)?\s+[A-Za-z_]\w*|^\s*%:\s*include", re.M)
+COMMENT = re.compile(r"/\*.*?\*/", re.S)
+
+
+def plain(text):
+    """Without comments of the old form and without continued lines, behind which an include could hide."""
+    return COMMENT.sub(" ", text.replace("\\\n", ""))
 
 
 def includes_of(text):
-    return INCLUDE.findall(text)
+    return INCLUDE.findall(plain(text))
 
 
 def breaches_of_source(path, text):
@@ -128,8 +143,10 @@ def breaches_of_source(path, text):
     includes = includes_of(text)
     allowed = TOP_FOLDERS.get(path.split("/")[0])
     for include in includes:
-        if include.startswith("../"):
+        if include.startswith("."):
             breaches.append(f"{path} includes {include}: name it from the root")
+        if pathlib.PurePath(include).suffix in {".cc", ".cu", ".inc", ".cpp"}:
+            breaches.append(f"{path} includes {include}, which is no header")
         if allowed and OURS.match(include) and not any(include.startswith(a) for a in allowed):
             breaches.append(
                 f"{path} includes {include}: this folder may include {', '.join(allowed)} only"
@@ -139,6 +156,10 @@ def breaches_of_source(path, text):
                 is_test_of_tensors = what == "tensors" and path.startswith("tests/")
                 if not is_test_of_tensors and not is_test_server(what, path):
                     breaches.append(f"{path} includes {include}, a door to {what}: {instead}")
+    if MACRO_INCLUDE.search(plain(text)):
+        breaches.append(f"{path} includes what a macro says: say it plainly")
+    if path.split("/")[0] not in {*TOP_FOLDERS, "tests"}:
+        breaches.append(f"{path} is in no folder of TOP_FOLDERS")
     for what, name, files, instead in KINDS:
         if name.search(text) and not re.match(files, path):
             breaches.append(f"{path} says {what}, {name.search(text)[0]}: {instead}")
@@ -165,6 +186,7 @@ def files_below(root):
         parts = path.relative_to(root).parts
         if (
             any(SKIPPED_FOLDERS.match(part) for part in parts[:-1])
+            or (len(parts) > 1 and SKIPPED_AT_THE_TOP.match(parts[0]))
             or path.is_symlink()
             or not path.is_file()
         ):
@@ -178,9 +200,15 @@ def breaches_below(root):
         content = path.read_bytes()
         if OUTSIDE.encode() in content:
             breaches.append(f"{name} mentions {OUTSIDE}: the project stands alone")
+        if path.suffix in OTHER_SOURCES:
+            breaches.append(f"{name}: a header ends in .h, a source in .cc or .cu")
         if path.suffix in SOURCES:
             num_sources += 1
-            breaches += breaches_of_source(name, content.decode("utf-8", "replace"))
+            text = content.decode("utf-8", "replace")
+            breaches += breaches_of_source(name, text)
+            for include in includes_of(text):
+                if not OURS.match(include) and (path.parent / include).exists():
+                    breaches.append(f"{name} includes {include}: name it from the root")
     return breaches, num_sources
 
 
@@ -307,10 +335,38 @@ class LayeringTest(unittest.TestCase):
         """A tree of this one file must have a breach that says `part`."""
         with tempfile.TemporaryDirectory() as folder:
             file = pathlib.Path(folder) / path
-            file.parent.mkdir(parents=True)
+            file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(line + "\n")
             breaches, _ = breaches_below(pathlib.Path(folder))
         self.assertTrue(any(part in breach for breach in breaches), f"{path}: {line}: {breaches}")
+
+    def test_planted_oddities_are_found(self):
+        for path, line, part in [
+            ("trainer/a.cc", "if (x == TrainerConfig_Algorithm_ALGORITHM_PPO) {}", "says an algorithm's name"),
+            ("trainer/a.cc", "if (config.algorithm() == 2) {}", "says an algorithm's name"),
+            ("rollout_workers/a.cc", "PoolModelConfig_Protocol_PROTOCOL_OPENAI_CHAT", "says a pool protocol's name"),
+            ("trainer/a.cc", "Architecture::kQwen3", "says an architecture's name"),
+            ("trainer/a.cc", '/* x */ #include "launch/cli/command.h"', "this folder may include"),
+            ("trainer/a.cc", '#include \\\n"launch/cli/command.h"', "this folder may include"),
+            ("trainer/a.cc", '#include_next "launch/cli/command.h"', "this folder may include"),
+            ("trainer/a.cc", "#include HEADER", "a macro"),
+            ("trainer/a.cc", '#include "./../launch/b.h"', "name it from the root"),
+            ("trainer/a.cc", '#include "common/b.cc"', "no header"),
+            ("policy/builders/a.cc", '#include "trainer/b.h"', "this folder may include"),
+            ("policy/a.hpp", "", "a header ends in .h"),
+            ("judges/a.h", "", "in no folder of TOP_FOLDERS"),
+            ("a.h", "", "in no folder of TOP_FOLDERS"),
+            ("policy/a.cc", "#include <torch/types.h>", "a door to all of torch"),
+            ("trainer/update/a.cc", "#include <ATen/ATen.h>", "a door to all of torch"),
+            ("policy/a.cc", "#include <thrust/sort.h>", "a door to CUDA"),
+        ]:
+            self.assert_breach(path, line, part)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, text in {"trainer/x/b.h": "", "trainer/a.cc": '#include "x/b.h"\n'}.items():
+                file = pathlib.Path(folder) / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text)
+            self.assertIn("trainer/a.cc includes x/b.h: name it from the root", breaches_below(pathlib.Path(folder))[0])
 
     def test_planted_breaches_of_the_folders_are_found(self):
         for path, include in [
@@ -374,7 +430,7 @@ class LayeringTest(unittest.TestCase):
         self.assert_breach(
             "trainer/update/a.cc",
             "if (config.algorithm() == TrainerConfig::ALGORITHM_PPO) {}",
-            "says an algorithm's name, ALGORITHM_PPO",
+            "says an algorithm's name",
         )
         self.assert_breach(
             "rollout_workers/pool/a.cc",

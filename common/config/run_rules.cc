@@ -2,6 +2,10 @@
 
 #include <google/protobuf/descriptor.h>
 
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
@@ -32,6 +36,12 @@ void CheckRun(const RunSettings& run, std::vector<std::string>& violations) {
   const std::string& name = run.name();
   if (name == "." || name == ".." || name.find('/') != std::string::npos) {
     violations.push_back(absl::StrCat("run.name: '", name, "' is not a folder's name"));
+  }
+  for (const auto& [key, text] :
+       {std::pair{"run.name", &name}, {"run.output_dir", &run.output_dir()}}) {
+    if (std::any_of(text->begin(), text->end(), absl::ascii_iscntrl)) {
+      violations.push_back(absl::StrCat(key, ": holds a control character, such as a line's end"));
+    }
   }
   if (run.output_dir().empty())
     violations.push_back("run.output_dir: is empty: name a folder, such as runs");

@@ -70,13 +70,15 @@ absl::StatusOr<std::unique_ptr<EpisodeSetup>> LoadEpisodeSetup(const RunConfig& 
   return EpisodeSetup::Load(config, config.policy().path());
 }
 
-int PrintValues(const RunConfig& config, const std::vector<std::string>& keys) {
+// A line each; after other text as KEY=VALUE, by which they are found.
+int PrintValues(const RunConfig& config, const std::vector<std::string>& keys, bool are_named) {
   std::string text;
   for (const std::string& key : keys) {
     const absl::StatusOr<std::string> value = ConfigValue(config, key);
     if (!value.ok()) {
       return Fail(UsageError(absl::StrCat("--print: ", value.status().message())));
     }
+    if (are_named) absl::StrAppend(&text, key, "=");
     absl::StrAppend(&text, *value, "\n");
   }
   std::fputs(text.c_str(), stdout);
@@ -99,7 +101,8 @@ int DryRun(const RunConfig& config, const std::string& resume, const PlannedMach
   }
   const absl::Status fault = CheckPlannedMachine(config, machine);
   if (!fault.ok()) return Fail(UsageError(std::string(fault.message())));
-  if (LauncherRank() != 0) return kExitOk;  // one rank measures and speaks
+  // One rank measures and speaks.
+  if (LauncherRank() != 0) return PrintValues(config, printed, /*are_named=*/true);
   const auto description = DescribeRun(config, machine);
   if (!description.ok()) return Fail(description.status());
   std::fputs(description->c_str(), stdout);
@@ -107,7 +110,7 @@ int DryRun(const RunConfig& config, const std::string& resume, const PlannedMach
     std::printf("# weights: %s has none yet; the plan is its config.json's\n",
                 config.policy().path().c_str());
   }
-  return PrintValues(config, printed);
+  return PrintValues(config, printed, /*are_named=*/true);
 }
 
 absl::Status OpenLog(const RunConfig& config, int rank) {
@@ -268,7 +271,7 @@ int RunTrain(int argc, char** argv) {
   std::vector<std::string> printed;
   app.add_option("--print", printed,
                  "print the value of this key, and of others where it is given again, a line each, "
-                 "and exit: --print run.name; with --dry-run they come last")
+                 "and exit: --print run.name; with --dry-run they come last, as KEY=VALUE")
       ->allow_extra_args(false);
   PlannedMachine machine{.ranks = LauncherSize(), .ranks_per_host = 0, .device = ""};
   AddPlanFlags(app, dry_run, machine);
@@ -282,7 +285,8 @@ int RunTrain(int argc, char** argv) {
   const auto config = flags.Load(ConfigFlags::Purpose::kTraining);
   if (!config.ok()) return Fail(config.status());
   if (is_dry_run) return DryRun(*config, resume, machine, printed);
-  return printed.empty() ? Train(*config, resume) : PrintValues(*config, printed);
+  return printed.empty() ? Train(*config, resume)
+                         : PrintValues(*config, printed, /*are_named=*/false);
 }
 
 }  // namespace routewright

@@ -1,5 +1,7 @@
 #include "policy/model/architectures.h"
 
+#include <iterator>
+
 namespace routewright {
 namespace {
 
@@ -25,22 +27,33 @@ constexpr ArchitectureFacts kArchitectures[] = {
      .unsupported = {"use_sliding_window", "attention_bias"}},
 };
 
-constexpr bool HasARowOfEachArchitecture() {
-  int value = 0;
-  for (const ArchitectureFacts& row : kArchitectures) {
-    if (static_cast<int>(row.name) != value++) return false;
+// The place of its row; a value that is not here does not compile (-Wswitch).
+constexpr size_t PlaceOf(Architecture architecture) {
+  switch (architecture) {
+    case Architecture::kLlama:
+      return 0;
+    case Architecture::kQwen2:
+      return 1;
+    case Architecture::kQwen3:
+      return 2;
   }
-  return value == static_cast<int>(Architecture::kLast) + 1;
+  return std::size(kArchitectures);
 }
-static_assert(HasARowOfEachArchitecture(),
-              "kArchitectures needs a row of each Architecture, in its order");
+
+constexpr bool AreRowsInPlace() {
+  for (size_t i = 0; i < std::size(kArchitectures); ++i) {
+    if (PlaceOf(kArchitectures[i].name) != i) return false;
+  }
+  return true;
+}
+static_assert(AreRowsInPlace(), "kArchitectures has its rows in PlaceOf's order");
 
 }  // namespace
 
 std::span<const ArchitectureFacts> Architectures() { return kArchitectures; }
 
 const ArchitectureFacts& FactsOf(Architecture architecture) {
-  return kArchitectures[static_cast<int>(architecture)];
+  return kArchitectures[PlaceOf(architecture)];
 }
 
 }  // namespace routewright

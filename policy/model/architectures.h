@@ -6,8 +6,7 @@
 
 namespace routewright {
 
-// kLast is the last one's, for the table's check.
-enum class Architecture { kLlama, kQwen2, kQwen3, kLast = kQwen3 };
+enum class Architecture { kLlama, kQwen2, kQwen3 };
 
 // What a block has beside what every block has.
 struct BlockParts {

@@ -3,7 +3,8 @@
 // To add an architecture's tensor: a field, its place in ForEachTensor, its shape in BlockTensorShapes.
 #pragma once
 
-#include <cstddef>
+#include <array>
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -41,14 +42,16 @@ constexpr void ForEachTensor(const Visit& visit, Blocks&... blocks) {
   visit(blocks.down...);
 }
 
-// Whether it forgets none: a field that is not visited would be in nobody's buffer.
-constexpr bool VisitsEveryTensor() {
+// Whether it visits each field once: one that is forgotten would be in nobody's buffer.
+constexpr bool VisitsEachTensorOnce() {
   BlockTensors<char> block = {};
-  size_t count = 0;
-  ForEachTensor([&](char&) { ++count; }, block);
-  return count == sizeof(block);
+  ForEachTensor([](char& visits) { ++visits; }, block);
+  for (const char visits : std::bit_cast<std::array<char, sizeof(block)>>(block)) {
+    if (visits != 1) return false;
+  }
+  return true;
 }
-static_assert(VisitsEveryTensor(), "a field of BlockTensors has no place in ForEachTensor");
+static_assert(VisitsEachTensorOnce(), "each field of BlockTensors has one place in ForEachTensor");
 
 // How one field lies in the buffer: the tensors of Hugging Face's that it joins, one under the other.
 struct JoinedTensor {

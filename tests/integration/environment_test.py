@@ -38,6 +38,9 @@ CASES = {
     "CDPATH": {"CDPATH": "/:/tmp"},
     "exported shell options": {"SHELLOPTS": "braceexpand:hashall:interactive-comments:noclobber:noglob"},
     "a POSIX shell": {"POSIXLY_CORRECT": "1"},
+    "a time limit for input": {"TMOUT": "1"},
+    "functions with the names of tools": {"BASH_FUNC_grep%%": '() { command grep --color=always "$@"; }',
+                                          "BASH_FUNC_which%%": "() { echo no; }", "BASH_FUNC_rm%%": "() { false; }"},
     "BASH_ENV": {"BASH_ENV": "/nonexistent/profile", "ENV": "/nonexistent/profile"},
     "a locale that is not installed": {"LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "LANGUAGE": "tr"},
     "no TERM": {"TERM": None, "COLUMNS": "0"},
@@ -47,7 +50,7 @@ CASES = {
 }
 # Cases that do not speak of the same variables.
 GROUPS = [
-    ["CDPATH", "exported shell options", "a POSIX shell", "BASH_ENV", "a locale that is not installed", "no TERM"],
+    ["CDPATH", "exported shell options", "a POSIX shell", "a time limit for input", "functions with the names of tools", "BASH_ENV", "a locale that is not installed", "no TERM"],
     ["a proxy", "odd numbers of threads", "no GPU to be seen", "somebody's Python"],
     ["no HOME", "Slurm's allocation of another host", "a job of PBS"],
     ["an empty HOME", "a job of LSF", "a rank of another mpirun"],
@@ -111,6 +114,36 @@ class EnvironmentTest(unittest.TestCase):
                 if name in os.environ:
                     training.environment[name] = os.environ[name]
             self.assert_trains(training, training.run(before=["bash", "-c", 'exec "$@" <&-', "bash"]))
+
+    def test_a_machine_without_setpriv_runs_too(self):
+        with Training({}) as training:
+            tools = training.parent / "tools"
+            tools.mkdir()
+            for folder in ("/bin", "/usr/bin"):
+                for tool in pathlib.Path(folder).iterdir():
+                    if tool.name != "setpriv" and not (tools / tool.name).is_symlink():
+                        (tools / tool.name).symlink_to(tool)
+            training.environment["PATH"] = str(tools)
+            self.assert_trains(training, training.run())
+
+    def test_a_keeper_of_workers_that_srun_or_mpirun_started_finds_the_runs_folder(self):
+        for rank in ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK"):
+            with self.subTest(rank), Training({rank: "1"}) as training:
+                result = subprocess.run([ROOT / "launch/keep_worker.sh", "--config", CONFIG, "--wait", "1", "--", "--set",
+                                         f"run.output_dir={training.parent}"], cwd=ROOT, capture_output=True, text=True,
+                                        env=training.environment, stdin=subprocess.DEVNULL, timeout=LIMIT_S)
+                self.assertIn(f"no learner for 1 s: nothing listens for {training.parent}/quickstart", result.stderr)
+
+    def test_what_a_container_says_besides_and_its_ends_of_lines_do_not_matter(self):
+        with Training({}) as training:
+            container = training.parent / "container"
+            container.write_text('#!/bin/sh\necho hello\n"$@" >"$0.out"\nstatus=$?\nsed "s/$/\\r/" "$0.out"\necho bye\nexit $status\n')
+            container.chmod(0o755)
+            result = subprocess.run([ROOT / "launch/keep_worker.sh", "--config", CONFIG, "--wait", "1", "--", "--set",
+                                     f"run.output_dir={training.parent}"], cwd=ROOT, capture_output=True, text=True,
+                                    env={**training.environment, "ROUTEWRIGHT_CONTAINER": str(container)},
+                                    stdin=subprocess.DEVNULL, timeout=LIMIT_S)
+            self.assertIn(f"no learner for 1 s: nothing listens for {training.parent}/quickstart", result.stderr)
 
     def test_a_long_temporary_folder_is_fine(self):
         with Training({}) as training:

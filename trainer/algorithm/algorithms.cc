@@ -1,5 +1,8 @@
 #include "trainer/algorithm/algorithms.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "common/check.h"
 #include "common/kind_table.h"
 #include "trainer/algorithm/advantages/demonstrated.h"
@@ -17,6 +20,10 @@ constexpr Algorithm kAlgorithms[] = {
 
 static_assert(HasARowOfEach(kAlgorithms, TrainerConfig::Algorithm_ARRAYSIZE),
               "kAlgorithms needs a row of each Algorithm of config.proto, in its order");
+
+static_assert(std::all_of(std::begin(kAlgorithms), std::end(kAlgorithms),
+                          [](const Algorithm& row) { return row.estimate && row.objective; }),
+              "a row of kAlgorithms lacks a function");
 
 }  // namespace
 

@@ -145,6 +145,9 @@ TEST(RunRulesTest, PoolModelsArePricedReachedAndKeyedSoundly) {
 TEST(RunRulesTest, TheRunsNameIsAFolderAndTheMachineCanDoIt) {
   EXPECT_THAT(ErrorOf({"run.name=a/b"}), HasSubstr("run.name: 'a/b' is not a folder's name"));
   EXPECT_THAT(ErrorOf({"run.name=.."}), HasSubstr("not a folder's name"));
+  EXPECT_THAT(ErrorOf({"run.name=a\nb"}), HasSubstr("run.name: holds a control character"));
+  EXPECT_THAT(ErrorOf({"run.output_dir=a\tb"}),
+              HasSubstr("run.output_dir: holds a control character"));
   EXPECT_THAT(ErrorOf({"run.deterministic=true", "policy.device=cuda"}),
               HasSubstr("run.deterministic"));
   EXPECT_THAT(ErrorOf({"trainer.communicator.backend=nccl", "policy.device=cpu"}),
