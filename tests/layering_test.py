@@ -302,13 +302,13 @@ class LayeringTest(unittest.TestCase):
         breaches = breaches_of_folders(ROOT)
         self.assertEqual(breaches, [], "\n" + "\n".join(breaches))
 
-    def breaches_of_tree(self, files):
+    def breaches_of_tree(self, files, find=breaches_of_folders):
         with tempfile.TemporaryDirectory() as folder:
             for path, text in files.items():
                 file = pathlib.Path(folder) / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text)
-            return breaches_of_folders(pathlib.Path(folder))
+            return find(pathlib.Path(folder))
 
     def test_planted_breaches_of_the_folders_targets_are_found(self):
         good = {
@@ -333,11 +333,7 @@ class LayeringTest(unittest.TestCase):
 
     def assert_breach(self, path, line, part):
         """A tree of this one file must have a breach that says `part`."""
-        with tempfile.TemporaryDirectory() as folder:
-            file = pathlib.Path(folder) / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(line + "\n")
-            breaches, _ = breaches_below(pathlib.Path(folder))
+        breaches, _ = self.breaches_of_tree({path: line + "\n"}, breaches_below)
         self.assertTrue(any(part in breach for breach in breaches), f"{path}: {line}: {breaches}")
 
     def test_planted_oddities_are_found(self):
@@ -361,12 +357,8 @@ class LayeringTest(unittest.TestCase):
             ("policy/a.cc", "#include <thrust/sort.h>", "a door to CUDA"),
         ]:
             self.assert_breach(path, line, part)
-        with tempfile.TemporaryDirectory() as folder:
-            for name, text in {"trainer/x/b.h": "", "trainer/a.cc": '#include "x/b.h"\n'}.items():
-                file = pathlib.Path(folder) / name
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.write_text(text)
-            self.assertIn("trainer/a.cc includes x/b.h: name it from the root", breaches_below(pathlib.Path(folder))[0])
+        breaches, _ = self.breaches_of_tree({"trainer/x/b.h": "", "trainer/a.cc": '#include "x/b.h"\n'}, breaches_below)
+        self.assertIn("trainer/a.cc includes x/b.h: name it from the root", breaches)
 
     def test_planted_breaches_of_the_folders_are_found(self):
         for path, include in [

@@ -126,24 +126,25 @@ class EnvironmentTest(unittest.TestCase):
             training.environment["PATH"] = str(tools)
             self.assert_trains(training, training.run())
 
+    def assert_keeper_finds_the_folder(self, training):
+        """Of a run that is not there: it waits for its learner."""
+        result = subprocess.run([ROOT / "launch/keep_worker.sh", "--config", CONFIG, "--wait", "1", "--", "--set",
+                                 f"run.output_dir={training.parent}"], cwd=ROOT, capture_output=True, text=True,
+                                env=training.environment, stdin=subprocess.DEVNULL, timeout=LIMIT_S)
+        self.assertIn(f"no learner for 1 s: nothing listens for {training.parent}/quickstart", result.stderr)
+
     def test_a_keeper_of_workers_that_srun_or_mpirun_started_finds_the_runs_folder(self):
         for rank in ("PMI_RANK", "PMIX_RANK", "OMPI_COMM_WORLD_RANK"):
             with self.subTest(rank), Training({rank: "1"}) as training:
-                result = subprocess.run([ROOT / "launch/keep_worker.sh", "--config", CONFIG, "--wait", "1", "--", "--set",
-                                         f"run.output_dir={training.parent}"], cwd=ROOT, capture_output=True, text=True,
-                                        env=training.environment, stdin=subprocess.DEVNULL, timeout=LIMIT_S)
-                self.assertIn(f"no learner for 1 s: nothing listens for {training.parent}/quickstart", result.stderr)
+                self.assert_keeper_finds_the_folder(training)
 
     def test_what_a_container_says_besides_and_its_ends_of_lines_do_not_matter(self):
         with Training({}) as training:
             container = training.parent / "container"
             container.write_text('#!/bin/sh\necho hello\n"$@" >"$0.out"\nstatus=$?\nsed "s/$/\\r/" "$0.out"\necho bye\nexit $status\n')
             container.chmod(0o755)
-            result = subprocess.run([ROOT / "launch/keep_worker.sh", "--config", CONFIG, "--wait", "1", "--", "--set",
-                                     f"run.output_dir={training.parent}"], cwd=ROOT, capture_output=True, text=True,
-                                    env={**training.environment, "ROUTEWRIGHT_CONTAINER": str(container)},
-                                    stdin=subprocess.DEVNULL, timeout=LIMIT_S)
-            self.assertIn(f"no learner for 1 s: nothing listens for {training.parent}/quickstart", result.stderr)
+            training.environment["ROUTEWRIGHT_CONTAINER"] = str(container)
+            self.assert_keeper_finds_the_folder(training)
 
     def test_a_long_temporary_folder_is_fine(self):
         with Training({}) as training:

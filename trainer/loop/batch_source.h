@@ -39,7 +39,7 @@ class BatchSource {
   virtual absl::StatusOr<Collected> Collect(int64_t step, bool is_traced, Progress* progress) = 0;
 
   // Who is given the weights of every step; nullptr: nobody, or nobody yet.
-  virtual TrajectorySource* samplers() const { return nullptr; }
+  virtual TrajectorySource* trajectory_source() const { return nullptr; }
   // Of all pool calls of committed episodes.
   virtual int64_t cost_picousd() const { return 0; }
 

@@ -40,7 +40,7 @@ class EpisodeCollector final : public BatchSource {
   // The episodes of step `step`, at its policy version; the held-out questions too if they are due.
   // Fails: also kUnavailable if no episode can be learnt from; as CollectChecks and the source do.
   absl::StatusOr<Collected> Collect(int64_t step, bool is_traced, Progress* progress) override;
-  TrajectorySource* samplers() const override { return source_.get(); }
+  TrajectorySource* trajectory_source() const override { return source_.get(); }
   int64_t cost_picousd() const override { return cost_picousd_; }
   bool EvaluatesLast() const override { return held_out_.IsDueAfterLast(); }
   absl::StatusOr<std::optional<std::vector<Trajectory>>> EvaluateLast(int64_t step,

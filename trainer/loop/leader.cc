@@ -89,9 +89,9 @@ void Leader::RecordFailure(const absl::Status& why) {
   const absl::Status written = folder_.WriteState("failed", step_, std::string(why.message()));
   if (!written.ok()) {
     LogWarning("that the run failed is not on record: ", written.message());
-  } else if (samplers() != nullptr && absl::IsResourceExhausted(why)) {
+  } else if (trajectory_source() != nullptr && absl::IsResourceExhausted(why)) {
     // Workers that do not hear of it would go on spending, until they give the learner up.
-    const absl::Status told = samplers()->Finish();
+    const absl::Status told = trajectory_source()->Finish();
     if (!told.ok()) LogWarning("the workers were not told: ", told.message());
   }
 }
@@ -214,13 +214,13 @@ absl::Status Leader::FailSaved(const absl::Status& why) {
 }
 
 absl::Status Leader::Publish() {
-  if (samplers() == nullptr) return absl::OkStatus();
+  if (trajectory_source() == nullptr) return absl::OkStatus();
   const ScopedSpan span("publish weights");
-  samplers()->RetireWeights();
+  trajectory_source()->RetireWeights();
   RW_RETURN_IF_ERROR(
       followers_.Tell({.kind = StepMessage::Kind::kExport, .step = step_, .batch = {}}));
   RW_ASSIGN_OR_RETURN(auto policy, update_->ExportPolicy());
-  return samplers()->PublishWeights(PolicyVersionAfter(step_), std::move(policy));
+  return trajectory_source()->PublishWeights(PolicyVersionAfter(step_), std::move(policy));
 }
 
 absl::Status Leader::SaveCheckpoint() {
@@ -229,21 +229,21 @@ absl::Status Leader::SaveCheckpoint() {
 }
 
 absl::Status Leader::ForgetJournal() {
-  if (samplers() == nullptr) return absl::OkStatus();
+  if (trajectory_source() == nullptr) return absl::OkStatus();
   const std::optional<int64_t> step = checkpoints_.TakeSupersededStep();
-  return step.has_value() ? samplers()->ForgetBefore(*step) : absl::OkStatus();
+  return step.has_value() ? trajectory_source()->ForgetBefore(*step) : absl::OkStatus();
 }
 
 absl::StatusOr<RunOutcome> Leader::Stop(bool is_preempted) {
   progress_.reset();
-  if (samplers() != nullptr) samplers()->RetireWeights();
+  if (trajectory_source() != nullptr) trajectory_source()->RetireWeights();
   if (!checkpoints_.IsSaved(step_)) RW_RETURN_IF_ERROR(SaveCheckpoint());
   RW_RETURN_IF_ERROR(checkpoints_.Finish(step_));
   RW_RETURN_IF_ERROR(followers_.Tell({.kind = StepMessage::Kind::kStop,
                                       .step = step_,
                                       .is_preempted = is_preempted,
                                       .batch = {}}));
-  if (samplers() != nullptr) RW_RETURN_IF_ERROR(samplers()->Finish());
+  if (trajectory_source() != nullptr) RW_RETURN_IF_ERROR(trajectory_source()->Finish());
   tracer_.DropRequests();
   RW_RETURN_IF_ERROR(folder_.WriteState(is_preempted ? "preempted" : "finished", step_, ""));
   return is_preempted ? RunOutcome::kPreempted : RunOutcome::kFinished;

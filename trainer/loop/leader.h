@@ -63,7 +63,9 @@ class Leader {
   absl::Status ForgetJournal();
   absl::Status FinishTrace();
   absl::StatusOr<RunOutcome> Stop(bool is_preempted);
-  TrajectorySource* samplers() const { return batches_ ? batches_->samplers() : nullptr; }
+  TrajectorySource* trajectory_source() const {
+    return batches_ ? batches_->trajectory_source() : nullptr;
+  }
   Progress* progress() { return progress_ ? &*progress_ : nullptr; }
 
   const LearnerParts& parts_;

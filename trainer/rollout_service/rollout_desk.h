@@ -89,8 +89,7 @@ class RolloutDesk {
   // Of the running step, checked, and not there yet; refuses what is not what was asked for.
   std::vector<Trajectory> TakeFresh(const SubmitRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // What an earlier learner acknowledged of this plan, to be committed at its start: how many
-  // count.
+  // What an earlier learner acknowledged of this plan, to be committed at its start.
   absl::StatusOr<std::vector<Trajectory>> OpenJournal(const StepPlan& plan);
   int64_t Replay(std::vector<Trajectory> known) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ClerkLoop(std::stop_token stop) ABSL_LOCKS_EXCLUDED(mutex_);

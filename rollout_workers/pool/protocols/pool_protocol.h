@@ -63,8 +63,8 @@ class PoolProtocol {
 
   // Where calls go, below base_url: "/chat/completions".
   virtual std::string Path() const = 0;
-  // Those of every call, besides Content-Type and Accept, with the key if it is not empty. Not to be
-  // logged.
+  // Those of every call besides Content-Type and Accept; the key is in one if it is not empty.
+  // Nobody logs them.
   virtual std::vector<HttpHeader> Headers(const Secret& key) const = 0;
   // The body of a POST, JSON. Bytes of the prompt that are not UTF-8 become U+FFFD.
   virtual std::string RequestBody(const PoolQuery& query) const = 0;

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "tests/launch/plan/planned_models.h"
+
 namespace routewright {
 namespace {
 
@@ -12,15 +14,7 @@ using ::testing::HasSubstr;
 // Qwen2.5-3B in bf16 on GPUs, GRPO with a reference policy.
 PlanInput Qwen3B(int ranks) {
   PlanInput input;
-  input.model.SetArchitecture(Architecture::kQwen2);
-  input.model.vocabulary_size = 151936;
-  input.model.width = 2048;
-  input.model.intermediate_width = 11008;
-  input.model.num_layers = 36;
-  input.model.num_heads = 16;
-  input.model.num_kv_heads = 2;
-  input.model.head_width = 128;
-  input.model.is_tied = true;
+  input.model = Qwen3BModel();
   input.config.mutable_loss()->set_kl_coefficient(0.01);
   input.bytes_per_element = 2;
   input.ranks = input.ranks_per_host = ranks;

@@ -16,7 +16,7 @@
 #include "common/config/config_loader.h"
 #include "policy/model/model_config.h"
 #include "tests/common/temp_folder.h"
-#include "tests/policy/model/shaped_model.h"
+#include "tests/launch/plan/planned_models.h"
 
 namespace routewright {
 namespace {
@@ -38,19 +38,9 @@ class RunDescriptionTest : public ::testing::Test {
     std::ofstream(temp_ / "config.json") << ModelConfigToJson(model, "bfloat16");
   }
 
-  // Of each block: qkv 8 x 4, output 4 x 4, gate and up 12 x 4, down 4 x 6 and two norms of 4.
-  // Embedding 10 x 4, which is the head too, and a norm of 4. Four episodes of 8 tokens.
+  // Four episodes of 8 tokens.
   void SetTinyRun() {
-    ModelConfig model = ShapedModel({.vocabulary = 10,
-                                     .width = 4,
-                                     .inner_width = 6,
-                                     .layers = 2,
-                                     .heads = 2,
-                                     .kv_heads = 1,
-                                     .head_width = 2,
-                                     .positions = 64});
-    model.end_token_ids = {1};
-    SetModel(model);
+    SetModel(CountedModel());
     config_.mutable_episode()->set_max_sequence_tokens(8);
     config_.mutable_trainer()->set_questions_per_step(2);
     config_.mutable_trainer()->set_episodes_per_question(2);
@@ -59,19 +49,7 @@ class RunDescriptionTest : public ::testing::Test {
 
   // GRPO in bf16 with a reference policy, 8,192 tokens at once.
   void SetQwen3Billion() {
-    ModelConfig model = ShapedModel({.vocabulary = 151936,
-                                     .width = 2048,
-                                     .inner_width = 11008,
-                                     .layers = 36,
-                                     .heads = 16,
-                                     .kv_heads = 2,
-                                     .head_width = 128,
-                                     .positions = 32768});
-    model.SetArchitecture(Architecture::kQwen2);
-    model.rope_theta = 1e6;
-    model.norm_epsilon = 1e-6;
-    model.end_token_ids = {151645};
-    SetModel(model);
+    SetModel(Qwen3BModel());
     config_.mutable_policy()->set_compute_type(PolicyConfig::ELEMENT_TYPE_BF16);
     config_.mutable_trainer()->mutable_loss()->set_kl_coefficient(0.01);
   }

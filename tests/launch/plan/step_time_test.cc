@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "launch/plan/step_time_text.h"
-#include "tests/policy/model/shaped_model.h"
+#include "tests/launch/plan/planned_models.h"
 #include "trainer/experience/packing.h"
 
 namespace routewright {
@@ -19,18 +19,8 @@ using ::testing::Not;
 
 constexpr int64_t kSequence = 8;
 
-// Matrices of a block: qkv 8 x 4, output 4 x 4, gate and up 12 x 4, down 4 x 6: 120 elements.
-// Head: 10 x 4, tied. Attention: 2 layers, 2 heads of 2, 4 keys on average.
-ModelConfig Tiny() {
-  ModelConfig model = ShapedModel({.vocabulary = 10,
-                                   .width = 4,
-                                   .inner_width = 6,
-                                   .layers = 2,
-                                   .heads = 2,
-                                   .kv_heads = 1,
-                                   .head_width = 2});
-  return model;
-}
+// Of CountedModel: matrices of 2 blocks, 240 elements; head 10 x 4. Attention: 2 layers, 2 heads of 2,
+// 4 keys on average.
 constexpr double kScore = 2 * 240 + 2 * 64;                  // 2·N + 2 products of 2·L·H·D·S/2
 constexpr double kUpdate = 3 * kScore + 64;                  // and the scores again
 constexpr double kHeadScore = 2 * 40, kHeadUpdate = 8 * 40;  // forward, forward again, 2 backward
@@ -39,7 +29,7 @@ constexpr double kModel = 6 * 280 + 12 * 2 * 4 * 8 / 2;
 // 2 questions x 2 episodes, two of which fit a micro-batch.
 PlanInput MakeInput(int ranks) {
   PlanInput input;
-  input.model = Tiny();
+  input.model = CountedModel();
   input.config.set_questions_per_step(2);
   input.config.set_episodes_per_question(2);
   input.config.set_max_micro_batch_tokens(2 * kSequence);
@@ -64,7 +54,8 @@ double SecondsToUpdate(double tokens) { return tokens * (kUpdate / 1e6 + kHeadUp
 double SecondsToScore(double tokens) { return tokens * (kScore / 1e6 + kHeadScore / 5e5); }
 
 TEST(StepTimeTest, ATokensFlopsAreThoseCountedByHand) {
-  const TokenFlops flops = CountTokenFlops(Tiny(), HeadKind::kLanguageModel, false, kSequence);
+  const TokenFlops flops =
+      CountTokenFlops(CountedModel(), HeadKind::kLanguageModel, false, kSequence);
   EXPECT_EQ(flops.model, kModel);
   EXPECT_EQ(flops.score, kScore);
   EXPECT_EQ(flops.update, kUpdate);
@@ -74,7 +65,7 @@ TEST(StepTimeTest, ATokensFlopsAreThoseCountedByHand) {
 
 TEST(StepTimeTest, RecomputationAddsOneForwardOfTheBlocks) {
   const auto count = [](bool recompute) {
-    return CountTokenFlops(Tiny(), HeadKind::kLanguageModel, recompute, kSequence);
+    return CountTokenFlops(CountedModel(), HeadKind::kLanguageModel, recompute, kSequence);
   };
   EXPECT_EQ(count(true).update, count(false).update + count(false).score);
   EXPECT_EQ(count(true).update_of_head, count(false).update_of_head);
@@ -82,7 +73,7 @@ TEST(StepTimeTest, RecomputationAddsOneForwardOfTheBlocks) {
 }
 
 TEST(StepTimeTest, AnUntiedHeadCostsWhatATiedOneDoesAndAValueHeadNextToNothing) {
-  ModelConfig untied = Tiny();
+  ModelConfig untied = CountedModel();
   untied.is_tied = false;
   EXPECT_EQ(CountTokenFlops(untied, HeadKind::kLanguageModel, false, kSequence).model, kModel);
   const TokenFlops critic = CountTokenFlops(untied, HeadKind::kValue, false, kSequence);
@@ -92,14 +83,7 @@ TEST(StepTimeTest, AnUntiedHeadCostsWhatATiedOneDoesAndAValueHeadNextToNothing) 
 }
 
 TEST(StepTimeTest, Qwen3BMultipliesByAllItsParametersButNormsAndBiases) {
-  ModelConfig model = ShapedModel({.vocabulary = 151936,
-                                   .width = 2048,
-                                   .inner_width = 11008,
-                                   .layers = 36,
-                                   .heads = 16,
-                                   .kv_heads = 2,
-                                   .head_width = 128});
-  model.is_qkv_biased = true;
+  const ModelConfig model = Qwen3BModel();
   const int64_t parameters = ParameterLayout(model, HeadKind::kLanguageModel).num_parameters();
   const int64_t vectors = 36 * (2 * 2048 + 2560) + 2048;
   const double attention = 12.0 * 36 * 16 * 128 * 4096 / 2;
@@ -148,7 +132,7 @@ TEST(StepTimeTest, EveryPassThatTheUpdateMakesIsCounted) {
 
   PlanInput critic = MakeInput(1);
   critic.config.set_algorithm(TrainerConfig::ALGORITHM_PPO);
-  const TokenFlops value = CountTokenFlops(Tiny(), HeadKind::kValue, false, kSequence);
+  const TokenFlops value = CountTokenFlops(CountedModel(), HeadKind::kValue, false, kSequence);
   const double score = value.score / 1e6 + value.score_of_head / 5e5;
   const double update = value.update / 1e6 + value.update_of_head / 5e5;
   EXPECT_DOUBLE_EQ(Plan(critic).arithmetic_s, SecondsToUpdate(32) + 32 * (score + update));
