@@ -14,6 +14,28 @@ inline bool HasVerdict(const Trajectory& trajectory) {
          trajectory.status() != EPISODE_STATUS_CANCELLED;
 }
 
+// Whether the policy was told something by the model or of its refusal: else the call failed for reasons outside the
+// policy, or was cancelled.
+inline bool IsDelivered(CallOutcome outcome) {
+  return outcome == CALL_OUTCOME_OK || outcome == CALL_OUTCOME_TRUNCATED ||
+         outcome == CALL_OUTCOME_REFUSED || outcome == CALL_OUTCOME_TOO_LONG;
+}
+
+// Whether the model of a call was not the policy's choice: a trial (EpisodeSpec.trial_models).
+inline bool IsTrial(const Trajectory& trajectory, const PoolCall& call) {
+  for (const Action& action : trajectory.actions()) {
+    if (action.is_trial() && action.round() == call.round()) return true;
+  }
+  return false;
+}
+
+inline bool HasTrial(const Trajectory& trajectory) {
+  for (const Action& action : trajectory.actions()) {
+    if (action.is_trial()) return true;
+  }
+  return false;
+}
+
 // The group of its question's episodes: "train/000012/0003/05" → "train/000012/0003".
 inline std::string GroupName(const Trajectory& trajectory) {
   return trajectory.episode_id().substr(0, trajectory.episode_id().rfind('/'));

@@ -195,6 +195,7 @@ def architectures():
 # What there are several kinds of, and the pages that list them all.
 LISTS = {
     "algorithm": (lambda: values_of("Algorithm"), ["docs/how_it_works.md", "docs/glossary.md"]),
+    "cost form": (lambda: values_of("Cost_Form"), ["docs/own_questions.md"]),
     "protocol": (lambda: values_of("Protocol"), ["docs/own_pool.md", "docs/glossary.md",
                                                  "rollout_workers/pool/protocols/README.md"]),
     "architecture": (architectures, ["docs/own_policy.md", "policy/README.md"]),

@@ -1,6 +1,8 @@
 #include "common/config/config_loader.h"
 
+#include <cstdlib>
 #include <filesystem>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -11,6 +13,7 @@
 #include "common/config/yaml_writer.h"
 #include "common/file_system.h"
 #include "common/status_macros.h"
+#include "proto/config_options.pb.h"
 
 namespace routewright {
 namespace {
@@ -37,6 +40,35 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   return text;
 }
 
+// `~/` at the beginning of paths, at any depth, becomes the home folder; without $HOME it stays.
+void ExpandHome(google::protobuf::Message& message) {
+  const char* home = std::getenv("HOME");
+  if (home == nullptr || *home == '\0') return;
+  const auto expanded = [home](const std::string& path) {
+    return path.starts_with("~/") ? home + path.substr(1) : path;
+  };
+  const google::protobuf::Reflection& reflection = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const auto* field : fields) {
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    if (field->is_map()) continue;
+    for (int i = 0; i < count; ++i) {
+      if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE) {
+        ExpandHome(field->is_repeated() ? *reflection.MutableRepeatedMessage(&message, field, i)
+                                        : *reflection.MutableMessage(&message, field));
+      } else if (!field->options().GetExtension(is_path)) {
+        continue;
+      } else if (field->is_repeated()) {
+        reflection.SetRepeatedString(&message, field, i,
+                                     expanded(reflection.GetRepeatedString(message, field, i)));
+      } else {
+        reflection.SetString(&message, field, expanded(reflection.GetString(message, field)));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
@@ -47,6 +79,7 @@ absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
   for (const std::string& text : overrides)
     ApplyOverride(text, *message.GetDescriptor(), root, violations);
   FillMessage(root, message, violations);
+  ExpandHome(message);
   return Violations(violations);
 }
 

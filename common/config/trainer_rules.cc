@@ -16,7 +16,9 @@ class TrainerRules {
   void CheckAll() {
     CheckSections();
     CheckData();
+    CheckReward();
     CheckBatch();
+    CheckKl();
     CheckSchedules();
     CheckMachine();
   }
@@ -80,11 +82,41 @@ class TrainerRules {
                          "episode.max_sequence_tokens is ", sequence, ")"));
   }
 
+  void CheckReward() {
+    const RewardConfig& reward = config_.reward();
+    const bool is_gated = reward.cost_form() == RewardConfig::COST_FORM_GATED;
+    const bool is_budget = reward.cost_form() == RewardConfig::COST_FORM_BUDGET;
+    Require(!is_gated || reward.usd_weight() > 0, "reward.usd_weight",
+            "must be above 0 with reward.cost_form: gated: what share of the score is a dollar?");
+    Require(!is_budget || reward.budget_usd_per_question() > 0, "reward.budget_usd_per_question",
+            "must be above 0 with reward.cost_form: budget: what may a question cost on average?");
+    Require(!is_budget || trainer_.checkpoint().keep_best() == 0 ||
+                trainer_.checkpoint().best_metric() != CheckpointConfig::BEST_METRIC_REWARD_MEAN,
+            "trainer.checkpoint.best_metric",
+            "reward_mean cannot be compared between steps with reward.cost_form: budget, whose "
+            "price of a dollar adapts: use em or f1");
+    Require(reward.latency_weight() == 0 || !config_.run().deterministic(), "reward.latency_weight",
+            "lets clocks into the reward, which run.deterministic forbids");
+  }
+
+  // Source: the score-function gradient of k1 is that of KL(policy, reference); that of low_var is the difference
+  // between it and KL(reference, policy), those of abs and mse grow with |log-ratio| on either side. In the loss,
+  // E[∇k1] = E[∇log π] = 0.
+  void CheckKl() {
+    const LossConfig& loss = trainer_.loss();
+    if (loss.kl_coefficient() == 0) return;
+    const bool is_k1 = loss.kl_estimator() == LossConfig::KL_ESTIMATOR_K1;
+    const bool is_in_reward = loss.kl_placement() == LossConfig::KL_PLACEMENT_REWARD;
+    Require(!is_in_reward || is_k1 || loss.kl_estimator() == LossConfig::KL_ESTIMATOR_AUTO,
+            "trainer.loss.kl_estimator",
+            "with kl_placement: reward only k1 (or auto) draws the policy back to the reference; "
+            "the others can push it away");
+    Require(is_in_reward || !is_k1, "trainer.loss.kl_estimator",
+            "k1 with kl_placement: loss has no gradient on average: use low_var, mse or auto");
+  }
+
   void CheckSchedules() {
     const int steps = trainer_.steps();
-    Require(trainer_.optimizer().warmup_steps() <= steps, "trainer.optimizer.warmup_steps",
-            absl::StrCat(trainer_.optimizer().warmup_steps(), " is more than trainer.steps (",
-                         steps, ")"));
     Require(trainer_.critic().warmup_steps() <= steps, "trainer.critic.warmup_steps",
             absl::StrCat(trainer_.critic().warmup_steps(), " is more than trainer.steps (", steps,
                          ")"));

@@ -12,26 +12,75 @@ namespace {
 void AddKeysOfLoss(const TrainerConfig& trainer, UnusedKeys& unused) {
   const LossConfig& loss = trainer.loss();
   if (FactsOf(trainer).learns_from_demonstrations()) {
-    for (const char* key :
-         {"clip_low", "clip_high", "entropy_coefficient", "kl_coefficient", "kl_estimator",
-          "kl_placement", "kl_target", "kl_horizon", "importance_cap"}) {
+    for (const char* key : {"clip_low", "clip_high", "entropy_coefficient", "kl_coefficient",
+                            "kl_estimator", "kl_placement", "kl_target", "kl_horizon",
+                            "importance_cap", "surrogate", "ratio", "dual_clip"}) {
       unused[absl::StrCat("trainer.loss.", key)] =
           absl::StrCat("algorithm: ", AlgorithmName(trainer), " only imitates");
     }
     return;
   }
+  if (loss.surrogate() == LossConfig::SURROGATE_CISPO) {
+    unused["trainer.loss.clip_low"] = unused["trainer.loss.dual_clip"] =
+        "trainer.loss.surrogate: cispo bounds the ratio from above only";
+  }
   if (loss.kl_coefficient() == 0) {
-    for (const char* key : {"kl_estimator", "kl_placement", "kl_target", "kl_horizon"}) {
-      unused[absl::StrCat("trainer.loss.", key)] = "trainer.loss.kl_coefficient is 0";
+    for (const char* key : {"loss.kl_estimator", "loss.kl_placement", "loss.kl_target",
+                            "loss.kl_horizon", "routing.kl_weight"}) {
+      unused[absl::StrCat("trainer.", key)] = "trainer.loss.kl_coefficient is 0";
     }
   } else if (loss.kl_target() == 0) {
     unused["trainer.loss.kl_horizon"] = "trainer.loss.kl_target is 0";
   }
 }
 
+void AddKeysOfReward(const RewardConfig& reward, UnusedKeys& unused) {
+  const RewardConfig::CostForm form = reward.cost_form();
+  if (form != RewardConfig::COST_FORM_LINEAR) {
+    unused["reward.cost_coefficient"] = unused["reward.cost_window"] =
+        "reward.cost_form is not linear";
+  } else if (reward.latency_weight() == 0) {
+    unused["reward.max_cost_penalty"] = "reward.cost_form: linear has a penalty of at most α";
+  }
+  if (form != RewardConfig::COST_FORM_GATED) {
+    unused["reward.usd_weight"] = "reward.cost_form is not gated";
+  }
+  if (form != RewardConfig::COST_FORM_BUDGET) {
+    unused["reward.budget_usd_per_question"] = unused["reward.budget_rate"] =
+        "reward.cost_form is not budget";
+  }
+}
+
+void AddKeysOfAdvantage(const TrainerConfig& trainer, UnusedKeys& unused) {
+  const std::string algorithm = absl::StrCat("algorithm: ", AlgorithmName(trainer));
+  if (!FactsOf(trainer).scales_groups()) {
+    for (const char* key : {"scale", "components_apart", "score_weight", "cost_weight"}) {
+      unused[absl::StrCat("trainer.advantage.", key)] =
+          absl::StrCat(algorithm, " has its own scale (with this one: ",
+                       AlgorithmsWith(&AlgorithmFacts::scales_groups), ")");
+    }
+  } else if (!trainer.advantage().components_apart()) {
+    unused["trainer.advantage.score_weight"] = unused["trainer.advantage.cost_weight"] =
+        "trainer.advantage.components_apart is false";
+  }
+  if (!FactsOf(trainer).needs_groups()) {
+    unused["trainer.dynamic_sampling"] =
+        absl::StrCat(algorithm, " compares no episodes of a question");
+  } else if (trainer.dynamic_sampling().max_extra_share() == 0) {
+    unused["trainer.dynamic_sampling.min_difference"] =
+        "trainer.dynamic_sampling.max_extra_share is 0";
+  }
+  if (!FactsOf(trainer).discounts_tokens()) {
+    unused["trainer.advantage.gamma"] = absl::StrCat(
+        algorithm,
+        " does not discount (with it: ", AlgorithmsWith(&AlgorithmFacts::discounts_tokens), ")");
+  }
+}
+
 void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   const TrainerConfig& trainer = config.trainer();
   AddKeysOfLoss(trainer, unused);
+  AddKeysOfAdvantage(trainer, unused);
   const std::string algorithm = absl::StrCat("algorithm: ", AlgorithmName(trainer));
   if (!FactsOf(trainer).needs_critic()) {
     unused["trainer.critic"] = absl::StrCat(algorithm, " has no critic (with one: ",
@@ -42,11 +91,17 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   }
   if (FactsOf(trainer).learns_from_demonstrations()) {
     unused["data.train"] = algorithm + " learns from data.demonstrations";
-    unused["trainer.episodes_per_question"] = algorithm + " runs no episodes to learn from";
+    unused["data.draw"] = unused["data.source_weights"] = unused["data.train"];
+    for (const char* key : {"episodes_per_question", "routing", "mask_overlong"}) {
+      unused[absl::StrCat("trainer.", key)] = algorithm + " runs no episodes to learn from";
+    }
   } else {
-    unused["data.demonstrations"] =
+    unused["data.demonstrations"] = unused["data.demonstration_min_reward"] =
         absl::StrCat(algorithm, " learns from episodes (from demonstrations: ",
                      AlgorithmsWith(&AlgorithmFacts::learns_from_demonstrations), ")");
+  }
+  if (config.data().draw() != DataConfig::DRAW_SOURCES) {
+    unused["data.source_weights"] = "data.draw is not sources";
   }
   if (trainer.optimizer().schedule() == OptimizerConfig::SCHEDULE_CONSTANT) {
     unused["trainer.optimizer.final_learning_rate_ratio"] =
@@ -62,7 +117,8 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
     unused["trainer.sharding.offload"] = "policy.device is cpu, whose memory is the host's";
   }
   if (config.pool().models_size() < 2) {
-    unused["trainer.collapse_alarm_nats"] = "pool.models names no two models to choose from";
+    unused["trainer.collapse_alarm_nats"] = unused["trainer.lost_model_share"] =
+        unused["trainer.routing"] = "pool.models names no two models to choose from";
   }
   if (!trainer.live_page().serve()) {
     for (const char* key : {"listen_address", "token_env", "token_file"}) {
@@ -88,6 +144,7 @@ UnusedKeys UnusedKeysOf(const RunConfig& config) {
   } else {
     unused["trainer"] = "this run does not train";
   }
+  AddKeysOfReward(config.reward(), unused);
   const EpisodeConfig& episode = config.episode();
   if (episode.max_round_tokens() > episode.max_sequence_tokens()) {
     unused["episode.max_round_tokens"] = "episode.max_sequence_tokens is less";

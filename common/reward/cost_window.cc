@@ -24,17 +24,28 @@ CostWindow::CostWindow(int capacity) : capacity_(capacity) {
   RW_CHECK(capacity >= 1) << "a cost window of " << capacity << " costs";
 }
 
-double CostWindow::Add(double cost) {
+void CostWindow::Append(double cost) {
   RW_CHECK(cost >= 0 && std::isfinite(cost)) << "a cost of " << cost;
-  const double root = std::sqrt(cost);
-  root_costs_.push_back(root);
+  root_costs_.push_back(std::sqrt(cost));
   if (root_costs_.size() > static_cast<size_t>(capacity_)) root_costs_.pop_front();
-  std::vector<double> sorted(root_costs_.begin(), root_costs_.end());
-  std::sort(sorted.begin(), sorted.end());
+  sorted_.clear();
+}
+
+double CostWindow::RewardOf(double cost) const {
+  if (root_costs_.empty()) return 0.5;
+  if (sorted_.empty()) {
+    sorted_.assign(root_costs_.begin(), root_costs_.end());
+    std::sort(sorted_.begin(), sorted_.end());
+  }
   // A window of one has its minimum and maximum at both percentiles.
-  const double low = Percentile(sorted, kLowShare), high = Percentile(sorted, kHighShare);
+  const double low = Percentile(sorted_, kLowShare), high = Percentile(sorted_, kHighShare);
   if (high - low < kLeastSpread) return 0.5;
-  return 1 - std::clamp((root - low) / (high - low), 0.0, 1.0);
+  return 1 - std::clamp((std::sqrt(cost) - low) / (high - low), 0.0, 1.0);
+}
+
+double CostWindow::Add(double cost) {
+  Append(cost);
+  return RewardOf(cost);
 }
 
 std::vector<double> CostWindow::root_costs() const {
@@ -44,6 +55,7 @@ std::vector<double> CostWindow::root_costs() const {
 void CostWindow::Restore(std::span<const double> root_costs) {
   const size_t kept = std::min(root_costs.size(), static_cast<size_t>(capacity_));
   root_costs_.assign(root_costs.end() - static_cast<ptrdiff_t>(kept), root_costs.end());
+  sorted_.clear();
 }
 
 }  // namespace routewright

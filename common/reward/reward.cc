@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "common/reward/answer_scoring.h"
+#include "common/text.h"
+#include "common/unicode.h"
 
 namespace routewright {
 namespace {
@@ -14,13 +16,24 @@ const Action* AnswerOf(const Trajectory& trajectory) {
   return last.kind() == ACTION_KIND_ANSWER ? &last : nullptr;
 }
 
+// Whether a golden answer that normalises to nothing ("A", "---") is the answer, but for case and white space.
+bool EqualsUnnormalizable(const std::string& answer, std::span<const std::string> golden_answers) {
+  const auto folded = [](const std::string& text) { return LowerCaseFull(StripWhitespace(text)); };
+  return std::any_of(golden_answers.begin(), golden_answers.end(), [&](const std::string& golden) {
+    return !folded(answer).empty() && NormalizeAnswer(golden).empty() &&
+           folded(golden) == folded(answer);
+  });
+}
+
 }  // namespace
 
 double StrictExactMatch(const std::string& answer, std::span<const std::string> golden_answers) {
+  if (EqualsUnnormalizable(answer, golden_answers)) return 1;
   return NormalizeAnswer(answer).empty() ? 0 : ExactMatch(answer, golden_answers);
 }
 
 double StrictF1(const std::string& answer, std::span<const std::string> golden_answers) {
+  if (EqualsUnnormalizable(answer, golden_answers)) return 1;
   return NormalizeAnswer(answer).empty() ? 0 : F1Score(answer, golden_answers);
 }
 
@@ -47,19 +60,22 @@ RewardComponents StrictComponents(const Trajectory& trajectory) {
     components.set_em(StrictExactMatch(answer->answer(), golden_answers));
     components.set_f1(StrictF1(answer->answer(), golden_answers));
   }
-  int64_t cost_picousd = 0;
-  for (const PoolCall& call : trajectory.pool_calls()) cost_picousd += call.cost_picousd();
+  int64_t cost_picousd = 0, retried_picousd = 0;
+  for (const PoolCall& call : trajectory.pool_calls()) {
+    cost_picousd += call.cost_picousd();
+    retried_picousd += call.retried_cost_picousd();
+  }
   components.set_cost_picousd(cost_picousd);
+  components.set_retried_cost_picousd(retried_picousd);
   return components;
 }
 
-double ComposeReward(const RewardConfig& config, const RewardComponents& components,
-                     double cost_reward) {
-  if (components.format_reward() < 0) return -1;
+RewardParts ComposeReward(const RewardConfig& config, const RewardComponents& components,
+                          const EpisodeCost& cost) {
+  if (components.format_reward() < 0) return {.score = -1};
   const double score =
       config.metric() == RewardConfig::METRIC_F1 ? components.f1() : components.em();
-  const double alpha = config.cost_coefficient();
-  return score * (1 - alpha) + alpha * cost_reward * score;
+  return ChargeCost(config, score, cost);
 }
 
 }  // namespace routewright

@@ -4,13 +4,14 @@
 #include <span>
 #include <string>
 
+#include "common/reward/cost_forms.h"
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 
 namespace routewright {
 
-// Strict scoring of one answer: as answer_scoring.h, and an answer that
-// normalises to nothing is wrong.
+// Strict scoring of one answer: as answer_scoring.h, but what normalises to nothing is compared as it
+// is written, but for case and white space around it: it equals such a golden answer or is wrong.
 double StrictExactMatch(const std::string& answer, std::span<const std::string> golden_answers);
 double StrictF1(const std::string& answer, std::span<const std::string> golden_answers);
 
@@ -26,9 +27,8 @@ bool IsScored(EpisodeStatus status);
 // (0 without one), its format, and the exact sum of its calls' costs.
 RewardComponents StrictComponents(const Trajectory& trajectory);
 
-// Format −1 ⇒ −1. Else score·(1 − α) + α·cost_reward·score, score = em or f1
-// by config (0 when wrong).
-double ComposeReward(const RewardConfig& config, const RewardComponents& components,
-                     double cost_reward);
+// Format −1 ⇒ −1. Else ChargeCost of the score, em or f1 by config (0 when wrong).
+RewardParts ComposeReward(const RewardConfig& config, const RewardComponents& components,
+                          const EpisodeCost& cost);
 
 }  // namespace routewright

@@ -90,9 +90,11 @@ absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const Rewar
   output["f1"] = components.f1();
   output["format_reward"] = components.format_reward();
   output["cost_picousd"] = components.cost_picousd();
-  output["reward"] = IsScored(trajectory.status())
-                         ? OrderedJson(ComposeReward(config, components, trajectory.cost_reward()))
-                         : OrderedJson();
+  output["reward"] =
+      IsScored(trajectory.status())
+          ? OrderedJson(
+                ComposeReward(config, components, {.cost_reward = trajectory.cost_reward()}).sum())
+          : OrderedJson();
   return Dump(output);
 }
 

@@ -76,8 +76,7 @@ absl::StatusOr<std::vector<Question>> LoadEvaluationQuestions(
   }
   RW_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadDatasets(datasets));
   const size_t limit = static_cast<size_t>(config.evaluation().max_questions());
-  if (limit > 0 && questions.size() > limit) questions.resize(limit);
-  return questions;
+  return limit > 0 ? DrawEvenly(std::move(questions), limit) : std::move(questions);
 }
 
 // Found before anything is paid for.

@@ -98,11 +98,10 @@ Finding JudgeQuestions(const std::vector<Question>& train, const std::vector<Que
 }
 
 Findings CheckDemonstrations(const RunConfig& config) {
-  const std::vector<std::string> paths(config.data().demonstrations().begin(),
-                                       config.data().demonstrations().end());
   const auto model = LoadModelConfig(config.policy().path());
   if (!model.ok()) return {};  // said already
-  const auto loaded = Demonstrations::Load(paths, model->vocabulary_size, config.run().seed());
+  const auto loaded =
+      Demonstrations::Load(config.data(), model->vocabulary_size, config.run().seed());
   if (!loaded.ok()) return {Failure("data", Message(loaded.status()), "mend data.demonstrations")};
   return {Ok("data", absl::StrFormat("%d demonstrations", (*loaded)->size()))};
 }

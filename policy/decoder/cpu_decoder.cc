@@ -281,7 +281,10 @@ absl::StatusOr<std::vector<SampledToken>> CpuDecoder::Sample(std::span<const Sam
     const std::span<const float> logits =
         std::span(logits_).subspan(i * config_.vocabulary_size, config_.vocabulary_size);
     const TokenDraw& draw = *rows[drawn[i]].draw;
-    sampled[drawn[i]] = SampleToken(logits, draw.temperature, draw.key, draw.counter);
+    sampled[drawn[i]] =
+        draw.allowed.empty()
+            ? SampleToken(logits, draw.temperature, draw.key, draw.counter)
+            : SampleTokenAmong(logits, draw.temperature, draw.key, draw.counter, draw.allowed);
   });
   return sampled;
 }

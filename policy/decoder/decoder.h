@@ -36,11 +36,13 @@ struct DecodeRow {
   bool wants_logits = true;             // false: none at all (a chunk in the middle of a prompt)
 };
 
-// How a token is drawn from a row's last logits: as SampleToken does with these.
+// How a token is drawn from a row's last logits: as SampleToken does with these, or
+// SampleTokenAmong if only some tokens are allowed.
 struct TokenDraw {
   double temperature = 1.0;
   uint64_t key = 0;
   uint64_t counter = 0;
+  std::span<const uint32_t> allowed = {};  // ascending, ids < V; empty: all
 };
 
 // Tokens of one episode to be run in a Sample call, after those in `cache`.

@@ -106,6 +106,18 @@ SampledToken SampleToken(std::span<const float> logits, double temperature, uint
   return {static_cast<uint32_t>(id), static_cast<float>(distribution.Logprob(id, total))};
 }
 
+SampledToken SampleTokenAmong(std::span<const float> logits, double temperature, uint64_t key,
+                              uint64_t counter, std::span<const uint32_t> allowed) {
+  RW_CHECK(!allowed.empty()) << "no token is allowed";
+  std::vector<float> allowed_logits;
+  for (uint32_t id : allowed) {
+    RW_CHECK(id < logits.size()) << "token " << id << " of " << logits.size();
+    allowed_logits.push_back(logits[id]);
+  }
+  const uint32_t chosen = allowed[SampleToken(allowed_logits, temperature, key, counter).token_id];
+  return {chosen, TokenLogprob(logits, temperature, chosen)};
+}
+
 float TokenLogprob(std::span<const float> logits, double temperature, uint32_t token_id) {
   RW_CHECK(token_id < logits.size()) << "token " << token_id << " of " << logits.size();
   const Distribution distribution(logits, temperature);

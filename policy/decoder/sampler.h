@@ -18,6 +18,11 @@ struct SampledToken {
 SampledToken SampleToken(std::span<const float> logits, double temperature, uint64_t key,
                          uint64_t counter);
 
+// As SampleToken, but of the tokens `allowed` alone (not empty, ids < V, ascending), by their share of what
+// the distribution gives them; the log-probability is that of the whole distribution all the same.
+SampledToken SampleTokenAmong(std::span<const float> logits, double temperature, uint64_t key,
+                              uint64_t counter, std::span<const uint32_t> allowed);
+
 // log softmax(logits / temperature)[token_id], as SampleToken reports it.
 float TokenLogprob(std::span<const float> logits, double temperature, uint32_t token_id);
 

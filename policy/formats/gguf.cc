@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/file_kind.h"
 #include "common/status_macros.h"
 #include "policy/formats/gguf_types.h"
 
@@ -280,7 +281,10 @@ absl::Status Parse(std::string_view bytes, std::map<std::string, GgufFile::Value
   Cursor cursor(bytes);
   uint32_t magic = 0, version = 0;
   uint64_t num_tensors = 0, num_pairs = 0;
-  if (!cursor.Take(&magic) || magic != 0x46554747) return absl::DataLossError("not a GGUF file");
+  if (!cursor.Take(&magic) || magic != 0x46554747) {
+    const std::string_view kind = ForeignFileKind(bytes);
+    return absl::DataLossError(kind.empty() ? "not a GGUF file" : std::string(kind));
+  }
   if (!cursor.Take(&version) || (version != 2 && version != 3)) {
     return absl::DataLossError(
         absl::StrCat("GGUF version ", version, " is not supported (2 and 3 are)"));

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -14,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/file_kind.h"
 #include "common/file_system.h"
 #include "common/status_macros.h"
 #include "policy/formats/mapped_file.h"
@@ -31,19 +33,66 @@ bool Exists(const std::string& path) {
   return std::filesystem::exists(path, error);
 }
 
+// For a path that is no folder but could be a name on the Hugging Face hub.
+std::string DownloadHint(const std::string& folder) {
+  static const auto* pattern = new std::regex(R"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)");
+  if (!std::regex_match(folder, *pattern)) return "";
+  return absl::StrCat(
+      ". Nothing is downloaded: if this is the name of a model on the hub, run `hf download ",
+      folder, " --local-dir DIR` and set policy.path to DIR");
+}
+
 absl::StatusOr<std::string> ReadJsonFile(const std::string& folder, const char* name) {
   const std::string path = absl::StrCat(folder, "/", name);
   if (!Exists(path)) {
     return absl::NotFoundError(absl::StrCat(
         Exists(folder) ? path : folder, " is missing; a policy folder holds config.json, ",
-        "tokenizer.json and model.safetensors (or shards with ", kIndexFile, ")"));
+        "tokenizer.json and model.safetensors (or shards with ", kIndexFile, ")",
+        Exists(folder) ? "" : DownloadHint(folder)));
   }
   RW_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
   if (file->bytes().size() > kMaxJsonBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": larger than ", kMaxJsonBytes, " bytes"));
   }
+  if (const std::string_view kind = ForeignFileKind(file->bytes()); !kind.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " ", std::string(kind)));
+  }
   return std::string(file->bytes());
+}
+
+// The largest id that the folder's tokenizer gives; -1 if that is not known here: whoever loads the tokenizer says why.
+int64_t LargestTokenId(const std::string& folder) {
+  const auto file = MappedFile::Open(absl::StrCat(folder, "/tokenizer.json"));
+  if (!file.ok()) return -1;
+  const auto json = nlohmann::json::parse((*file)->bytes(), nullptr, /*allow_exceptions=*/false);
+  int64_t largest = -1;
+  const auto take = [&largest](const nlohmann::json& id) {
+    if (id.is_number_integer()) largest = std::max(largest, id.get<int64_t>());
+  };
+  if (!json.is_object()) return -1;
+  if (json.contains("model") && json["model"].is_object() && json["model"].contains("vocab") &&
+      json["model"]["vocab"].is_object()) {
+    for (const auto& [text, id] : json["model"]["vocab"].items()) take(id);
+  }
+  if (json.contains("added_tokens") && json["added_tokens"].is_array()) {
+    for (const auto& token : json["added_tokens"]) {
+      if (token.is_object() && token.contains("id")) take(token["id"]);
+    }
+  }
+  return largest;
+}
+
+// Tokens that were added to a tokenizer while the embedding stayed as it was.
+absl::Status CheckTokenizerFits(const std::string& folder, const ModelConfig& config) {
+  const int64_t largest = LargestTokenId(folder);
+  if (largest < config.vocabulary_size) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder, ": tokenizer.json has token ids up to ", largest,
+      ", but the model's vocabulary_size ", "(vocab_size of config.json) is ",
+      config.vocabulary_size,
+      ": resize the embedding (resize_token_embeddings of transformers) or take the tokenizer that "
+      "the model was trained with"));
 }
 
 // Tensor name → file name, from the index of a sharded folder.
@@ -187,6 +236,7 @@ absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder) {
     RW_ASSIGN_OR_RETURN(const std::string generation, ReadJsonFile(folder, kGenerationConfig));
     RW_RETURN_IF_ERROR(AddEndTokens(generation, path, &config));
   }
+  RW_RETURN_IF_ERROR(CheckTokenizerFits(folder, config));
   return config;
 }
 

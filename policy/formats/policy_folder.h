@@ -18,7 +18,8 @@
 namespace routewright {
 
 // Fails: kNotFound naming the folder or the file that is missing, and what a
-// policy folder must hold.
+// policy folder must hold; kInvalidArgument if a file is of another kind, or the tokenizer has ids that the model has
+// not.
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::string& folder);
 // The folder's tensors, memory-mapped and checked against the config's layout. Fails as above, or
 // kDataLoss naming file and tensor. Reading fails as SafetensorsFile::Read.

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/file_kind.h"
 #include "common/file_system.h"
 #include "common/status_macros.h"
 #include "policy/formats/float_bits.h"
@@ -192,7 +193,11 @@ absl::StatusOr<std::unique_ptr<SafetensorsFile>> SafetensorsFile::Open(const std
   RW_ASSIGN_OR_RETURN(result->file_, MappedFile::Open(path));
   const std::string_view file = result->file_->bytes();
   const absl::StatusOr<Json> header = ParseHeader(file);
-  if (!header.ok()) return InFile(path, header.status());
+  if (!header.ok()) {
+    // Only now: a header's length can begin like another kind's mark, as 640 does like a pickle's.
+    const std::string_view kind = ForeignFileKind(file);
+    return InFile(path, kind.empty() ? header.status() : absl::DataLossError(std::string(kind)));
+  }
   uint64_t header_bytes = 0;
   std::memcpy(&header_bytes, file.data(), 8);
   result->header_ = file.substr(0, 8 + header_bytes);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -32,7 +33,13 @@ bool HoldsText(const std::string& jinja, const char* text) {
 absl::Status Unknown(const ChatTemplateSource& source, const std::string& why) {
   return absl::InvalidArgumentError(absl::StrCat(
       source.origin, ": the chat template is none of the known ones (ChatML, Llama 3): ", why,
-      "; name one with policy.chat_template, or plain for none"));
+      "; set policy.chat_template: plain and write the turns into the prompt template, as the "
+      "policy was trained with them: its special tokens around {question}, and at its end the text "
+      "that begins the assistant's turn"));
+}
+
+std::string LlamaHeader(const char* role) {
+  return absl::StrCat("<|start_header_id|>", role, "<|end_header_id|>\n\n");
 }
 
 // The family by its markers; UNSPECIFIED if it has none of them.
@@ -51,10 +58,35 @@ std::string Surplus(const std::string& jinja, PolicyConfig::ChatTemplate family)
   if (family == PolicyConfig::CHAT_TEMPLATE_CHATML) {
     if (HoldsText(jinja, "strftime_now")) return "its system text holds the date";
     const std::vector<std::string> strings = JinjaStrings(jinja);
-    const bool has_generation_prompt = std::any_of(
-        strings.begin(), strings.end(),
-        [](const std::string& text) { return absl::StartsWith(text, kChatMlAssistant); });
-    if (!has_generation_prompt) return "no string of it begins the assistant's turn";
+    std::vector<std::string> openings;
+    for (const std::string& text : strings) {
+      if (absl::StartsWith(text, kChatMlAssistant)) openings.push_back(text);
+    }
+    if (openings.empty()) return "no string of it begins the assistant's turn";
+    if (std::set<std::string>(openings.begin(), openings.end()).size() > 1) {
+      return "it begins the assistant's turn in more than one way";
+    }
+    // Qwen3's block is for those who ask for it; whether another template's is cannot be read out of its strings.
+    const bool is_on_demand =
+        HoldsText(jinja, "enable_thinking is defined and enable_thinking is false");
+    const bool has_empty_block =
+        std::any_of(strings.begin(), strings.end(),
+                    [](const std::string& text) { return HoldsText(text, "<think>\n\n</think>"); });
+    if (has_empty_block && !is_on_demand) return "it writes an empty think block";
+    // A system text that stands in one string is its default; what is put together from pieces is not known here.
+    const bool has_pieces = std::any_of(strings.begin(), strings.end(), [](const auto& text) {
+      return absl::StartsWith(text, kChatMlSystem) && text != kChatMlSystem &&
+             !HoldsText(text, kChatMlEnd);
+    });
+    if (has_pieces) return "its system text is put together from pieces";
+  } else {
+    const std::vector<std::string> strings = JinjaStrings(jinja);
+    const std::string header = LlamaHeader("system");
+    const bool has_own = std::any_of(strings.begin(), strings.end(), [&](const auto& text) {
+      const size_t at = text.find(header);
+      return at != std::string::npos && text.size() > at + header.size();
+    });
+    if (has_own) return "it has a system text of its own";
   }
   return "";
 }
@@ -103,10 +135,6 @@ std::string FallbackDate(const std::string& jinja) {
   return end == std::string::npos ? kLlamaDate : jinja.substr(begin, end - begin);
 }
 
-std::string LlamaHeader(const char* role) {
-  return absl::StrCat("<|start_header_id|>", role, "<|end_header_id|>\n\n");
-}
-
 Frame Llama3(const ChatTemplateSource& source) {
   std::string system;
   for (const std::string& text : JinjaStrings(source.jinja)) {
@@ -138,7 +166,13 @@ absl::StatusOr<ChatTemplate> ChatTemplate::Load(PolicyConfig::ChatTemplate templ
   ChatTemplate made;
   if (family == PolicyConfig::CHAT_TEMPLATE_PLAIN) return made;
   RW_ASSIGN_OR_RETURN(ChatTemplateSource source, ReadChatTemplateSource(policy_folder));
-  if (FamilyOf(source.jinja) != family) source = ChatTemplateSource();
+  if (!source.jinja.empty() && FamilyOf(source.jinja) != family) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        source.origin,
+        ": the policy's own chat template has not the markers of the one that "
+        "policy.chat_template names; leave it at auto, or set plain and write the turns into the "
+        "prompt template"));
+  }
   Frame frame = family == PolicyConfig::CHAT_TEMPLATE_LLAMA3 ? Llama3(source) : ChatMl(source);
   made.before_ = std::move(frame.before);
   made.after_ = std::move(frame.after);

@@ -67,7 +67,9 @@ EpisodeCommand Episode::RoundFinished(const RoundResult& result) {
 EpisodeCommand Episode::PoolCallFinished(PoolCall call) {
   RW_CHECK(waiting_ == Waiting::kPoolCall) << spec_.episode_id() << " call " << call.call_id();
   const CallOutcome outcome = call.outcome();
-  std::string body = outcome == CALL_OUTCOME_REFUSED ? RefusedBody() : call.reply();
+  std::string body = call.reply();
+  if (outcome == CALL_OUTCOME_REFUSED) body = RefusedBody();
+  if (outcome == CALL_OUTCOME_TOO_LONG) body = TooLongBody();
   if (outcome == CALL_OUTCOME_TRUNCATED) absl::StrAppend(&body, kTruncatedMark);
   trajectory_.set_pool_wait_ms(trajectory_.pool_wait_ms() + call.latency_ms());
   call.set_round(round_);
@@ -84,6 +86,7 @@ Trajectory Episode::End(EpisodeStatus status) {
   trajectory_.set_status(status);
   const RewardComponents components = StrictComponents(trajectory_);
   trajectory_.mutable_components()->set_cost_picousd(components.cost_picousd());
+  trajectory_.mutable_components()->set_retried_cost_picousd(components.retried_cost_picousd());
   if (IsScored(status)) *trajectory_.mutable_components() = components;
   return std::move(trajectory_);
 }
@@ -101,6 +104,10 @@ EpisodeCommand Episode::StartRound(std::vector<uint32_t> new_tokens) {
   request.max_new_tokens = granted_tokens_;
   request.new_token_ids = std::move(new_tokens);
   request.stop_strings = RoundStopStrings();
+  const auto trial = spec_.trial_models().find(round_);
+  if (trial != spec_.trial_models().end() && !is_last_round()) {
+    request.guided_text = {.after = kOpenSearch, .text = absl::StrCat(trial->second, ":")};
+  }
   return request;
 }
 
@@ -159,14 +166,31 @@ void Episode::RecordSampled(const RoundResult& result) {
 
 const Action& Episode::RecordAction(const RoundResult& result) {
   Action& action = *trajectory_.add_actions();
-  action =
-      ParseRound(WrittenText(*context_->tokenizer, result), *context_->models, is_last_round());
+  action = ParseRound(WrittenText(*context_->tokenizer, result), *context_->models, is_last_round(),
+                      round_ == 0 ? context_->prompt->opened_tag() : std::string());
   action.set_round(round_);
+  action.set_is_trial(result.is_guided && action.kind() == ACTION_KIND_SEARCH);
   action.set_end_token(trajectory_.token_ids_size());
   action.set_first_token(action.end_token() - static_cast<int>(result.token_ids.size()));
+  if (action.kind() == ACTION_KIND_SEARCH) RecordModelTokens(result, action);
   if (action.kind() == ACTION_KIND_INVALID)
     trajectory_.set_invalid_actions(trajectory_.invalid_actions() + 1);
   return action;
+}
+
+// Which tokens of the round name the model: those with bytes of the name, where borders lie as they lie.
+void Episode::RecordModelTokens(const RoundResult& result, Action& action) const {
+  const auto [begin, end] = NamedModelBytes(WrittenText(*context_->tokenizer, result));
+  size_t at = 0;
+  int first = 0, after = 0;
+  for (size_t i = 0; i < result.token_ids.size() && at < end; ++i) {
+    const size_t next = at + context_->tokenizer->TokenBytes(result.token_ids[i]).size();
+    if (next > begin && after == 0) first = static_cast<int>(i);
+    if (next > begin) after = static_cast<int>(i) + 1;
+    at = next;
+  }
+  action.set_model_first_token(action.first_token() + first);
+  action.set_model_end_token(action.first_token() + after);
 }
 
 }  // namespace routewright

@@ -92,6 +92,8 @@ std::string InvalidActionBody(InvalidReason reason) {
   }
 }
 
+std::string TooLongBody() { return "The question is too long for this model; ask a shorter one."; }
+
 std::string RefusedBody() { return "The model refused to reply."; }
 
 }  // namespace routewright

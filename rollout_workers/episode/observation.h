@@ -36,4 +36,7 @@ std::string InvalidActionBody(InvalidReason reason);
 // The body in place of a reply that the model's provider refused to give.
 std::string RefusedBody();
 
+// The body where the query did not fit into the model's context.
+std::string TooLongBody();
+
 }  // namespace routewright

@@ -11,6 +11,7 @@
 #include "common/file_system.h"
 #include "common/status_macros.h"
 #include "common/text.h"
+#include "rollout_workers/episode/router_protocol.h"
 
 namespace routewright {
 namespace {
@@ -107,6 +108,8 @@ absl::StatusOr<Prompt> Prompt::Build(const PromptTemplates& templates, int max_r
            what));
   RW_ASSIGN_OR_RETURN(auto parts, SplitAtMarker(chat_form(message), what, kQuestion));
   std::tie(prompt.before_question_, prompt.after_question_) = std::move(parts);
+
+  prompt.opened_tag_ = OpenedTag(prompt.after_question_);
 
   const std::string pool_what = "the pool's template (prompt.pool_template_path)";
   RW_ASSIGN_OR_RETURN(const std::string pool_message,

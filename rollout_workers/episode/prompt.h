@@ -43,12 +43,16 @@ class Prompt {
   // the question is encoded as plain text, by itself.
   std::vector<uint32_t> Tokens(std::string_view question) const;
 
+  // The tag that the prompt ends in and the policy goes on from; mostly empty.
+  const std::string& opened_tag() const { return opened_tag_; }
+
   // The user message that a called model gets.
   std::string PoolMessage(std::string_view query) const;
 
  private:
   std::string before_question_, after_question_;
   std::string before_query_, after_query_;
+  std::string opened_tag_;
   const Tokenizer* tokenizer_ = nullptr;
 };
 

@@ -9,7 +9,6 @@
 namespace routewright {
 namespace {
 
-constexpr char kOpenSearch[] = "<search>";
 constexpr char kOpenAnswer[] = "<answer>";
 
 struct TagPair {
@@ -131,8 +130,11 @@ std::optional<std::string_view> Content(std::string_view text, std::string_view 
 
 std::vector<std::string> RoundStopStrings() { return {kCloseSearch, kCloseAnswer}; }
 
-Action ParseRound(std::string_view text, const ModelList& models, bool is_last_round) {
+Action ParseRound(std::string_view written, const ModelList& models, bool is_last_round,
+                  std::string_view opened) {
   Action action;
+  const std::string whole = std::string(opened) + std::string(written);
+  const std::string_view text = whole;
   const size_t search_at = text.find(kCloseSearch), answer_at = text.find(kCloseAnswer);
   const bool has_tag = search_at != answer_at;  // equal only if neither is there
   const bool is_search = search_at < answer_at;
@@ -157,6 +159,23 @@ Action ParseRound(std::string_view text, const ModelList& models, bool is_last_r
   if (!IsBlank(text.substr(end))) faults.insert(FORMAT_FAULT_TEXT_AFTER_TAG);
   for (FormatFault fault : faults) action.add_format_faults(fault);
   return action;
+}
+
+std::string OpenedTag(std::string_view prompt) {
+  prompt = StripWhitespace(prompt);
+  for (const TagPair& pair : kTagPairs) {
+    if (prompt.ends_with(pair.open)) return std::string(pair.open);
+  }
+  return "";
+}
+
+std::pair<size_t, size_t> NamedModelBytes(std::string_view text) {
+  const size_t end = text.find(kCloseSearch) + std::string_view(kCloseSearch).size();
+  const std::string_view content =
+      Content(text.substr(0, end), kOpenSearch, kCloseSearch).value_or("");
+  const std::string_view name = StripWhitespace(content.substr(0, content.find(':')));
+  const size_t begin = name.empty() ? 0 : static_cast<size_t>(name.data() - text.data());
+  return {begin, begin + name.size()};
 }
 
 }  // namespace routewright

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "proto/episode.pb.h"
@@ -11,6 +12,7 @@
 
 namespace routewright {
 
+inline constexpr char kOpenSearch[] = "<search>";
 inline constexpr char kCloseSearch[] = "</search>";
 inline constexpr char kCloseAnswer[] = "</answer>";
 
@@ -20,6 +22,7 @@ std::vector<std::string> RoundStopStrings();
 // What the policy did in one round.
 //   text           all bytes of the round's sampled tokens, without an end-of-sequence token at
 //                  their end; any bytes
+//   opened         the tag that the prompt ends in, which the round goes on from ("<think>"), or empty
 //   is_last_round  calls are disabled: a search, well formed or not, is INVALID with
 //                  LAST_ROUND_SEARCH
 // The earliest closing tag decides, with the nearest opening tag of its name before it;
@@ -42,6 +45,13 @@ std::vector<std::string> RoundStopStrings();
 //   TEXT_AFTER_TAG     text other than white space follows the deciding tag
 // Texts in the result are valid UTF-8: other bytes are replaced. round, first_token and
 // end_token are the caller's.
-Action ParseRound(std::string_view text, const ModelList& models, bool is_last_round);
+Action ParseRound(std::string_view text, const ModelList& models, bool is_last_round,
+                  std::string_view opened = "");
+
+// The tag that a prompt ends in, white space aside, for the policy to go on from: some chat templates open <think>.
+std::string OpenedTag(std::string_view prompt);
+
+// Where the text of a round that ParseRound found to be a SEARCH names the model: bytes [first, second).
+std::pair<size_t, size_t> NamedModelBytes(std::string_view text);
 
 }  // namespace routewright

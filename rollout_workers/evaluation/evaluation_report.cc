@@ -89,7 +89,7 @@ ArmSummary SummariseSome(const ArmScores& arm, const std::vector<size_t>& places
     const EpisodeScore& score = *arm.episodes[place];
     scores.push_back(&score);
     means.Add(score);
-    if (questions[place].hops() != 2) continue;
+    if (questions[place].hops() < 2) continue;
     two_hop_em += score.em;
     ++num_two_hop;
   }

@@ -14,6 +14,7 @@
 #include "policy/decoder/sampler.h"
 #include "policy/tokenizer/tokenizer.h"
 #include "rollout_workers/generator/stop_detector.h"
+#include "rollout_workers/generator/text_guide.h"
 
 namespace routewright {
 namespace {
@@ -27,6 +28,7 @@ struct Round {
   RoundRequest request;  // new_token_ids moved into the episode's tokens
   RoundResult result;
   StopDetector stop;
+  TextGuide guide;
   int64_t max_new_tokens;
   SteadyClock::time_point start;
 };
@@ -72,6 +74,8 @@ class BatchedGenerator final : public Generator {
   bool SharePrefix(RunningEpisode& episode);
   std::vector<Work> Schedule();
   absl::Status Sample(std::vector<Work>& batch);
+  // What a guided round may go on with; empty: anything. Valid as long as the generator.
+  std::span<const uint32_t> AllowedTokens(const TextGuide& guide);
   bool Record(RunningEpisode& episode, const SampledToken& sampled);
 
   // Constant after construction.
@@ -82,7 +86,16 @@ class BatchedGenerator final : public Generator {
   int64_t policy_version_;
   std::map<std::string, RunningEpisode> episodes_;
   std::vector<RunningEpisode*> running_;  // those with a round, in the order of their StartRound
+  // TokensThatSpell by their arguments: the texts are few.
+  std::map<std::pair<std::string, bool>, std::vector<uint32_t>> spellings_;
 };
+
+// Whether the round's bytes now contain a stop string.
+bool AppendBytes(Round& round, std::string_view bytes) {
+  round.guide.Append(bytes);
+  round.result.is_guided = round.guide.is_done();
+  return round.stop.Append(bytes);
+}
 
 int64_t CommonPrefix(const std::vector<uint32_t>& a, const std::vector<uint32_t>& b) {
   return std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin();
@@ -113,8 +126,9 @@ absl::StatusOr<int64_t> BatchedGenerator::NewTokenLimit(const RoundRequest& requ
 
 absl::Status BatchedGenerator::StartRound(RoundRequest request) {
   RW_CHECK(request.max_new_tokens > 0 && request.temperature >= 0) << request.episode_id;
-  RW_CHECK(request.stop_strings.empty() || tokenizer_ != nullptr)
-      << "stop strings without a tokenizer";
+  RW_CHECK((request.stop_strings.empty() && request.guided_text.text.empty()) ||
+           tokenizer_ != nullptr)
+      << "stop strings or guided text without a tokenizer";
   const auto known = episodes_.find(request.episode_id);
   RW_CHECK(known == episodes_.end() || !known->second.round)
       << request.episode_id << " already runs a round";
@@ -131,8 +145,9 @@ absl::Status BatchedGenerator::StartRound(RoundRequest request) {
   result.episode_id = request.episode_id;
   result.round = request.round;
   StopDetector stop(std::move(request.stop_strings));
+  TextGuide guide(std::move(request.guided_text));
   episode.round.emplace(Round{std::move(request), std::move(result), std::move(stop),
-                              max_new_tokens, SteadyClock::now()});
+                              std::move(guide), max_new_tokens, SteadyClock::now()});
   running_.push_back(&episode);
   return absl::OkStatus();
 }
@@ -190,7 +205,8 @@ absl::Status BatchedGenerator::Sample(std::vector<Work>& batch) {
     if (!work.samples) continue;
     row.draw = {.temperature = episode.round->request.temperature,
                 .key = episode.round->request.stream_key,
-                .counter = episode.round->result.token_ids.size()};
+                .counter = episode.round->result.token_ids.size(),
+                .allowed = AllowedTokens(episode.round->guide)};
   }
   RW_ASSIGN_OR_RETURN(const std::vector<SampledToken> sampled, decoder_->Sample(rows));
   for (size_t i = 0; i < batch.size(); ++i) batch[i].sampled = sampled[i];
@@ -201,6 +217,14 @@ absl::Status BatchedGenerator::Sample(std::vector<Work>& batch) {
                                             work.episode->id, "): its weights have diverged"));
   }
   return absl::OkStatus();
+}
+
+std::span<const uint32_t> BatchedGenerator::AllowedTokens(const TextGuide& guide) {
+  if (guide.due().empty()) return {};
+  const std::pair<std::string, bool> text(guide.due(), guide.may_be_spaced());
+  const auto [spelling, is_new] = spellings_.try_emplace(text);
+  if (is_new) spelling->second = TokensThatSpell(*tokenizer_, text.first, text.second);
+  return spelling->second;
 }
 
 // Adds the token to its round; true if it is the round's last.
@@ -218,7 +242,7 @@ bool BatchedGenerator::Record(RunningEpisode& episode, const SampledToken& sampl
   const bool has_bytes = tokenizer_ != nullptr && sampled.token_id < tokenizer_->vocabulary_size();
   if (std::find(ends.begin(), ends.end(), sampled.token_id) != ends.end()) {
     result.stop_reason = StopReason::kEndToken;
-  } else if (has_bytes && round.stop.Append(tokenizer_->TokenBytes(sampled.token_id))) {
+  } else if (has_bytes && AppendBytes(round, tokenizer_->TokenBytes(sampled.token_id))) {
     result.stop_reason = StopReason::kStopString;
   } else if (static_cast<int64_t>(result.token_ids.size()) >= round.max_new_tokens) {
     result.stop_reason = StopReason::kMaxTokens;

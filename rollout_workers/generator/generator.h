@@ -16,6 +16,12 @@ namespace routewright {
 
 class PolicyWeights;
 
+// Text that a round must go on with, once.
+struct GuidedText {
+  std::string after;  // the first time that the round's bytes contain this, …
+  std::string text;   // … the next bytes are this; white space may come before it. Empty: nothing
+};
+
 // One round of one episode.
 struct RoundRequest {
   std::string episode_id;
@@ -29,6 +35,8 @@ struct RoundRequest {
   // A round stops at the first sampled token after which its bytes contain one of
   // these, or at an end token.
   std::vector<std::string> stop_strings;
+  // Its tokens are the policy's own choice among those that spell the text.
+  GuidedText guided_text;
 };
 
 enum class StopReason { kStopString, kEndToken, kMaxTokens, kCancelled };
@@ -37,9 +45,10 @@ struct RoundResult {
   std::string episode_id;
   int round = 0;
   std::vector<uint32_t> token_ids;       // sampled, the stopping token included
-  std::vector<float> logprobs;           // aligned with token_ids
+  std::vector<float> logprobs;           // aligned with token_ids; of the policy, guided or not
   std::vector<int64_t> policy_versions;  // aligned with token_ids
   StopReason stop_reason = StopReason::kMaxTokens;
+  bool is_guided = false;     // guided_text is there in full
   double first_token_ms = 0;  // wall time from start to the first sampled token
   double generate_ms = 0;     // … to stop
 };

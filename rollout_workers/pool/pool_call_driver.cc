@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "common/random.h"
 #include "common/trace.h"
+#include "common/trajectory_facts.h"
 
 namespace routewright {
 namespace {
@@ -24,11 +25,6 @@ size_t MaxResponseBytes(const PoolConfig& config) {
 }
 
 void CheckMulti(CURLMcode code) { RW_CHECK(code == CURLM_OK) << curl_multi_strerror(code); }
-
-bool IsReply(CallOutcome outcome) {
-  return outcome == CALL_OUTCOME_OK || outcome == CALL_OUTCOME_TRUNCATED ||
-         outcome == CALL_OUTCOME_REFUSED;
-}
 
 }  // namespace
 
@@ -176,7 +172,7 @@ void PoolCallDriver::EndAttempt(Call& call, CURLcode code) {
   AttemptResult result = TakeTransfer(call, code);
   MeterAndRecord(result, call);
   const AttemptVerdict verdict = JudgeAttempt(result, absl::Now());
-  if (IsReply(verdict.outcome))
+  if (IsDelivered(verdict.outcome))
     return Finish(call, verdict.outcome, std::move(result.reply.text), "");
 
   const uint64_t key = StreamKey(options_.seed, call.request.call_id, 0);

@@ -54,7 +54,7 @@ class PoolClient {
 };
 
 // True for the outcomes that are failures outside the policy: the episode is POOL_FAILED, never
-// scored. OK, TRUNCATED and REFUSED are replies; CANCELLED is neither.
+// scored. OK, TRUNCATED, REFUSED and TOO_LONG are answers that the policy sees; CANCELLED is neither.
 inline bool IsPoolFailure(CallOutcome outcome) {
   return outcome == CALL_OUTCOME_RATE_LIMITED || outcome == CALL_OUTCOME_UNAVAILABLE ||
          outcome == CALL_OUTCOME_TIMED_OUT || outcome == CALL_OUTCOME_REJECTED ||

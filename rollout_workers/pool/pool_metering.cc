@@ -59,6 +59,7 @@ int64_t CostPicousd(const PoolModelConfig& model, const TokenUsage& usage) {
 
 void AddToCall(const PoolModelConfig& model, const MeteredTokens& attempt, PoolCall& call) {
   const TokenUsage& usage = attempt.usage;
+  call.set_retried_cost_picousd(call.cost_picousd());
   call.set_input_tokens(SumOfBoth(call.input_tokens(), usage.input_tokens));
   call.set_cached_input_tokens(SumOfBoth(call.cached_input_tokens(), usage.cached_input_tokens));
   call.set_output_tokens(SumOfBoth(call.output_tokens(), usage.output_tokens));

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/absl_view.h"
 #include "common/random.h"
+#include "common/text.h"
 
 namespace routewright {
 namespace {
@@ -52,6 +53,40 @@ bool IsRetriedStatus(int status) {
   return status == 408 || status == 409 || status == 425 || status == 429 || status >= 500;
 }
 
+// What a server says of a request when it is the query that it cannot take; wordings of OpenAI, Azure, vLLM, SGLang,
+// llama.cpp, TGI and Anthropic, in lower case.
+struct QueryFault {
+  CallOutcome outcome;
+  std::string_view words;
+};
+constexpr QueryFault kQueryFaults[] = {
+    {CALL_OUTCOME_REFUSED, "content_filter"},
+    {CALL_OUTCOME_REFUSED, "content filter"},
+    {CALL_OUTCOME_REFUSED, "content management policy"},
+    {CALL_OUTCOME_REFUSED, "content policy"},
+    {CALL_OUTCOME_REFUSED, "flagged as potentially violating"},
+    {CALL_OUTCOME_TOO_LONG, "context length"},
+    {CALL_OUTCOME_TOO_LONG, "context size"},
+    {CALL_OUTCOME_TOO_LONG, "context window"},
+    {CALL_OUTCOME_TOO_LONG, "context_length_exceeded"},
+    {CALL_OUTCOME_TOO_LONG, "prompt is too long"},
+    {CALL_OUTCOME_TOO_LONG, "input is too long"},
+    {CALL_OUTCOME_TOO_LONG, "longer than the model's"},
+    {CALL_OUTCOME_TOO_LONG, "too many tokens"},
+    {CALL_OUTCOME_TOO_LONG, "reduce the length"},
+};
+
+// The outcome if the query is at fault: the same query would meet the same answer, on any attempt of the episode.
+std::optional<CallOutcome> FaultOfQuery(int status, const std::string& message) {
+  if (status == 413) return CALL_OUTCOME_TOO_LONG;
+  if (status != 400 && status != 422 && status != 500) return std::nullopt;
+  const std::string lower = LowerCase(message);
+  for (const QueryFault& fault : kQueryFaults) {
+    if (lower.find(fault.words) != std::string::npos) return fault.outcome;
+  }
+  return std::nullopt;
+}
+
 std::string_view RemedyFor(int status) {
   if (status >= 300 && status < 400)
     return "; redirects are refused: give the final address as base_url";
@@ -62,6 +97,8 @@ std::string_view RemedyFor(int status) {
 
 AttemptVerdict JudgeStatus(const AttemptResult& result, absl::Time now) {
   const int status = result.http_status;
+  if (const auto outcome = FaultOfQuery(status, result.error_message))
+    return Failure(*outcome, /*may_retry=*/false, "");
   std::string error = absl::StrCat("HTTP ", status, result.error_message.empty() ? "" : ": ",
                                    result.error_message, AbslView(RemedyFor(status)));
   AttemptVerdict verdict =

@@ -41,7 +41,8 @@ struct AttemptVerdict {
   std::string error;                          // one clause when the outcome is a failure
 };
 
-// OK, TRUNCATED and REFUSED come from whole replies alone. Retried: 408, 409, 425, 429, 5xx, 402
+// OK and TRUNCATED come from whole replies alone; REFUSED and TOO_LONG also from a 400, 413, 422 or 500 that
+// blames the query, which is not retried. Retried: 408, 409, 425, 429, 5xx, 402
 // with Retry-After, no connection, a time-out, a reply that broke off. Not retried: other 4xx,
 // redirects (refused: the key would go along), and a 200 that is no chat completion, which was
 // perhaps paid for and would come again.

@@ -6,6 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <vector>
 
 namespace routewright {
 namespace {
@@ -73,10 +75,75 @@ TEST_F(DatasetTest, ReadsAHotpotArray) {
   EXPECT_THAT((*questions)[1].golden_answers(), ElementsAre("no"));
 }
 
-TEST_F(DatasetTest, StopsAtTheLimitBeforeLaterRowsAreRead) {
-  const std::string path = Write("q.jsonl", "{\"question\":\"a\",\"answer\":\"1\"}\nnot json\n");
-  EXPECT_EQ(LoadQuestions(path, "", 1)->size(), 1u);
-  EXPECT_FALSE(LoadQuestions(path, "", 0).ok());
+// The golden answers of a file with one row.
+std::vector<std::string> GoldenAnswers(const absl::StatusOr<std::vector<Question>>& questions) {
+  EXPECT_TRUE(questions.ok()) << questions.status();
+  if (!questions.ok()) return {};
+  const auto& answers = questions->front().golden_answers();
+  return {answers.begin(), answers.end()};
+}
+
+TEST_F(DatasetTest, GoldenAnswersAreReadAsTheDatasetsPublishThem) {
+  const std::pair<const char*, std::vector<std::string>> cases[] = {
+      // MuSiQue
+      {R"({"id":"2hop__1","question":"a","answer":"Wendel","answer_aliases":["W. Wendel","Sir W."],"answerable":true})",
+       {"Wendel", "W. Wendel", "Sir W."}},
+      // TriviaQA
+      {R"({"question":"a","question_id":"tc_1","answer":{"value":"Sunset","aliases":["Sunset Blvd","Sunset"],"type":"x"}})",
+       {"Sunset", "Sunset Blvd", "Sunset"}},
+      // PopQA
+      {R"({"id":4222362,"question":"a","possible_answers":"[\"politician\", \"political leader\"]"})",
+       {"politician", "political leader"}},
+      // WebQuestions
+      {R"({"question":"a","answers":["Padmé","Amidala"]})", {"Padmé", "Amidala"}},
+      // FlashRAG
+      {R"({"id":"test_0","question":"a","golden_answers":["14"],"metadata":{}})", {"14"}},
+      {R"({"question":"a","answer":"[sic]"})", {"[sic]"}},
+  };
+  for (const auto& [row, answers] : cases) {
+    EXPECT_EQ(GoldenAnswers(LoadQuestions(Write("row.jsonl", row), "", 0)), answers) << row;
+  }
+}
+
+std::string SourceRows(const std::string& source, int count) {
+  std::string rows;
+  for (int i = 0; i < count; ++i) {
+    const std::string id = source + std::to_string(i);
+    rows +=
+        R"({"id":")" + id + R"(","question":"q","answer":"1","data_source":")" + source + "\"}\n";
+  }
+  return rows;
+}
+
+// The head of seven concatenated datasets is the first of them alone.
+TEST_F(DatasetTest, ALimitDrawsEvenlyOverTheSources) {
+  const std::string path =
+      Write("q.jsonl", SourceRows("nq", 100) + SourceRows("tqa", 50) + SourceRows("few", 2));
+  const auto questions = LoadQuestions(path, "", 20);
+  ASSERT_TRUE(questions.ok()) << questions.status();
+  std::map<std::string, std::vector<std::string>> ids;
+  for (const Question& question : *questions) ids[question.data_source()].push_back(question.id());
+  EXPECT_EQ(ids["few"].size(), 2u);
+  EXPECT_EQ(ids["nq"].size(), 9u);
+  EXPECT_EQ(ids["tqa"].size(), 9u);
+  const std::vector<std::string> head = {"nq0", "nq1", "nq2", "nq3", "nq4",
+                                         "nq5", "nq6", "nq7", "nq8"};
+  EXPECT_NE(ids["nq"], head);
+  const auto again = LoadQuestions(path, "", 20);
+  for (size_t i = 0; i < questions->size(); ++i) EXPECT_EQ((*again)[i].id(), (*questions)[i].id());
+  EXPECT_EQ(LoadQuestions(path, "", 1000)->size(), 152u);
+}
+
+TEST_F(DatasetTest, WhatIsNoTextIsNamed) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"PAR1\x15\x04", "is Parquet"},
+      {"\x1f\x8b\x08\x01", "is gzip: unpack it"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n", "git lfs pull"},
+      {"<!DOCTYPE html><html>", "is a web page"},
+  };
+  for (const auto& [content, message] : cases) {
+    EXPECT_THAT(std::string(Failure(content).message()), HasSubstr(message));
+  }
 }
 
 TEST_F(DatasetTest, ABadLineIsNamedWithFileAndLine) {
@@ -96,6 +163,12 @@ TEST_F(DatasetTest, EveryBadRowSaysWhatIsWrong) {
       {R"({"question":"a","golden_answers":[]})", "\"golden_answers\" is empty"},
       {R"({"question":"a","golden_answers":[1]})", "a golden answer is no string"},
       {R"({"question":"a","golden_answers":{}})", "no array of strings"},
+      {R"({"question":"a","answer":{"value":3}})", "\"value\" is no string"},
+      {R"({"question":"a","answer":"x","answer_aliases":"y"})", "\"answer_aliases\" is no array"},
+      {R"({"question":"a","answer":"['x', 'y']"})", "looks like a list but is no JSON"},
+      {R"({"question":"a","answer":"[]"})", "\"answer\" is empty"},
+      {R"({"question":"a","answer":" "})", "a golden answer is blank"},
+      {R"({"question":"a","answer":"x","answerable":false})", "not \"answerable\""},
       {R"({"question":"a","answer":"x","id":[]})", "\"id\" is neither"},
       {R"({"question":"a","answer":"x","hops":-1})", "\"hops\" is no count"},
       {R"({"question":"a","answer":"x","hops":99999999999999})", "\"hops\" is no count"},

@@ -80,11 +80,13 @@ TEST_P(PpoMathGoldenTest, GaeGivesReturnsAndWhitenedAdvantages) {
 
 TEST_P(PpoMathGoldenTest, PolicyLossClipFractionAndApproximateKl) {
   const Json& golden = GetParam();
-  const double clip = golden["clip"].get<double>();
+  LossConfig config;  // as published: without a dual clip
+  config.set_clip_low(golden["clip"].get<double>());
+  config.set_clip_high(golden["clip"].get<double>());
+  config.set_dual_clip(0);
   const auto logprobs = Get("logprob"), old_logprobs = Get("old_logprob"),
              advantages = Get("advantages_whitened"), weights = MeanWeights();
-  const PolicyLoss loss =
-      ClippedPolicyLoss({logprobs, old_logprobs, advantages, weights}, clip, clip);
+  const PolicyLoss loss = ComputePolicyLoss({logprobs, old_logprobs, advantages, weights}, config);
   const double n = logprobs.size();
   EXPECT_NEAR(loss.loss, golden["policy_loss"].get<double>(), kTolerance);
   EXPECT_NEAR(loss.clipped_tokens / n, golden["clip_fraction"].get<double>(), kTolerance);
@@ -129,7 +131,8 @@ TEST_P(PpoMathGoldenTest, GroupAdvantagesPerTrajectory) {
     scores.push_back(score);
     groups.push_back(golden["group"][b].get<int64_t>());
   }
-  const std::vector<double> advantages = GroupAdvantages(scores, groups);
+  const std::vector<double> advantages =
+      GroupAdvantages(scores, groups, AdvantageConfig::SCALE_GROUP);
   for (size_t b = 0; b < scores.size(); ++b) {
     for (double expected : MaskedRow(golden["grpo_advantages"], golden["mask"], b)) {
       EXPECT_NEAR(advantages[b], expected, kTolerance);

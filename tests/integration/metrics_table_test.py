@@ -57,7 +57,9 @@ class MetricsTableTest(unittest.TestCase):
             seen |= emitted(self.supervised(run))
             log = (run.folder / "logs/rank-0.log").read_text()
             self.assertEqual(log.count("routing collapses onto one model"), 1, "once, not at every step")
-        with Run(name="ppo", overrides={**EVERYTHING, "trainer.algorithm": "ppo"}) as run:
+        with Run(name="ppo", overrides={**EVERYTHING, "trainer.algorithm": "ppo", "trainer.advantage": "null",
+                                        "reward.usd_weight": "null", "reward.cost_form": "budget",
+                                        "reward.budget_usd_per_question": 0.000004}) as run:
             self.assertEqual(run.train(), 0)
             seen |= emitted(run.metrics())
         self.assertEqual(sorted(seen - listed), [], "emitted, but not in trainer/METRICS.md")

@@ -8,6 +8,7 @@
 #include "trainer/algorithm/advantages/demonstrated.h"
 #include "trainer/algorithm/advantages/gae.h"
 #include "trainer/algorithm/advantages/group_advantages.h"
+#include "trainer/algorithm/advantages/reinforce_plus_plus.h"
 
 namespace routewright {
 namespace {
@@ -16,6 +17,10 @@ constexpr Algorithm kAlgorithms[] = {
     {TrainerConfig::ALGORITHM_GRPO, EstimateByGroup, PolicyObjective},
     {TrainerConfig::ALGORITHM_PPO, EstimateByGae, PolicyObjective},
     {TrainerConfig::ALGORITHM_SUPERVISED, EstimateDemonstrated, SupervisedObjective},
+    {TrainerConfig::ALGORITHM_RLOO, EstimateLeaveOneOut, PolicyObjective},
+    {TrainerConfig::ALGORITHM_REINFORCE_PLUS_PLUS, EstimateReinforcePlusPlus, PolicyObjective},
+    {TrainerConfig::ALGORITHM_REINFORCE_PLUS_PLUS_BASELINE, EstimateReinforcePlusPlusBaseline,
+     PolicyObjective},
 };
 
 static_assert(HasARowOfEach(kAlgorithms, TrainerConfig::Algorithm_ARRAYSIZE),

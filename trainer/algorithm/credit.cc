@@ -11,14 +11,17 @@ namespace routewright {
 namespace {
 
 // [N] what each policy token is paid: −β·KL, and the trajectory's reward at its last one.
-std::vector<double> TokenRewards(const LossConfig& config, const Batch& batch,
+std::vector<double> TokenRewards(const TrainerConfig& trainer, const Batch& batch,
                                  const CreditInput& input) {
+  const LossConfig& config = trainer.loss();
   std::vector<double> rewards(batch.num_scored(), 0.0);
   const bool has_penalty =
       config.kl_placement() == LossConfig::KL_PLACEMENT_REWARD && !input.reference_logprobs.empty();
+  const LossConfig::KlEstimator estimator = KlEstimatorOf(config);
   for (int64_t n = 0; has_penalty && n < batch.num_scored(); ++n) {
-    rewards[n] = -input.kl_coefficient * KlPenalty(config.kl_estimator(), input.old_logprobs[n],
-                                                   input.reference_logprobs[n]);
+    const bool names_model = !batch.names_model.empty() && batch.names_model[n] != 0;
+    rewards[n] = -input.kl_coefficient * (names_model ? trainer.routing().kl_weight() : 1.0) *
+                 KlPenalty(estimator, input.old_logprobs[n], input.reference_logprobs[n]);
   }
   for (int64_t b = 0; b < batch.num_trajectories(); ++b) {
     rewards[batch.scored_offsets[b + 1] - 1] += batch.rewards[b];
@@ -26,15 +29,27 @@ std::vector<double> TokenRewards(const LossConfig& config, const Batch& batch,
   return rewards;
 }
 
+// In place: a trial that went badly says little of a policy that would not have made it.
+void WeighTrials(const Batch& batch, std::vector<double>& advantages) {
+  for (size_t b = 0; b < batch.trial_weights.size(); ++b) {
+    if (batch.trial_weights[b] == 1.0) continue;
+    for (int64_t n = batch.scored_offsets[b]; n < batch.scored_offsets[b + 1]; ++n) {
+      if (advantages[n] < 0.0) advantages[n] *= batch.trial_weights[b];
+    }
+  }
+}
+
 }  // namespace
 
 Credit AssignCredit(const TrainerConfig& config, const Batch& batch, const CreditInput& input) {
   std::vector<double> token_rewards;
   if (!FactsOf(config).learns_from_demonstrations()) {
-    token_rewards = TokenRewards(config.loss(), batch, input);
+    token_rewards = TokenRewards(config, batch, input);
   }
-  return AlgorithmOf(config).estimate(
+  Credit credit = AlgorithmOf(config).estimate(
       config, {.batch = batch, .token_rewards = token_rewards, .values = input.values});
+  WeighTrials(batch, credit.advantages);
+  return credit;
 }
 
 std::vector<float> TokenAdvantages(size_t place, std::span<const size_t> places, const Batch& batch,

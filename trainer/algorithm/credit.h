@@ -20,7 +20,7 @@ struct CreditInput {
   double kl_coefficient = 0.0;
 };
 
-// The algorithm's estimate. A trajectory's reward is paid at its last policy token, −β·KL at each
+// The algorithm's estimate, negative advantages multiplied by their trajectory's trial weight. A trajectory's reward is paid at its last policy token, −β·KL at each
 // if config.loss().kl_placement() is REWARD.
 Credit AssignCredit(const TrainerConfig& config, const Batch& batch, const CreditInput& input);
 

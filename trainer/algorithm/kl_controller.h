@@ -11,6 +11,8 @@ class KlController {
   // Uses kl_coefficient, kl_target (0 = fixed) and kl_horizon.
   explicit KlController(const LossConfig& config);
   double coefficient() const { return coefficient_; }
+  // Whether the coefficient moves; else it is the config's, in a resumed run too.
+  bool adapts() const { return target_ > 0.0; }
   // After a step: β ← β·(1 + clip(kl/target − 1, ±0.2)·episodes/horizon). `kl` in nats per
   // token, mean of the batch.
   void Update(double kl, int num_episodes);

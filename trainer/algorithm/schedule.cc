@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "common/config/algorithm_facts.h"
+
 namespace routewright {
 
 double ScheduledLearningRate(const OptimizerConfig& config, double peak, int64_t step,
@@ -21,6 +23,17 @@ double ScheduledLearningRate(const OptimizerConfig& config, double peak, int64_t
     default:
       return peak;
   }
+}
+
+int64_t CriticWarmupSteps(const TrainerConfig& config) {
+  return FactsOf(config).needs_critic() ? config.critic().warmup_steps() : 0;
+}
+
+double PolicyLearningRate(const TrainerConfig& config, int64_t step) {
+  const int64_t begin = CriticWarmupSteps(config);
+  if (step < begin) return 0.0;
+  return ScheduledLearningRate(config.optimizer(), config.optimizer().learning_rate(), step - begin,
+                               config.steps() - begin);
 }
 
 }  // namespace routewright

@@ -13,4 +13,10 @@ namespace routewright {
 double ScheduledLearningRate(const OptimizerConfig& config, double peak, int64_t step,
                              int64_t num_steps);
 
+// The steps at a run's beginning in which the critic learns and the policy does not; 0 without a critic.
+int64_t CriticWarmupSteps(const TrainerConfig& config);
+
+// The policy's rate at a step: its schedule begins when the critic is warm.
+double PolicyLearningRate(const TrainerConfig& config, int64_t step);
+
 }  // namespace routewright

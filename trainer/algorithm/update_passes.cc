@@ -10,7 +10,8 @@ bool HasReference(const TrainerConfig& config) {
 }
 
 bool ScoresOldPolicy(const TrainerConfig& config) {
-  return config.loss().importance_cap() > 0.0 && config.mini_batches() > 1;
+  return config.loss().importance_cap() > 0.0 &&
+         (config.mini_batches() > 1 || config.epochs_per_batch() > 1);
 }
 
 bool HasCritic(const TrainerConfig& config) {

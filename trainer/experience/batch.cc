@@ -1,5 +1,6 @@
 #include "trainer/experience/batch.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -61,6 +62,16 @@ absl::Status CheckLearnable(const Trajectory& trajectory, const TrajectoryRules&
   return num_sampled > 0 ? absl::OkStatus() : Refuse(trajectory, "no token is the policy's");
 }
 
+// [T] 1 where a token names a call's model.
+std::vector<uint8_t> ModelTokens(const Trajectory& trajectory) {
+  std::vector<uint8_t> names_model(trajectory.token_ids_size(), 0);
+  for (const Action& action : trajectory.actions()) {
+    const int end = std::min(action.model_end_token(), trajectory.token_ids_size());
+    for (int t = std::max(0, action.model_first_token()); t < end; ++t) names_model[t] = 1;
+  }
+  return names_model;
+}
+
 template <typename T>
 void AppendArray(const std::vector<T>& values, std::string& bytes) {
   const uint64_t count = values.size();
@@ -88,16 +99,21 @@ absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRule
                               int64_t group, Batch& batch) {
   RW_RETURN_IF_ERROR(CheckLearnable(trajectory, rules));
   const bool has_logprobs = trajectory.logprobs_size() > 0;
+  const std::vector<uint8_t> names_model = ModelTokens(trajectory);
   for (int t = 0; t < trajectory.token_ids_size(); ++t) {
     batch.token_ids.push_back(trajectory.token_ids(t));
     if (trajectory.provenance(t) != PROVENANCE_POLICY) continue;
     batch.scored.push_back(t);
     batch.sampler_logprobs.push_back(has_logprobs ? trajectory.logprobs(t) : 0.0f);
+    batch.names_model.push_back(names_model[t]);
   }
   batch.offsets.push_back(batch.num_tokens());
   batch.scored_offsets.push_back(batch.num_scored());
   batch.rewards.push_back(trajectory.reward());
+  batch.score_rewards.push_back(trajectory.score_reward());
   batch.groups.push_back(group);
+  batch.is_masked.push_back(0);
+  batch.trial_weights.push_back(1.0);
   return absl::OkStatus();
 }
 
@@ -108,8 +124,12 @@ std::string SerializeBatch(const Batch& batch) {
   AppendArray(batch.scored_offsets, bytes);
   AppendArray(batch.scored, bytes);
   AppendArray(batch.sampler_logprobs, bytes);
+  AppendArray(batch.names_model, bytes);
   AppendArray(batch.rewards, bytes);
+  AppendArray(batch.score_rewards, bytes);
   AppendArray(batch.groups, bytes);
+  AppendArray(batch.is_masked, bytes);
+  AppendArray(batch.trial_weights, bytes);
   return bytes;
 }
 
@@ -117,8 +137,10 @@ absl::StatusOr<Batch> ParseBatch(std::string_view bytes) {
   Batch batch;
   if (!TakeArray(bytes, batch.token_ids) || !TakeArray(bytes, batch.offsets) ||
       !TakeArray(bytes, batch.scored_offsets) || !TakeArray(bytes, batch.scored) ||
-      !TakeArray(bytes, batch.sampler_logprobs) || !TakeArray(bytes, batch.rewards) ||
-      !TakeArray(bytes, batch.groups) || !bytes.empty()) {
+      !TakeArray(bytes, batch.sampler_logprobs) || !TakeArray(bytes, batch.names_model) ||
+      !TakeArray(bytes, batch.rewards) || !TakeArray(bytes, batch.score_rewards) ||
+      !TakeArray(bytes, batch.groups) || !TakeArray(bytes, batch.is_masked) ||
+      !TakeArray(bytes, batch.trial_weights) || !bytes.empty()) {
     return absl::DataLossError("a batch from rank 0 arrived with missing or surplus bytes");
   }
   return batch;
@@ -127,6 +149,7 @@ absl::StatusOr<Batch> ParseBatch(std::string_view bytes) {
 MicroBatch BuildMicroBatch(const Batch& batch, std::span<const int> trajectories) {
   MicroBatch micro;
   micro.offsets.push_back(0);
+  micro.scored_offsets.push_back(0);
   for (int b : trajectories) {
     const int64_t first = static_cast<int64_t>(micro.token_ids.size());
     const uint32_t* ids = batch.token_ids.data() + batch.offsets[b];
@@ -140,6 +163,7 @@ MicroBatch BuildMicroBatch(const Batch& batch, std::span<const int> trajectories
       micro.scored.push_back(n);
     }
     micro.offsets.push_back(static_cast<int64_t>(micro.token_ids.size()));
+    micro.scored_offsets.push_back(static_cast<int64_t>(micro.scored.size()));
   }
   return micro;
 }

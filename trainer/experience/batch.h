@@ -23,8 +23,15 @@ struct Batch {
       0};  // [B+1] its scored tokens are [scored_offsets[b], …[b+1]) of the [N] arrays
   std::vector<int32_t> scored;          // [N] the token's place in its trajectory, ≥ 1
   std::vector<float> sampler_logprobs;  // [N] recorded as sampled; 0 in demonstrations without them
+  std::vector<uint8_t> names_model;     // [N] 1: one of the tokens that name a call's model
   std::vector<double> rewards;          // [B]
-  std::vector<int64_t> groups;          // [B] equal for the episodes of one question
+  std::vector<double>
+      score_rewards;               // [B] the reward's part for the score; the rest is for the cost
+  std::vector<int64_t> groups;     // [B] equal for the episodes of one question
+  std::vector<uint8_t> is_masked;  // [B] 1: compared with its group, but not learnt from
+  // [B] 1, or less if trials named models that the policy hardly would: what its negative advantages are
+  // multiplied by.
+  std::vector<double> trial_weights;
 
   int64_t num_trajectories() const { return static_cast<int64_t>(offsets.size()) - 1; }
   int64_t num_tokens() const { return static_cast<int64_t>(token_ids.size()); }
@@ -54,12 +61,13 @@ absl::StatusOr<Batch> ParseBatch(std::string_view bytes);
 
 // Some of a batch's trajectories packed end to end, as the transformer takes them.
 struct MicroBatch {
-  std::vector<int64_t> token_ids;  // [t]
-  std::vector<int64_t> positions;  // [t] from 0 in each trajectory
-  std::vector<int64_t> offsets;    // [b+1]
-  std::vector<int64_t> rows;       // [n] packed index of the token before each scored token
-  std::vector<int64_t> targets;    // [n] the scored token's id
-  std::vector<int64_t> scored;     // [n] its place in the batch's [N] arrays
+  std::vector<int64_t> token_ids;       // [t]
+  std::vector<int64_t> positions;       // [t] from 0 in each trajectory
+  std::vector<int64_t> offsets;         // [b+1]
+  std::vector<int64_t> rows;            // [n] packed index of the token before each scored token
+  std::vector<int64_t> targets;         // [n] the scored token's id
+  std::vector<int64_t> scored;          // [n] its place in the batch's [N] arrays
+  std::vector<int64_t> scored_offsets;  // [b+1] trajectory i's scored tokens
 };
 MicroBatch BuildMicroBatch(const Batch& batch, std::span<const int> trajectories);
 

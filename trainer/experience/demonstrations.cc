@@ -2,40 +2,91 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "common/crc32c.h"
+#include "common/dataset.h"
+#include "common/file_kind.h"
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "proto/episode.pb.h"
 
 namespace routewright {
 namespace {
 
-absl::Status AppendFile(const std::string& path, int64_t vocabulary_size, Batch& batch) {
-  std::ifstream file(path);
+// Which of the recorded trajectories are learnt from.
+struct Wanted {
+  TrajectoryRules rules;
+  double min_reward = 0.0;
+  std::set<std::string> held_out;  // questions, as they are worded, that nothing is learnt about
+};
+
+// Why trajectories were left out, and how many.
+using LeftOut = std::map<std::string, int64_t>;
+
+// Why nothing is to be learnt from it; empty: it is a demonstration.
+std::string ReasonAgainst(const Trajectory& trajectory, const Wanted& wanted) {
+  const auto& provenance = trajectory.provenance();
+  if (trajectory.purpose() == PURPOSE_EVAL) return "of evaluations";
+  if (wanted.held_out.contains(trajectory.question().question())) return "about held-out questions";
+  if (trajectory.status() != EPISODE_STATUS_ANSWERED &&
+      trajectory.status() != EPISODE_STATUS_UNSPECIFIED) {  // written by hand
+    return "not answered";
+  }
+  if (trajectory.reward() < wanted.min_reward) return "with a lower reward";
+  if (std::find(provenance.begin(), provenance.end(), PROVENANCE_POLICY) == provenance.end()) {
+    return "without a token of the policy";
+  }
+  return "";
+}
+
+absl::Status AppendFile(const std::string& path, const Wanted& wanted, Batch& batch,
+                        LeftOut& left_out) {
+  std::ifstream file(path, std::ios::binary);
   if (!file) {
     return absl::NotFoundError(
         absl::StrCat("cannot read ", path, "; data.demonstrations names trajectory files"));
   }
-  const TrajectoryRules rules = {.vocabulary_size = vocabulary_size, .is_recorded = true};
   int64_t line_number = 0;
   for (std::string line; std::getline(file, line);) {
     ++line_number;
     if (line.empty()) continue;
+    if (const std::string_view kind = ForeignFileKind(line); line_number == 1 && !kind.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat(path, " ", std::string(kind)));
+    }
     Trajectory trajectory;
     const auto parsed = google::protobuf::util::JsonStringToMessage(line, &trajectory);
-    const absl::Status status = parsed.ok()
-                                    ? AppendTrajectory(trajectory, rules, /*group=*/0, batch)
-                                    : absl::InvalidArgumentError(std::string(parsed.message()));
+    absl::Status status = absl::InvalidArgumentError(std::string(parsed.message()));
+    if (parsed.ok()) {
+      const std::string reason = ReasonAgainst(trajectory, wanted);
+      if (!reason.empty()) {
+        ++left_out[reason];
+        continue;
+      }
+      status = AppendTrajectory(trajectory, wanted.rules, /*group=*/0, batch);
+    }
     if (!status.ok()) {
       return absl::InvalidArgumentError(absl::StrCat(
           path, ":", line_number, ": not a trajectory: ", std::string(status.message())));
     }
   }
   return absl::OkStatus();
+}
+
+// "3 of evaluations, 2 not answered".
+std::string InWords(const LeftOut& left_out) {
+  std::string words;
+  for (const auto& [reason, count] : left_out) {
+    absl::StrAppend(&words, words.empty() ? "" : ", ", count, " ", reason);
+  }
+  return words;
 }
 
 // Appends trajectory b of `from`.
@@ -45,23 +96,39 @@ void Copy(const Batch& from, int64_t b, Batch& to) {
   for (int64_t n = from.scored_offsets[b]; n < from.scored_offsets[b + 1]; ++n) {
     to.scored.push_back(from.scored[n]);
     to.sampler_logprobs.push_back(from.sampler_logprobs[n]);
+    to.names_model.push_back(from.names_model[n]);
   }
   to.offsets.push_back(to.num_tokens());
   to.scored_offsets.push_back(to.num_scored());
   to.rewards.push_back(from.rewards[b]);
+  to.score_rewards.push_back(from.score_rewards[b]);
   to.groups.push_back(from.groups[b]);
+  to.is_masked.push_back(from.is_masked[b]);
+  to.trial_weights.push_back(from.trial_weights[b]);
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Demonstrations>> Demonstrations::Load(
-    std::span<const std::string> paths, int64_t vocabulary_size, uint64_t seed) {
+absl::StatusOr<std::unique_ptr<Demonstrations>> Demonstrations::Load(const DataConfig& data,
+                                                                     int64_t vocabulary_size,
+                                                                     uint64_t seed) {
+  Wanted wanted = {.rules = {.vocabulary_size = vocabulary_size, .is_recorded = true},
+                   .min_reward = data.demonstration_min_reward(),
+                   .held_out = {}};
+  RW_ASSIGN_OR_RETURN(const auto held_out, LoadDatasets(data.held_out()));
+  for (const Question& question : held_out) wanted.held_out.insert(question.question());
   Batch all;
-  for (const std::string& path : paths) {
-    RW_RETURN_IF_ERROR(AppendFile(path, vocabulary_size, all));
+  LeftOut left_out;
+  for (const std::string& path : data.demonstrations()) {
+    RW_RETURN_IF_ERROR(AppendFile(path, wanted, all, left_out));
   }
   if (all.num_trajectories() == 0) {
-    return absl::InvalidArgumentError("the files of data.demonstrations hold no trajectory");
+    return absl::InvalidArgumentError(
+        absl::StrCat("the files of data.demonstrations hold no trajectory to learn from",
+                     left_out.empty() ? "" : "; left out: ", InWords(left_out)));
+  }
+  if (!left_out.empty()) {
+    LogInfo("demonstrations=", all.num_trajectories(), " | left out: ", InWords(left_out));
   }
   return absl::WrapUnique(new Demonstrations(std::move(all), seed));
 }

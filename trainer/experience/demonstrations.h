@@ -4,11 +4,10 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
-#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "proto/config.pb.h"
 #include "trainer/experience/batch.h"
 #include "trainer/experience/shuffled_order.h"
 
@@ -16,9 +15,11 @@ namespace routewright {
 
 class Demonstrations {
  public:
-  // Fails: kNotFound naming a file that is missing; kInvalidArgument naming file:line of a
-  // trajectory that cannot be learnt from, or that there is none.
-  static absl::StatusOr<std::unique_ptr<Demonstrations>> Load(std::span<const std::string> paths,
+  // Those of data.demonstrations(). Left out, and counted in the log: trajectories of evaluations, about a question of
+  // data.held_out(), that ended without an answer, with a reward below demonstration_min_reward, or without a token of
+  // the policy. Fails: kNotFound naming a file that is missing; kInvalidArgument naming file:line of what is no sound
+  // trajectory, or saying why none is left; as LoadDatasets.
+  static absl::StatusOr<std::unique_ptr<Demonstrations>> Load(const DataConfig& data,
                                                               int64_t vocabulary_size,
                                                               uint64_t seed);
 

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -18,11 +20,17 @@ namespace routewright {
 inline int64_t PolicyVersionAfter(int64_t num_steps) { return num_steps + 1; }
 
 // Each training question episodes_per_question times ("train/000012/0003/05": step, question's
-// place, member of its group), at the training temperature; then each evaluation question once,
-// greedily ("eval/000012/0003").
+// place, member of its group), at the training temperature and with its trials; then each evaluation
+// question once, at evaluation.temperature ("eval/000012/0003"). Questions are counted from
+// `first_place`, for plans that add to a step's first one.
 StepPlan PlanStep(const RunConfig& config, int64_t step, int64_t policy_version,
                   std::span<const Question> train_questions,
-                  std::span<const Question> evaluation_questions);
+                  std::span<const Question> evaluation_questions, int64_t first_place = 0);
+
+// The groups of training episodes whose rewards, of those with a verdict, differ by no more than
+// `min_difference`, by GroupName; every group's name is a key.
+std::map<std::string, bool> EvenGroups(std::span<const Trajectory> trajectories,
+                                       double min_difference);
 
 struct LearnableBatch {
   Batch batch;
@@ -32,9 +40,10 @@ struct LearnableBatch {
 
 // The training trajectories of a collected step as a batch, groups by question. Left out: those
 // without a verdict (POOL_FAILED, CANCELLED), those in which the policy wrote nothing, and with
-// group advantages those that are the last of their group, having nothing to be compared with.
+// group advantages those that are the last of their group, having nothing to be compared with; with
+// dynamic sampling also groups without a difference, unless there is no other.
 // Fails: kInvalidArgument naming a trajectory that cannot be learnt from though its status says so.
-absl::StatusOr<LearnableBatch> SelectBatch(const TrainerConfig& config,
+absl::StatusOr<LearnableBatch> SelectBatch(const RunConfig& config,
                                            std::span<const Trajectory> trajectories,
                                            int64_t vocabulary_size, int64_t policy_version);
 

@@ -13,7 +13,6 @@
 #include "common/dataset.h"
 #include "common/random.h"
 #include "common/status_macros.h"
-#include "trainer/experience/question_source.h"
 
 namespace routewright {
 namespace {
@@ -27,9 +26,8 @@ absl::StatusOr<HeldOut> HeldOut::Load(const RunConfig& config) {
   held_out.every_ = config.trainer().evaluate_every();
   if (held_out.every_ == 0) return held_out;
   RW_ASSIGN_OR_RETURN(std::vector<Question> all, LoadDatasets(config.data().held_out()));
-  const size_t count = std::min<size_t>(config.trainer().evaluate_questions(), all.size());
   held_out.questions_ =
-      QuestionSource(std::move(all), config.run().seed()).Draw(static_cast<int>(count));
+      DrawEvenly(std::move(all), static_cast<size_t>(config.trainer().evaluate_questions()));
   RW_ASSIGN_OR_RETURN(const uint64_t worker_digest, WorkerConfigDigest(config));
   std::string settings = absl::StrCat(worker_digest, "\n", ConfigToYaml(config.reward()));
   for (const Question& question : held_out.questions_) {

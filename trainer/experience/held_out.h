@@ -16,8 +16,8 @@ namespace routewright {
 class HeldOut {
  public:
   HeldOut() = default;  // a training that evaluates nothing
-  // The same trainer.evaluate_questions at every evaluation of a run; reads nothing if
-  // trainer.evaluate_every is 0. Fails: as LoadDatasets and WorkerConfigDigest do.
+  // trainer.evaluate_questions of them, drawn evenly over the data sources, the same at every evaluation
+  // of every run; reads nothing if trainer.evaluate_every is 0. Fails: as LoadDatasets and WorkerConfigDigest do.
   static absl::StatusOr<HeldOut> Load(const RunConfig& config);
 
   const std::vector<Question>& questions() const { return questions_; }

@@ -1,49 +1,96 @@
 #include "trainer/experience/reward_composer.h"
 
+#include <set>
 #include <vector>
 
+#include "common/money/money.h"
 #include "common/reward/reward.h"
+#include "common/trajectory_facts.h"
 
 namespace routewright {
 namespace {
 
 constexpr double kPicousdPerMicrousd = 1e6;
 
+// Of the attempts that were delivered: what a pool had to be asked again for is not the policy's doing.
+double PicousdOf(const Trajectory& trajectory) {
+  const RewardComponents& components = trajectory.components();
+  return static_cast<double>(components.cost_picousd() - components.retried_cost_picousd());
+}
+
 }  // namespace
 
 RewardComposer::RewardComposer(const RewardConfig& config) : config_(config) {}
 
-void RewardComposer::Compose(Trajectory& trajectory) {
-  trajectory.set_cost_reward(0.0);
-  trajectory.set_reward(0.0);
-  if (!IsScored(trajectory.status())) return;
-  CostWindow& window =
-      WindowOf({trajectory.question().data_source(), trajectory.purpose() == PURPOSE_EVAL});
-  const double cost_reward =
-      window.Add(trajectory.components().cost_picousd() / kPicousdPerMicrousd);
-  trajectory.set_cost_reward(cost_reward);
-  trajectory.set_reward(ComposeReward(config_, trajectory.components(), cost_reward));
+void RewardComposer::Compose(std::span<Trajectory> trajectories) {
+  if (RanksCosts(config_)) RankCosts(trajectories);
+  for (Trajectory& trajectory : trajectories) {
+    trajectory.set_cost_reward(0.0);
+    RewardParts parts;
+    if (IsScored(trajectory.status())) {
+      if (RanksCosts(config_)) {
+        const CostWindow& window = WindowOf(KeyOf(trajectory));
+        trajectory.set_cost_reward(window.RewardOf(PicousdOf(trajectory) / kPicousdPerMicrousd));
+      }
+      parts = ComposeReward(config_, trajectory.components(),
+                            {.cost_reward = trajectory.cost_reward(),
+                             .usd = PicousdToUsd(PicousdOf(trajectory)),
+                             .latency_s = trajectory.pool_wait_ms() / 1000.0,
+                             .cost_weight = cost_weight_});
+    }
+    trajectory.set_score_reward(parts.score);
+    trajectory.set_reward(parts.sum());
+  }
+}
+
+void RewardComposer::RankCosts(std::span<const Trajectory> trajectories) {
+  std::set<Key> closed;  // evaluations' windows that an earlier step filled
+  for (const auto& [key, window] : windows_) {
+    if (key.second) closed.insert(key);
+  }
+  for (const Trajectory& trajectory : trajectories) {
+    if (!IsScored(trajectory.status()) || closed.contains(KeyOf(trajectory))) continue;
+    WindowOf(KeyOf(trajectory)).Append(PicousdOf(trajectory) / kPicousdPerMicrousd);
+  }
+}
+
+void RewardComposer::AdaptToBudget(std::span<const Trajectory> trajectories) {
+  if (!ChargesABudget(config_)) return;
+  double usd = 0.0, count = 0.0;
+  for (const Trajectory& trajectory : trajectories) {
+    if (trajectory.purpose() != PURPOSE_TRAIN || !IsScored(trajectory.status())) continue;
+    if (HasTrial(trajectory)) continue;
+    usd += PicousdToUsd(PicousdOf(trajectory));
+    count += 1.0;
+  }
+  if (count > 0.0) cost_weight_ = NextCostWeight(config_, cost_weight_, usd / count);
+}
+
+RewardComposer::Key RewardComposer::KeyOf(const Trajectory& trajectory) {
+  return {trajectory.question().data_source(), trajectory.purpose() == PURPOSE_EVAL};
 }
 
 CostWindow& RewardComposer::WindowOf(const Key& key) {
   return windows_.try_emplace(key, config_.cost_window()).first->second;
 }
 
-void RewardComposer::Save(google::protobuf::RepeatedPtrField<CostWindowState>* windows) const {
-  windows->Clear();
+void RewardComposer::Save(LearnerState& state) const {
+  state.set_cost_weight(cost_weight_);
+  state.clear_cost_windows();
   for (const auto& [key, window] : windows_) {
-    CostWindowState* state = windows->Add();
-    state->set_data_source(key.first);
-    state->set_is_evaluation(key.second);
-    for (double root_cost : window.root_costs()) state->add_root_costs(root_cost);
+    CostWindowState* saved = state.add_cost_windows();
+    saved->set_data_source(key.first);
+    saved->set_is_evaluation(key.second);
+    for (double root_cost : window.root_costs()) saved->add_root_costs(root_cost);
   }
 }
 
-void RewardComposer::Restore(const google::protobuf::RepeatedPtrField<CostWindowState>& windows) {
+void RewardComposer::Restore(const LearnerState& state) {
+  cost_weight_ = state.cost_weight();
   windows_.clear();
-  for (const CostWindowState& state : windows) {
-    const std::vector<double> root_costs(state.root_costs().begin(), state.root_costs().end());
-    WindowOf({state.data_source(), state.is_evaluation()}).Restore(root_costs);
+  for (const CostWindowState& saved : state.cost_windows()) {
+    const std::vector<double> root_costs(saved.root_costs().begin(), saved.root_costs().end());
+    WindowOf({saved.data_source(), saved.is_evaluation()}).Restore(root_costs);
   }
 }
 

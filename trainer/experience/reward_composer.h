@@ -1,11 +1,14 @@
-// Turns the components that workers send into rewards, in episode order: the cost reward is
-// relative to the last costs of the episode's data source, apart for evaluation. Rank 0, one
-// thread; the order of calls is part of the result.
+// Turns the components that workers send into rewards, a plan of episodes at a time. Every episode of
+// a plan is scored against the same things: costs are ranked in one window a data source, that
+// already holds the plan's own costs, and the weight of the budget form stands still. So equal
+// episodes of a group have equal rewards. Rank 0, one thread; the order of steps, and of episodes in them, is part of
+// the result.
 #pragma once
 
 #include <google/protobuf/repeated_ptr_field.h>
 
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -20,19 +23,30 @@ class RewardComposer {
  public:
   explicit RewardComposer(const RewardConfig& config);
 
-  // Sets cost_reward and reward. The window measures in micro-dollars. A POOL_FAILED or CANCELLED
-  // trajectory is never scored: its cost enters no window, its rewards become 0.
-  void Compose(Trajectory& trajectory);
+  // Sets cost_reward, score_reward and reward. A POOL_FAILED or CANCELLED trajectory is never scored:
+  // its cost enters no window, its rewards become 0. Windows measure in micro-dollars. Those of
+  // evaluations keep the costs of the first one, so that rewards of evaluations can be compared.
+  void Compose(std::span<Trajectory> trajectories);
 
-  void Save(google::protobuf::RepeatedPtrField<CostWindowState>* windows) const;
-  void Restore(const google::protobuf::RepeatedPtrField<CostWindowState>& windows);
+  // After a step, with the budget form: adapts λ to what the training episodes cost, those with a
+  // trial left out: the policy chose otherwise.
+  void AdaptToBudget(std::span<const Trajectory> trajectories);
+
+  // λ of reward.cost_form: budget.
+  double cost_weight() const { return cost_weight_; }
+
+  void Save(LearnerState& state) const;
+  void Restore(const LearnerState& state);
 
  private:
   using Key = std::pair<std::string, bool>;  // data source, is evaluation
+  static Key KeyOf(const Trajectory& trajectory);
   CostWindow& WindowOf(const Key& key);
+  void RankCosts(std::span<const Trajectory> trajectories);
 
   const RewardConfig config_;
   std::map<Key, CostWindow> windows_;
+  double cost_weight_ = 0.0;
 };
 
 }  // namespace routewright

@@ -6,16 +6,12 @@
 
 #include "absl/strings/ascii.h"
 #include "common/money/money.h"
+#include "common/trajectory_facts.h"
 
 namespace routewright {
 namespace {
 
 constexpr double kBucketRatio = 1.2;
-
-bool IsDelivered(const PoolCall& call) {
-  return call.outcome() == CALL_OUTCOME_OK || call.outcome() == CALL_OUTCOME_TRUNCATED ||
-         call.outcome() == CALL_OUTCOME_REFUSED;
-}
 
 // "CALL_OUTCOME_TIMED_OUT" → "timed_out".
 std::string OutcomeName(int outcome) {
@@ -33,7 +29,7 @@ PoolTable::PoolTable(const PoolConfig& pool)
 
 void PoolTable::Count::Add(const PoolCall& call) {
   ++calls;
-  failed += !IsDelivered(call);
+  failed += !IsDelivered(call.outcome());
   attempts += std::max(1, call.attempts());
   input_tokens += call.input_tokens();
   output_tokens += call.output_tokens();

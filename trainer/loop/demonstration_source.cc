@@ -1,8 +1,5 @@
 #include "trainer/loop/demonstration_source.h"
 
-#include <string>
-#include <vector>
-
 #include "common/status_macros.h"
 #include "common/trace.h"
 
@@ -10,10 +7,9 @@ namespace routewright {
 
 absl::StatusOr<std::unique_ptr<DemonstrationSource>> DemonstrationSource::Load(
     const RunConfig& config, const ModelConfig& model) {
-  const std::vector<std::string> paths(config.data().demonstrations().begin(),
-                                       config.data().demonstrations().end());
-  RW_ASSIGN_OR_RETURN(auto demonstrations,
-                      Demonstrations::Load(paths, model.vocabulary_size, config.run().seed()));
+  RW_ASSIGN_OR_RETURN(
+      auto demonstrations,
+      Demonstrations::Load(config.data(), model.vocabulary_size, config.run().seed()));
   return std::unique_ptr<DemonstrationSource>(
       new DemonstrationSource(config, std::move(demonstrations)));
 }

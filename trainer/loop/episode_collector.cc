@@ -1,10 +1,17 @@
 #include "trainer/loop/episode_collector.h"
 
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/algorithm_facts.h"
 #include "common/dataset.h"
 #include "common/log.h"
+#include "common/reward/cost_forms.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "trainer/experience/episode_plan.h"
@@ -12,6 +19,34 @@
 #include "trainer/record/trajectory_metrics.h"
 
 namespace routewright {
+namespace {
+
+// Adds what a later plan of the same step brought.
+void Add(CollectedStep more, CollectedStep& all) {
+  all.trajectories.insert(all.trajectories.end(),
+                          std::make_move_iterator(more.trajectories.begin()),
+                          std::make_move_iterator(more.trajectories.end()));
+  all.leases_expired += more.leases_expired;
+  all.duplicates += more.duplicates;
+  all.replayed += more.replayed;
+  all.num_workers = more.num_workers;
+  all.worker_wait_s += more.worker_wait_s;
+}
+
+// A weight of a source that no question is of would be ignored in silence.
+absl::Status CheckSourceWeights(const DataConfig& data, const std::vector<Question>& questions) {
+  std::set<std::string> sources;
+  for (const Question& question : questions) sources.insert(question.data_source());
+  for (const auto& [name, weight] : data.source_weights()) {
+    if (sources.contains(name)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.source_weights: no question of data.train is of the data source '", name,
+                     "'; there are ", absl::StrJoin(sources, ", ")));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 EpisodeCollector::EpisodeCollector(const LearnerParts& parts, const ModelConfig& model,
                                    const RunFolderFiles* folder, Followers* followers,
@@ -20,7 +55,7 @@ EpisodeCollector::EpisodeCollector(const LearnerParts& parts, const ModelConfig&
       config_(*parts.config),
       vocabulary_size_(model.vocabulary_size),
       checks_(parts, folder, followers),
-      questions_(std::move(train), config_.run().seed()),
+      questions_(std::move(train), config_.run().seed(), config_.data()),
       held_out_(std::move(held_out)),
       rewards_(config_.reward()) {}
 
@@ -32,6 +67,7 @@ absl::StatusOr<std::unique_ptr<EpisodeCollector>> EpisodeCollector::Load(
     const LearnerParts& parts, const ModelConfig& model, const RunFolderFiles* folder,
     Followers* followers) {
   RW_ASSIGN_OR_RETURN(std::vector<Question> train, LoadDatasets(parts.config->data().train()));
+  RW_RETURN_IF_ERROR(CheckSourceWeights(parts.config->data(), train));
   RW_ASSIGN_OR_RETURN(HeldOut held_out, HeldOut::Load(*parts.config));
   return std::unique_ptr<EpisodeCollector>(
       new EpisodeCollector(parts, model, folder, followers, std::move(train), std::move(held_out)));
@@ -43,14 +79,14 @@ void EpisodeCollector::Save(LearnerState& state) const {
   state.set_ledger_total_picousd(cost_picousd_);
   state.set_episodes_committed(episodes_committed_);
   held_out_.Save(state);
-  rewards_.Save(state.mutable_cost_windows());
+  rewards_.Save(state);
 }
 
 absl::Status EpisodeCollector::Restore(const LearnerState& state) {
   cost_picousd_ = state.ledger_total_picousd();
   episodes_committed_ = state.episodes_committed();
   held_out_.Restore(state);
-  rewards_.Restore(state.cost_windows());
+  rewards_.Restore(state);
   return questions_.Restore(state.question_cursor(), state.question_order_digest());
 }
 
@@ -65,23 +101,16 @@ absl::Status EpisodeCollector::Open() {
 absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced,
                                                     Progress* progress) {
   RW_RETURN_IF_ERROR(checks_.CheckBudget(cost_picousd_));
-  const std::vector<Question> train = questions_.Draw(config_.trainer().questions_per_step());
   const bool evaluates = held_out_.IsDueIn(step);
-  const int64_t version = PolicyVersionAfter(step);
-  StepPlan plan = PlanStep(config_, step, version, train,
-                           evaluates ? held_out_.questions() : std::vector<Question>());
-  for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(is_traced);
-  absl::Status fault;
-  absl::StatusOr<CollectedStep> run = RunEpisodes(step, plan, progress, fault);
-  RW_RETURN_IF_ERROR(fault);
-  RW_RETURN_IF_ERROR(run.status());
-  Commit(run->trajectories);
-  RW_ASSIGN_OR_RETURN(LearnableBatch selected,
-                      SelectBatch(config_.trainer(), run->trajectories, vocabulary_size_, version));
+  RW_ASSIGN_OR_RETURN(CollectedStep run, AskQuestions(step, evaluates, is_traced, progress));
+  rewards_.AdaptToBudget(run.trajectories);
+  RW_ASSIGN_OR_RETURN(
+      LearnableBatch selected,
+      SelectBatch(config_, run.trajectories, vocabulary_size_, PolicyVersionAfter(step)));
   Collected collected;
   collected.batch = std::move(selected.batch);
   collected.places = std::move(selected.places);
-  collected.trajectories = std::move(run->trajectories);
+  collected.trajectories = std::move(run.trajectories);
   RW_RETURN_IF_ERROR(CheckNotEmpty(step, collected));
   collected.metrics = TrajectoryMetrics(config_.pool(), collected.trajectories);
   if (evaluates) {
@@ -89,9 +118,63 @@ absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced
   } else if (held_out_.IsDone(step)) {  // by a training that ended here, and now goes on
     collected.metrics.Append(held_out_.MetricsOf(step));
   }
+  AddGroupMetrics(collected.trajectories, collected.metrics);
   collected.metrics.Set("episode/left_out", selected.left_out);
-  AddFleetMetrics(*run, collected.metrics);
+  if (ChargesABudget(config_.reward())) {
+    collected.metrics.Set("episode/cost_weight", rewards_.cost_weight());
+  }
+  AddFleetMetrics(run, collected.metrics);
   return collected;
+}
+
+// The step's questions; with dynamic sampling, then others in place of those whose group shows no difference.
+absl::StatusOr<CollectedStep> EpisodeCollector::AskQuestions(int64_t step, bool evaluates,
+                                                             bool is_traced, Progress* progress) {
+  const TrainerConfig& trainer = config_.trainer();
+  const DynamicSamplingConfig& dynamic = trainer.dynamic_sampling();
+  CollectedStep all;
+  int64_t num_asked = 0;
+  const auto ask = [&](int64_t count) -> absl::Status {
+    const std::vector<Question> train = questions_.Draw(static_cast<int>(count));
+    const bool is_first = num_asked == 0;
+    StepPlan plan = PlanStep(
+        config_, step, PolicyVersionAfter(step), train,
+        evaluates && is_first ? held_out_.questions() : std::vector<Question>(), num_asked);
+    for (EpisodeSpec& spec : plan.episodes) spec.set_is_traced(is_traced);
+    num_asked += count;
+    absl::Status fault;
+    absl::StatusOr<CollectedStep> run = RunEpisodes(step, plan, progress, fault);
+    RW_RETURN_IF_ERROR(fault);
+    RW_RETURN_IF_ERROR(run.status());
+    Commit(run->trajectories);
+    Add(*std::move(run), all);
+    return absl::OkStatus();
+  };
+  RW_RETURN_IF_ERROR(ask(trainer.questions_per_step()));
+  auto extra_left = static_cast<int64_t>(dynamic.max_extra_share() * trainer.questions_per_step());
+  if (!FactsOf(trainer).needs_groups()) extra_left = 0;
+  while (extra_left > 0) {
+    const auto groups = EvenGroups(all.trajectories, dynamic.min_difference());
+    const int64_t num_uneven = std::count_if(groups.begin(), groups.end(),
+                                             [](const auto& group) { return !group.second; });
+    const int64_t wanted = std::min(extra_left, trainer.questions_per_step() - num_uneven);
+    if (wanted <= 0) break;
+    extra_left -= wanted;
+    RW_RETURN_IF_ERROR(ask(wanted));
+  }
+  return all;
+}
+
+void EpisodeCollector::AddGroupMetrics(std::span<const Trajectory> trajectories,
+                                       Metrics& metrics) const {
+  if (!FactsOf(config_.trainer()).needs_groups()) return;
+  const auto groups =
+      EvenGroups(trajectories, config_.trainer().dynamic_sampling().min_difference());
+  const auto num_even =
+      std::count_if(groups.begin(), groups.end(), [](const auto& group) { return group.second; });
+  const auto num_groups = static_cast<double>(groups.size());
+  metrics.Set("episode/groups", num_groups);
+  metrics.Set("episode/even_groups", static_cast<double>(num_even) / std::max(1.0, num_groups));
 }
 
 absl::StatusOr<std::optional<std::vector<Trajectory>>> EpisodeCollector::EvaluateLast(
@@ -130,8 +213,8 @@ absl::StatusOr<CollectedStep> EpisodeCollector::RunEpisodes(int64_t step, const 
 }
 
 void EpisodeCollector::Commit(std::vector<Trajectory>& trajectories) {
-  for (Trajectory& trajectory : trajectories) {
-    rewards_.Compose(trajectory);
+  rewards_.Compose(trajectories);
+  for (const Trajectory& trajectory : trajectories) {
     for (const PoolCall& call : trajectory.pool_calls()) cost_picousd_ += call.cost_picousd();
     ++episodes_committed_;
   }

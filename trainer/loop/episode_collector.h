@@ -52,6 +52,9 @@ class EpisodeCollector final : public BatchSource {
                    const RunFolderFiles* folder, Followers* followers, std::vector<Question> train,
                    HeldOut held_out);
 
+  absl::StatusOr<CollectedStep> AskQuestions(int64_t step, bool evaluates, bool is_traced,
+                                             Progress* progress);
+  void AddGroupMetrics(std::span<const Trajectory> trajectories, Metrics& metrics) const;
   // `fault` is what CollectChecks found, if that is why the episodes were given up.
   absl::StatusOr<CollectedStep> RunEpisodes(int64_t step, const StepPlan& plan, Progress* progress,
                                             absl::Status& fault);

@@ -74,7 +74,7 @@ absl::Status Leader::RestoreState(const CheckpointManifest& manifest) {
   const LearnerState& state = manifest.learner();
   step_ = manifest.step();
   checkpoints_.GoOnFrom(step_);
-  kl_.Restore(state.kl_coefficient());
+  if (kl_.adapts()) kl_.Restore(state.kl_coefficient());
   return batches_->Restore(state);
 }
 

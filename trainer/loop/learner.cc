@@ -62,6 +62,7 @@ UpdateOptions MakeUpdateOptions(const LearnerParts& parts, const ModelConfig& mo
   options.compute_type = parts.config->policy().compute_type() == PolicyConfig::ELEMENT_TYPE_BF16
                              ? at::kBFloat16
                              : at::kFloat;
+  options.seed = parts.config->run().seed();
   options.groups = &groups;
   return options;
 }

@@ -1,7 +1,10 @@
 #include "trainer/loop/step_recorder.h"
 
+#include <map>
+#include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status_macros.h"
 #include "trainer/live_page/live_state.h"
@@ -34,7 +37,9 @@ StepRecorder::StepRecorder(const RunConfig& config, MetricsLog metrics_log,
       exporter_(exporter),
       live_state_(live_state),
       collapse_alarm_(config.pool().models_size() < 2 ? 0.0
-                                                      : config.trainer().collapse_alarm_nats()) {}
+                                                      : config.trainer().collapse_alarm_nats()),
+      lost_model_alarm_(config.pool().models_size() < 2 ? 0.0
+                                                        : config.trainer().lost_model_share()) {}
 
 absl::StatusOr<StepRecorder> StepRecorder::Open(FileSystem& files, const RunFolderFiles& folder,
                                                 const RunConfig& config, int64_t first_step,
@@ -61,12 +66,24 @@ absl::Status StepRecorder::Record(int64_t step, const Metrics& metrics,
   RW_RETURN_IF_ERROR(Write(step, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->Record(step, metrics, trajectories, advantages_of);
   if (exporter_ != nullptr) ShowStep(step, metrics, trajectories, *exporter_);
-  if (metrics.Get("pool/calls") > 0 &&
-      collapse_alarm_.IsRaisedBy(metrics.Get("pool/share_entropy_nats"))) {
+  if (metrics.Get("pool/calls") > 0) WatchRouting(step, metrics);
+  return absl::OkStatus();
+}
+
+void StepRecorder::WatchRouting(int64_t step, const Metrics& metrics) {
+  if (collapse_alarm_.IsRaisedBy(metrics.Get("pool/share_entropy_nats"))) {
     LogWarning("step=", step, " share_entropy_nats=", metrics.Get("pool/share_entropy_nats"),
                " | routing collapses onto one model (trainer.collapse_alarm_nats)");
   }
-  return absl::OkStatus();
+  std::map<std::string, double> shares;
+  for (const PoolModelConfig& model : config_->pool().models()) {
+    shares[model.name()] = metrics.Get(absl::StrCat("pool/share:", model.name()));
+  }
+  for (const std::string& model : lost_model_alarm_.RaisedBy(shares)) {
+    LogWarning("step=", step, " model=", model, " share=", shares[model],
+               " | the policy hardly names this model any more; if it should, raise "
+               "trainer.routing.trial_share (the warning: trainer.lost_model_share)");
+  }
 }
 
 absl::Status StepRecorder::RecordEvaluation(int64_t steps_done, const Metrics& metrics,

@@ -15,9 +15,9 @@
 #include "proto/config.pb.h"
 #include "proto/episode.pb.h"
 #include "trainer/live_page/trajectory_view.h"
-#include "trainer/record/collapse_alarm.h"
 #include "trainer/record/event_log.h"
 #include "trainer/record/metrics.h"
+#include "trainer/record/routing_alarms.h"
 #include "trainer/record/run_folder.h"
 
 namespace routewright {
@@ -44,6 +44,7 @@ class StepRecorder {
                                 std::span<const Trajectory> trajectories);
 
  private:
+  void WatchRouting(int64_t step, const Metrics& metrics);
   absl::Status Write(int64_t step, const Metrics& metrics,
                      std::span<const Trajectory> trajectories);
   StepRecorder(const RunConfig& config, MetricsLog metrics_log, DescribeEpisode describe_episode,
@@ -57,6 +58,7 @@ class StepRecorder {
   PrometheusExporter* exporter_;
   LiveState* live_state_;
   CollapseAlarm collapse_alarm_;
+  LostModelAlarm lost_model_alarm_;
 };
 
 }  // namespace routewright

@@ -20,8 +20,9 @@ struct Sums {
   double scored = 0, reward = 0, em = 0, f1 = 0, well_formed = 0, cost_reward = 0, rounds = 0;
   double invalid_actions = 0, policy_tokens = 0, tokens = 0, calls = 0, failed_calls = 0;
   double latency_ms = 0, cost_picousd = 0, two_hop = 0, two_hop_em = 0;
+  double trials = 0, chosen_calls = 0;  // calls whose model was not, and was, the policy's choice
   std::map<EpisodeStatus, double> statuses;
-  std::map<std::string, double> calls_of_model;
+  std::map<std::string, double> chosen_calls_of_model;
   struct Source {
     double scored = 0, em = 0, f1 = 0;
   };
@@ -31,12 +32,14 @@ struct Sums {
 void AddCalls(const Trajectory& trajectory, Sums& sums) {
   for (const PoolCall& call : trajectory.pool_calls()) {
     sums.calls += 1;
-    sums.calls_of_model[call.model()] += 1;
+    if (IsTrial(trajectory, call)) {
+      sums.trials += 1;
+    } else {
+      sums.chosen_calls += 1;
+      sums.chosen_calls_of_model[call.model()] += 1;
+    }
     sums.latency_ms += call.latency_ms();
-    const bool is_delivered = call.outcome() == CALL_OUTCOME_OK ||
-                              call.outcome() == CALL_OUTCOME_TRUNCATED ||
-                              call.outcome() == CALL_OUTCOME_REFUSED;
-    sums.failed_calls += !is_delivered;
+    sums.failed_calls += !IsDelivered(call.outcome());
   }
 }
 
@@ -123,9 +126,9 @@ Metrics PoolMetrics(const PoolConfig& pool, const Sums& sums, const std::string&
   Metrics metrics;
   std::vector<double> shares;
   for (const PoolModelConfig& model : pool.models()) {
-    const auto found = sums.calls_of_model.find(model.name());
-    const double calls = found == sums.calls_of_model.end() ? 0.0 : found->second;
-    shares.push_back(sums.calls > 0 ? calls / sums.calls : 0.0);
+    const auto found = sums.chosen_calls_of_model.find(model.name());
+    const double calls = found == sums.chosen_calls_of_model.end() ? 0.0 : found->second;
+    shares.push_back(sums.chosen_calls > 0 ? calls / sums.chosen_calls : 0.0);
     metrics.Set(absl::StrCat(noun, "/share:", model.name()), shares.back());
   }
   metrics.Set(noun + "/share_entropy_nats", ShareEntropy(shares));
@@ -156,6 +159,7 @@ Metrics TrajectoryMetrics(const PoolConfig& pool, std::span<const Trajectory> tr
   Metrics metrics = TrainingMetrics(training);
   metrics.Append(PoolMetrics(pool, training, "pool"));
   metrics.Set("pool/calls", training.calls);
+  metrics.Set("pool/trials", training.trials);
   metrics.Set("pool/failed_calls", training.failed_calls);
   metrics.Set("pool/latency_mean_ms", training.latency_ms / std::max(1.0, training.calls));
   const Sums evaluation = SumUp(trajectories, PURPOSE_EVAL);

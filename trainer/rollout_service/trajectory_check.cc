@@ -49,8 +49,26 @@ absl::Status CheckToken(const Trajectory& t, int i, int64_t policy_version,
   }
 }
 
-absl::Status CheckActions(const Trajectory& t) {
+absl::Status CheckModelTokens(const Trajectory& t, const Action& action, const EpisodeSpec& spec) {
+  const bool is_named = action.model_first_token() != action.model_end_token();
+  if (is_named && (action.model_first_token() < action.first_token() ||
+                   action.model_first_token() > action.model_end_token() ||
+                   action.model_end_token() > action.end_token())) {
+    return Refused(t, absl::StrCat("the action of round ", action.round(),
+                                   " names a model outside its tokens"));
+  }
+  if (!action.is_trial()) return absl::OkStatus();
+  const auto trial = spec.trial_models().find(action.round());
+  if (trial == spec.trial_models().end() || action.kind() != ACTION_KIND_SEARCH ||
+      trial->second != action.model()) {
+    return Refused(t, absl::StrCat("round ", action.round(), " is no trial of ", action.model()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckActions(const Trajectory& t, const EpisodeSpec& spec) {
   for (const Action& action : t.actions()) {
+    RW_RETURN_IF_ERROR(CheckModelTokens(t, action, spec));
     if (action.first_token() < 0 || action.first_token() > action.end_token() ||
         action.end_token() > t.token_ids_size()) {
       return Refused(
@@ -78,15 +96,22 @@ absl::Status CheckTrajectory(const Trajectory& t, const EpisodeSpec& spec,
   }
   for (int i = 0; i < length; ++i)
     RW_RETURN_IF_ERROR(CheckToken(t, i, spec.policy_version(), vocabulary_size));
-  RW_RETURN_IF_ERROR(CheckActions(t));
+  RW_RETURN_IF_ERROR(CheckActions(t, spec));
   const RewardComponents& components = t.components();
   for (const double value : {components.format_reward(), components.em(), components.f1()}) {
     if (!std::isfinite(value)) return Refused(t, "a reward component is not finite");
   }
-  int64_t cost = 0;
+  int64_t cost = 0, retried = 0;
   for (const PoolCall& call : t.pool_calls()) {
     if (call.cost_picousd() < 0) return Refused(t, "a call's cost is negative");
+    if (call.retried_cost_picousd() < 0 || call.retried_cost_picousd() > call.cost_picousd()) {
+      return Refused(t, "a call's retries cost less than nothing, or more than the call");
+    }
     cost += call.cost_picousd();
+    retried += call.retried_cost_picousd();
+  }
+  if (retried != components.retried_cost_picousd()) {
+    return Refused(t, "the cost of its retries is not the sum of its calls'");
   }
   if (cost != components.cost_picousd()) return Refused(t, "its cost is not the sum of its calls");
   return absl::OkStatus();

@@ -1,6 +1,7 @@
 #include "trainer/update/policy_update.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -10,7 +11,9 @@
 #include "trainer/algorithm/algorithms.h"
 #include "trainer/algorithm/losses/value_loss.h"
 #include "trainer/algorithm/schedule.h"
+#include "trainer/algorithm/token_weights.h"
 #include "trainer/algorithm/update_passes.h"
+#include "trainer/experience/shuffled_order.h"
 #include "trainer/update/device_span.h"
 #include "trainer/update/scoring.h"
 
@@ -28,8 +31,9 @@ TensorSource CriticFrom(const TensorSource& policy, const ModelConfig& config) {
 }
 
 // values[places[i]] for each i; empty stays empty.
-std::vector<double> Gather(std::span<const double> values, std::span<const int64_t> places) {
-  std::vector<double> gathered;
+template <typename T>
+std::vector<T> Gather(const std::vector<T>& values, std::span<const int64_t> places) {
+  std::vector<T> gathered;
   if (values.empty()) return gathered;
   for (int64_t place : places) gathered.push_back(values[place]);
   return gathered;
@@ -38,6 +42,8 @@ std::vector<double> Gather(std::span<const double> values, std::span<const int64
 void Add(const ObjectiveSums& from, ObjectiveSums& to) {
   to.loss += from.loss;
   to.entropy += from.entropy;
+  to.name_entropy += from.name_entropy;
+  to.name_tokens += from.name_tokens;
   to.kl += from.kl;
   to.old_minus_new += from.old_minus_new;
   to.sampler_gap += from.sampler_gap;
@@ -99,10 +105,10 @@ WeightOptions PolicyUpdate::MakeWeightOptions(const std::string& name, bool is_t
           .sharding = options_.config.sharding()};
 }
 
-absl::StatusOr<PolicyUpdate::PackedShare> PolicyUpdate::PackMine(const Batch& batch, int64_t first,
-                                                                 int64_t end) const {
+absl::StatusOr<PolicyUpdate::PackedShare> PolicyUpdate::PackMine(
+    const Batch& batch, std::span<const int> trajectories) const {
   std::vector<int64_t> lengths;
-  for (int64_t b = first; b < end; ++b) lengths.push_back(batch.length(b));
+  for (int b : trajectories) lengths.push_back(batch.length(b));
   const PackingWork work = WorkOf(options_.model);
   RW_ASSIGN_OR_RETURN(PackingPlan plan,
                       PackTrajectories(lengths, options_.groups->world().size(),
@@ -111,7 +117,7 @@ absl::StatusOr<PolicyUpdate::PackedShare> PolicyUpdate::PackMine(const Batch& ba
   share.imbalance = WorkImbalance(plan, lengths, work);
   share.mine = std::move(plan[options_.groups->world().rank()]);
   for (std::vector<int>& places : share.mine) {
-    for (int& place : places) place += static_cast<int>(first);
+    for (int& place : places) place = trajectories[place];
   }
   return share;
 }
@@ -119,7 +125,9 @@ absl::StatusOr<PolicyUpdate::PackedShare> PolicyUpdate::PackMine(const Batch& ba
 absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch,
                                                               double kl_coefficient) {
   const TrainerConfig& config = options_.config;
-  RW_ASSIGN_OR_RETURN(const PackedShare share, PackMine(batch, 0, batch.num_trajectories()));
+  std::vector<int> all(batch.num_trajectories());
+  std::iota(all.begin(), all.end(), 0);
+  RW_ASSIGN_OR_RETURN(const PackedShare share, PackMine(batch, all));
   const MicroBatches& mine = share.mine;
   const auto score = [&](Transformer& model, const char* name) {
     const DeviceSpan span(name, options_.device);
@@ -159,27 +167,33 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
                                                 double kl_coefficient) {
   const TrainerConfig& config = options_.config;
   UpdateMetrics metrics;
-  metrics.learning_rate = ScheduledLearningRate(
-      config.optimizer(), config.optimizer().learning_rate(), step, config.steps());
+  metrics.learning_rate = PolicyLearningRate(config, step);
   const int64_t num_trajectories = batch.num_trajectories();
   if (num_trajectories == 0) return metrics;
   const double waited_s = GatherWaitSeconds();
   RW_ASSIGN_OR_RETURN(BatchScores scores, Score(batch, kl_coefficient));
 
   const int64_t num_mini_batches = std::min<int64_t>(config.mini_batches(), num_trajectories);
+  const auto num_optimizer_steps =
+      static_cast<double>(num_mini_batches * config.epochs_per_batch());
   ValueSums value_sums;
-  for (int64_t m = 0; m < num_mini_batches; ++m) {
-    RW_ASSIGN_OR_RETURN(MiniBatch mini,
-                        CutMiniBatch(batch, num_trajectories * m / num_mini_batches,
-                                     num_trajectories * (m + 1) / num_mini_batches));
-    mini.step = step;
-    mini.kl_coefficient = kl_coefficient;
-    RW_RETURN_IF_ERROR(LearnFrom(batch, scores, mini, metrics, value_sums));
-    metrics.work_imbalance += mini.share.imbalance / static_cast<double>(num_mini_batches);
-    metrics.micro_batches_per_rank += static_cast<double>(mini.share.mine.size());
+  for (int epoch = 0; epoch < config.epochs_per_batch(); ++epoch) {
+    const std::vector<int> order = OrderOf(batch, step, epoch);
+    for (int64_t m = 0; m < num_mini_batches; ++m) {
+      const int64_t first = num_trajectories * m / num_mini_batches;
+      const int64_t end = num_trajectories * (m + 1) / num_mini_batches;
+      RW_ASSIGN_OR_RETURN(MiniBatch mini,
+                          MakeMiniBatch(batch, std::span(order).subspan(first, end - first)));
+      mini.step = step;
+      mini.kl_coefficient = kl_coefficient;
+      RW_RETURN_IF_ERROR(LearnFrom(batch, scores, mini, metrics, value_sums));
+      metrics.work_imbalance += mini.share.imbalance / num_optimizer_steps;
+      metrics.micro_batches_per_rank += static_cast<double>(mini.share.mine.size());
+    }
   }
-  metrics.policy.loss /= static_cast<double>(num_mini_batches);
-  metrics.value_loss = value_sums.loss / static_cast<double>(num_mini_batches);
+  metrics.policy.loss /= num_optimizer_steps;
+  metrics.value_loss = value_sums.loss / num_optimizer_steps;
+  metrics.value_tokens = value_sums.tokens;
   metrics.value_clipped_tokens = value_sums.clipped_tokens;
   metrics.gather_wait_s =
       (GatherWaitSeconds() - waited_s) / static_cast<double>(options_.groups->world().size());
@@ -188,14 +202,23 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step
   return metrics;
 }
 
-absl::StatusOr<PolicyUpdate::MiniBatch> PolicyUpdate::CutMiniBatch(const Batch& batch,
-                                                                   int64_t first,
-                                                                   int64_t end) const {
-  const bool by_tokens = options_.config.loss().normalization() == LossConfig::NORMALIZATION_TOKENS;
+std::vector<int> PolicyUpdate::OrderOf(const Batch& batch, int64_t step, int epoch) const {
+  const TrainerConfig& config = options_.config;
+  const int64_t count = batch.num_trajectories();
+  std::vector<int> order(count);
+  std::iota(order.begin(), order.end(), 0);
+  if (config.mini_batches() == 1 && config.epochs_per_batch() == 1) return order;
+  ShuffledOrder shuffled(static_cast<size_t>(count), options_.seed, "mini-batches");
+  const int64_t first = (step * config.epochs_per_batch() + epoch) * count;
+  for (int64_t i = 0; i < count; ++i) order[i] = static_cast<int>(shuffled.At(first + i));
+  return order;
+}
+
+absl::StatusOr<PolicyUpdate::MiniBatch> PolicyUpdate::MakeMiniBatch(
+    const Batch& batch, std::span<const int> trajectories) const {
   MiniBatch mini;
-  mini.normalizer = static_cast<double>(
-      by_tokens ? batch.scored_offsets[end] - batch.scored_offsets[first] : end - first);
-  RW_ASSIGN_OR_RETURN(mini.share, PackMine(batch, first, end));
+  mini.weights = TokenWeights(options_.config.loss().normalization(), batch, trajectories);
+  RW_ASSIGN_OR_RETURN(mini.share, PackMine(batch, trajectories));
   return mini;
 }
 
@@ -204,8 +227,7 @@ absl::Status PolicyUpdate::LearnFrom(const Batch& batch, const BatchScores& scor
                                      const MiniBatch& mini, UpdateMetrics& metrics,
                                      ValueSums& value_sums) {
   const TrainerConfig& config = options_.config;
-  const bool is_warming_up =
-      FactsOf(config).needs_critic() && mini.step < config.critic().warmup_steps();
+  const bool is_warming_up = mini.step < CriticWarmupSteps(config);
   if (critic_ != nullptr) {
     RW_ASSIGN_OR_RETURN(metrics.critic_gradient_norm,
                         UpdateCritic(batch, scores, mini, value_sums));
@@ -252,7 +274,7 @@ absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const Batc
         TokenScores tokens = InDeviceSpan("head", options_.device, [&] {
           return forward->ScoreTokens(on_device.rows, on_device.targets, options_.temperature);
         });
-        const Objective objective = ComputeObjective(micro, scores, mini, tokens);
+        const Objective objective = ComputeObjective(batch, micro, scores, mini, tokens);
         Add(objective.sums, sums);
         at::Tensor d_hidden;
         if (value_head_ != nullptr) {
@@ -268,27 +290,31 @@ absl::StatusOr<double> PolicyUpdate::UpdatePolicy(const Batch& batch, const Batc
       });
   RW_RETURN_IF_ERROR(gradients[0]->Finish());
   const OptimizerConfig& optimizer = options_.config.optimizer();
-  return policy_weights_->OptimizerStep(
-      optimizer, ScheduledLearningRate(optimizer, optimizer.learning_rate(), mini.step,
-                                       options_.config.steps()));
+  return policy_weights_->OptimizerStep(optimizer, PolicyLearningRate(options_.config, mini.step));
 }
 
-Objective PolicyUpdate::ComputeObjective(const MicroBatch& micro, const BatchScores& scores,
-                                         const MiniBatch& mini, const TokenScores& tokens) const {
+Objective PolicyUpdate::ComputeObjective(const Batch& batch, const MicroBatch& micro,
+                                         const BatchScores& scores, const MiniBatch& mini,
+                                         const TokenScores& tokens) const {
   const std::vector<double> logprobs = ToHost(tokens.logprobs);
   const std::vector<double> entropies = ToHost(tokens.entropies);
   const std::vector<double> sampler = Gather(scores.sampler_logprobs, micro.scored);
   const std::vector<double> old = Gather(scores.old_logprobs, micro.scored);
   const std::vector<double> reference = Gather(scores.reference_logprobs, micro.scored);
   const std::vector<double> advantages = Gather(scores.credit.advantages, micro.scored);
+  const std::vector<uint8_t> names_model = Gather(batch.names_model, micro.scored);
+  const std::vector<double> weights = Gather(mini.weights, micro.scored);
   const ObjectiveInput input{.logprobs = logprobs,
                              .entropies = entropies,
                              .sampler_logprobs = sampler,
                              .old_logprobs = old,
                              .reference_logprobs = reference,
                              .advantages = advantages,
-                             .normalizer = mini.normalizer,
-                             .kl_coefficient = mini.kl_coefficient};
+                             .names_model = names_model,
+                             .weights = weights,
+                             .offsets = micro.scored_offsets,
+                             .kl_coefficient = mini.kl_coefficient,
+                             .routing = options_.config.routing()};
   return AlgorithmOf(options_.config).objective(options_.config.loss(), input);
 }
 
@@ -333,13 +359,13 @@ at::Tensor PolicyUpdate::ValueGradient(const MicroBatch& micro, const BatchScore
                                        const MiniBatch& mini, const at::Tensor& values,
                                        ValueSums& sums) const {
   const std::vector<double> on_host = ToHost(values);
-  const std::vector<double> token_weights(on_host.size(), 1.0 / mini.normalizer);
   const ValueLoss loss = ClippedValueLoss({.values = on_host,
                                            .old_values = Gather(scores.values, micro.scored),
                                            .returns = Gather(scores.credit.returns, micro.scored),
-                                           .weights = token_weights},
+                                           .weights = Gather(mini.weights, micro.scored)},
                                           options_.config.critic().value_clip());
   sums.loss += loss.loss;
+  sums.tokens += static_cast<double>(on_host.size());
   sums.clipped_tokens += static_cast<double>(loss.clipped_tokens);
   return ToDevice(loss.d_values, options_.device);
 }
@@ -354,6 +380,8 @@ absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
   ObjectiveSums& policy = metrics.policy;
   double* const sums[] = {&policy.loss,
                           &policy.entropy,
+                          &policy.name_entropy,
+                          &policy.name_tokens,
                           &policy.kl,
                           &policy.old_minus_new,
                           &policy.sampler_gap,
@@ -361,6 +389,7 @@ absl::Status PolicyUpdate::SumMetrics(UpdateMetrics& metrics) const {
                           &policy.clipped_tokens,
                           &policy.tokens,
                           &metrics.value_loss,
+                          &metrics.value_tokens,
                           &metrics.value_clipped_tokens,
                           &metrics.gather_wait_s};
   std::vector<double> values;

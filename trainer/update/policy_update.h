@@ -44,13 +44,15 @@ struct UpdateOptions {
   double temperature = 1.0;  // that the trajectories were sampled at, > 0
   at::Device device = at::kCPU;
   at::ScalarType compute_type = at::kFloat;
+  uint64_t seed = 0;                   // of the shuffles over mini-batches
   const RankGroups* groups = nullptr;  // made for config.sharding; outlive the update
 };
 
 // The metrics of one batch, the same on every rank.
 struct UpdateMetrics {
-  ObjectiveSums policy;     // over all mini-batches; `loss` is the mean over them
-  double value_loss = 0.0;  // mean over mini-batches
+  ObjectiveSums policy;       // over all mini-batches; `loss` is the mean over them
+  double value_loss = 0.0;    // mean over mini-batches
+  double value_tokens = 0.0;  // that the critic learnt from
   double value_clipped_tokens = 0.0;
   double gradient_norm = 0.0;  // before clipping, of the last mini-batch
   double critic_gradient_norm = 0.0;
@@ -104,12 +106,14 @@ class PolicyUpdate {
   };
   struct MiniBatch {
     int64_t step = 0;
-    double normalizer = 1.0;
+    std::vector<double>
+        weights;  // [N] each token's share in the loss; 0 where it is not learnt from
     double kl_coefficient = 0.0;
     PackedShare share;
   };
   struct ValueSums {
     double loss = 0.0;
+    double tokens = 0.0;
     double clipped_tokens = 0.0;
   };
 
@@ -117,11 +121,14 @@ class PolicyUpdate {
   // The models that learn, by their names in a checkpoint.
   std::vector<std::pair<std::string, TrainableWeights*>> Learning() const;
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
-  absl::StatusOr<PackedShare> PackMine(const Batch& batch, int64_t first, int64_t end) const;
+  absl::StatusOr<PackedShare> PackMine(const Batch& batch, std::span<const int> trajectories) const;
   double GatherWaitSeconds() const;  // so far, of this rank
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
-  // The trajectories first … end − 1 as a mini-batch; its step and KL coefficient are not set.
-  absl::StatusOr<MiniBatch> CutMiniBatch(const Batch& batch, int64_t first, int64_t end) const;
+  // The order in which pass `epoch` of a step goes through the batch.
+  std::vector<int> OrderOf(const Batch& batch, int64_t step, int epoch) const;
+  // Some trajectories as a mini-batch; its step and KL coefficient are not set.
+  absl::StatusOr<MiniBatch> MakeMiniBatch(const Batch& batch,
+                                          std::span<const int> trajectories) const;
   // One optimizer step of whatever learns. Adds to `metrics` and `value_sums`.
   absl::Status LearnFrom(const Batch& batch, const BatchScores& scores, const MiniBatch& mini,
                          UpdateMetrics& metrics, ValueSums& value_sums);
@@ -145,7 +152,7 @@ class PolicyUpdate {
   at::Tensor ValueGradient(const MicroBatch& micro, const BatchScores& scores,
                            const MiniBatch& mini, const at::Tensor& values, ValueSums& sums) const;
   double CriticLearningRate(int64_t step) const;
-  Objective ComputeObjective(const MicroBatch& micro, const BatchScores& scores,
+  Objective ComputeObjective(const Batch& batch, const MicroBatch& micro, const BatchScores& scores,
                              const MiniBatch& mini, const TokenScores& tokens) const;
   absl::Status SumMetrics(UpdateMetrics& metrics) const;
 

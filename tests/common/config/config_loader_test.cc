@@ -84,7 +84,7 @@ TEST(ConfigLoaderTest, AnUnknownKeyNamesItsPlaceAndTheNearestValidKey) {
   EXPECT_THAT(ErrorOf("pool: {models: [{api_key: x}]}"),
               HasSubstr("did you mean api_key_env or api_key_file?"));
   EXPECT_THAT(ErrorOf("reward: {zzzzzzzzzz: 1}\n"),
-              HasSubstr("valid: metric, cost_coefficient, cost_window"));
+              HasSubstr("valid: metric, cost_coefficient, cost_window, cost_form, usd_weight"));
   EXPECT_THAT(ErrorOf("pool:\n  models:\n    - {name: a, base_url: b, price: 3}\n"),
               StartsWith("run.yaml:3:30: pool.models.0.price: there is no such key"));
 }
@@ -229,6 +229,22 @@ TEST(ConfigLoaderTest, AFileIsReadAndAMissingOneNamed) {
           .ok());
   EXPECT_THAT(std::string(LoadRunConfig(folder / "big.yaml", {}).status().message()),
               HasSubstr("over 1 MiB"));
+}
+
+TEST(ConfigLoaderTest, ATildeIsTheHomeFolderInPathsAlone) {
+  ASSERT_EQ(setenv("HOME", "/home/ada", 1), 0);
+  RunConfig config;
+  ASSERT_TRUE(
+      ParseConfigYaml("run: {name: ~/x, output_dir: ~/runs}\npolicy: {path: ~/models/p}\n"
+                      "data: {train: [{path: ~/q.jsonl}], demonstrations: [~/d.jsonl, a~b]}\n",
+                      "run.yaml", {}, config)
+          .ok());
+  EXPECT_EQ(config.policy().path(), "/home/ada/models/p");
+  EXPECT_EQ(config.run().output_dir(), "/home/ada/runs");
+  EXPECT_EQ(config.run().name(), "~/x");
+  EXPECT_EQ(config.data().train(0).path(), "/home/ada/q.jsonl");
+  EXPECT_EQ(config.data().demonstrations(0), "/home/ada/d.jsonl");
+  EXPECT_EQ(config.data().demonstrations(1), "a~b");
 }
 
 }  // namespace

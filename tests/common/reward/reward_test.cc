@@ -37,6 +37,29 @@ TEST(RewardTest, AnEmptyNormalizedAnswerIsWrong) {
   EXPECT_EQ(StrictF1("cat", Answers{"The cat"}), 1);
 }
 
+// NQ-open has '---', ')' and 'A+' among its golden answers; a multiple choice has "A".
+TEST(RewardTest, AGoldenAnswerThatNormalizesToNothingIsWonByItselfAlone) {
+  for (const char* golden : {"A", "---", ")", "A+", "The"}) {
+    EXPECT_EQ(StrictExactMatch(golden, Answers{golden}), 1) << golden;
+    EXPECT_EQ(StrictF1(golden, Answers{"x", golden}), 1) << golden;
+    for (const char* wrong : {"", "B", "...", "an", "---a"}) {
+      EXPECT_EQ(StrictExactMatch(wrong, Answers{golden}), 0) << golden << " and " << wrong;
+      EXPECT_EQ(StrictF1(wrong, Answers{golden}), 0) << golden << " and " << wrong;
+    }
+  }
+  EXPECT_EQ(StrictExactMatch(" a ", Answers{"A"}), 1);
+  EXPECT_EQ(StrictExactMatch("ab", Answers{"A+", "AB+"}), 1);
+}
+
+TEST(RewardTest, WhatWasTriedAgainIsPaidForAndCountedApart) {
+  Trajectory trajectory = Sound();
+  PoolCall* call = trajectory.add_pool_calls();
+  call->set_cost_picousd(10);
+  call->set_retried_cost_picousd(6);
+  EXPECT_EQ(StrictComponents(trajectory).cost_picousd(), 17);
+  EXPECT_EQ(StrictComponents(trajectory).retried_cost_picousd(), 6);
+}
+
 TEST(RewardTest, ASoundRecordHasNoFormatFault) { EXPECT_EQ(StrictFormatReward(Sound()), 0); }
 
 TEST(RewardTest, WithoutAnAnswerTheFormatIsFaulty) {
@@ -107,7 +130,7 @@ double Compose(RewardConfig::Metric metric, double alpha, double format, double 
   components.set_format_reward(format);
   components.set_em(em);
   components.set_f1(f1);
-  return ComposeReward(config, components, cost_reward);
+  return ComposeReward(config, components, {.cost_reward = cost_reward}).sum();
 }
 
 TEST(RewardTest, AFormatFaultCostsEverything) {

@@ -119,5 +119,19 @@ TEST(SamplerTest, TinyTemperatureAndHugeLogitsStayFinite) {
   EXPECT_EQ(sampled.logprob, 0.0F);
 }
 
+TEST(SamplerTest, AmongSomeTokensTheirSharesStayAndTheLogprobIsTheWholeDistributions) {
+  const std::vector<float> logits = {5.0f, 1.0f, 0.0f, 1.0f, -2.0f};
+  const std::vector<uint32_t> allowed = {1, 2};
+  int ones = 0;
+  for (uint64_t counter = 0; counter < 4000; ++counter) {
+    const SampledToken token = SampleTokenAmong(logits, 1.0, /*key=*/9, counter, allowed);
+    ASSERT_TRUE(token.token_id == 1 || token.token_id == 2);
+    EXPECT_EQ(token.logprob, TokenLogprob(logits, 1.0, token.token_id));
+    ones += token.token_id == 1;
+  }
+  EXPECT_NEAR(ones / 4000.0, std::exp(1.0) / (1.0 + std::exp(1.0)), 0.03);
+  EXPECT_EQ(SampleTokenAmong(logits, 0, 9, 0, allowed).token_id, 1u);
+}
+
 }  // namespace
 }  // namespace routewright

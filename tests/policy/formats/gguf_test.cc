@@ -116,7 +116,8 @@ TEST_F(GgufTest, RefusesSizesThatTheFileCannotHold) {
 
 TEST_F(GgufTest, RefusesWhatIsNotWellFormed) {
   EXPECT_THAT(ErrorOf(""), HasSubstr("not a GGUF file"));
-  EXPECT_THAT(ErrorOf("PK\3\4 something else"), HasSubstr("not a GGUF file"));
+  EXPECT_THAT(ErrorOf("something else"), HasSubstr("not a GGUF file"));
+  EXPECT_THAT(ErrorOf("PK\3\4 something else"), HasSubstr("is a ZIP archive"));
   EXPECT_THAT(ErrorOf(std::string("GGUF\1\0\0\0", 8)), HasSubstr("version 1"));
   EXPECT_THAT(ErrorOf(GgufBuilder().Head(0, 2).Pair("k", 1u).Pair("k", 2u).bytes()),
               HasSubstr("key k: given twice"));

@@ -164,5 +164,35 @@ TEST_F(PolicyFolderTest, ReadsShardsThroughTheIndex) {
   EXPECT_THAT(LoadError(), HasSubstr("weight_map"));
 }
 
+// transformers: tokenizer.add_tokens without model.resize_token_embeddings.
+TEST_F(PolicyFolderTest, RefusesATokenizerWithIdsThatTheModelHasNot) {
+  ASSERT_TRUE(Save().ok());
+  WriteText("tokenizer.json",
+            R"({"model":{"vocab":{"a":0,"b":10}},"added_tokens":[{"id":9,"content":"<x>"}]})");
+  EXPECT_TRUE(LoadModelConfig(folder_).ok());
+  WriteText("tokenizer.json",
+            R"({"model":{"vocab":{"a":0,"b":10}},"added_tokens":[{"id":11,"content":"<x>"}]})");
+  EXPECT_THAT(std::string(LoadModelConfig(folder_).status().message()),
+              HasSubstr("token ids up to 11, but the model's vocabulary_size"));
+}
+
+TEST_F(PolicyFolderTest, WhatPeopleHaveInPlaceOfAFolderOrFileIsNamed) {
+  EXPECT_THAT(std::string(LoadModelConfig("Qwen/Qwen2.5-3B-Instruct").status().message()),
+              HasSubstr("hf download Qwen/Qwen2.5-3B-Instruct"));
+  EXPECT_THAT(std::string(LoadModelConfig("/no/where").status().message()),
+              ::testing::Not(HasSubstr("hf download")));
+  ASSERT_TRUE(Save().ok());
+  const std::string pointer =
+      "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n";
+  WriteText("model.safetensors", pointer);
+  const auto config = LoadModelConfig(folder_);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(std::string(OpenPolicyTensors(folder_, *config).status().message()),
+              HasSubstr("model.safetensors: is a Git LFS pointer"));
+  WriteText("config.json", pointer);
+  EXPECT_THAT(std::string(LoadModelConfig(folder_).status().message()),
+              HasSubstr("config.json is a Git LFS pointer"));
+}
+
 }  // namespace
 }  // namespace routewright

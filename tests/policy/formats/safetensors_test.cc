@@ -100,6 +100,15 @@ TEST_F(SafetensorsTest, ReadsF16WithSubnormalsAndInfinity) {
   EXPECT_TRUE(std::signbit(FloatFromF16(0x8000)));
 }
 
+// The length comes first, and can look like the mark of a pickle, of gzip or of UTF-16.
+TEST_F(SafetensorsTest, AHeaderMayHaveAnyLength) {
+  for (const size_t length : {0x0280, 0x0380, 0x0480, 0x0580, 0x8b1f, 0xfeff, 0xfffe}) {
+    std::string header = kTwoTensors;
+    header.resize(length, ' ');
+    EXPECT_EQ(ErrorOf(header, 12), "opened") << length;
+  }
+}
+
 TEST_F(SafetensorsTest, RefusesFilesThatAreCutShort) {
   WriteFile(kTwoTensors, 12);
   std::ifstream in(path_, std::ios::binary);

@@ -86,7 +86,22 @@ TEMPLATES = {
     "llama3": ("llama3", LLAMA3),
     "llama3, dates": ("llama3", LLAMA3_DATED),
 }
+EMPTY_THINK = """{%- if add_generation_prompt %}
+    {{- '<|im_start|>assistant\\n' }}
+    {%- if CONDITION %}
+        {{- '<think>\\n\\n</think>\\n\\n' }}
+    {%- endif %}
+{%- endif %}
+"""
+TEMPLATES["chatml, think block on demand"] = (
+    "qwen2", CHATML_TRIMMED_TURNS + EMPTY_THINK.replace("CONDITION", "enable_thinking is defined and enable_thinking is false"))
+LLAMA3_OWN = LLAMA3.replace("{% for", "{{ bos_token + '<|start_header_id|>system<|end_header_id|>\\n\\nBe brief.<|eot_id|>' }}{% for", 1)
 REFUSED = {
+    "an empty think block": CHATML_TRIMMED_TURNS + EMPTY_THINK.replace("CONDITION", "not thinking"),
+    "two assistant openings": CHATML_TURNS + CHATML_PROMPT
+    + "{% if short %}{{ '<|im_start|>assistant\\nIn short: ' }}{% endif %}",
+    "a system text in pieces": "{{ '<|im_start|>system\\nBe brief. ' + more + '<|im_end|>\\n' }}" + CHATML_TURNS + CHATML_PROMPT,
+    "llama3, a system text of its own": LLAMA3_OWN,
     "neither family": "{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}",
     "the clock": "{{ '<|im_start|>system\\n' + strftime_now('%Y') + '<|im_end|>\\n' }}" + CHATML_TURNS + CHATML_PROMPT,
     "no assistant": CHATML_TURNS,

@@ -376,5 +376,49 @@ TEST_F(EpisodeTest, PolicyTextOfRandomBytesIsRecordedAndInvalid) {
   EXPECT_TRUE(copy.ParseFromString(episode.End(EPISODE_STATUS_CANCELLED).SerializeAsString()));
 }
 
+TEST_F(EpisodeTest, TheTokensThatNameTheModelAreOnRecord) {
+  Episode episode = SearchingEpisode();
+  const Trajectory trajectory = episode.End(EPISODE_STATUS_CANCELLED);
+  const Action& action = trajectory.actions(0);
+  std::string name;
+  for (int t = action.model_first_token(); t < action.model_end_token(); ++t) {
+    name += world_.tokenizer.TokenBytes(trajectory.token_ids(t));
+  }
+  EXPECT_EQ(name, "Atlas");
+  EXPECT_FALSE(action.is_trial());
+}
+
+TEST_F(EpisodeTest, ATrialsRoundIsGuidedToItsModel) {
+  EpisodeSpec spec = EpisodeWorld::Spec();
+  (*spec.mutable_trial_models())[0] = "Atlas";
+  Episode episode(&world_.context, spec, /*attempt=*/1);
+  const EpisodeCommand begin = episode.Begin();
+  EXPECT_EQ(AsRound(begin).guided_text.after, "<search>");
+  EXPECT_EQ(AsRound(begin).guided_text.text, "Atlas:");
+  RoundResult round = world_.Round(0, kSearch);
+  round.is_guided = true;
+  episode.RoundFinished(round);
+  const EpisodeCommand next = episode.PoolCallFinished(FakePool::Reply("It is Lima."));
+  EXPECT_EQ(AsRound(next).guided_text.text, "");  // this round has no trial
+  EXPECT_TRUE(episode.End(EPISODE_STATUS_CANCELLED).actions(0).is_trial());
+}
+
+TEST_F(EpisodeTest, ARoundThatDidNotCallIsNoTrial) {
+  EpisodeSpec spec = EpisodeWorld::Spec();
+  (*spec.mutable_trial_models())[0] = "Atlas";
+  Episode episode(&world_.context, spec, /*attempt=*/1);
+  episode.Begin();
+  const EpisodeCommand end = episode.RoundFinished(world_.Round(0, kAnswer));
+  EXPECT_FALSE(AsEnd(end).actions(0).is_trial());
+}
+
+TEST_F(EpisodeTest, AQueryThatIsTooLongIsToldToThePolicyAndNoFailure) {
+  Episode episode = SearchingEpisode();
+  PoolCall call;
+  call.set_outcome(CALL_OUTCOME_TOO_LONG);
+  const EpisodeCommand command = episode.PoolCallFinished(call);
+  EXPECT_THAT(Decode(AsRound(command).new_token_ids), HasSubstr("too long for this model"));
+}
+
 }  // namespace
 }  // namespace routewright

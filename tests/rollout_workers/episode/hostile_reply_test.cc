@@ -77,7 +77,7 @@ struct Learnt {
 Learnt WhatIsLearnt(Trajectory trajectory, const Tokenizer& tokenizer) {
   RewardConfig config;
   config.set_cost_coefficient(0.6);
-  RewardComposer(config).Compose(trajectory);
+  RewardComposer(config).Compose({&trajectory, 1});
   Batch batch;
   const TrajectoryRules rules = {
       .vocabulary_size = static_cast<int64_t>(tokenizer.vocabulary_size()),
@@ -97,6 +97,10 @@ std::string Actions(const Trajectory& trajectory) {
   std::string actions;
   for (Action action : trajectory.actions()) {
     action.set_end_token(action.end_token() - action.first_token());
+    if (action.model_end_token() > 0) {
+      action.set_model_end_token(action.model_end_token() - action.first_token());
+      action.set_model_first_token(action.model_first_token() - action.first_token());
+    }
     action.set_first_token(0);
     actions += action.DebugString();
   }

@@ -183,5 +183,41 @@ TEST(RouterProtocolTest, RandomBytesAreParsedIntoValidText) {
   EXPECT_EQ(copy.answer(), "\xef\xbf\xbd");
 }
 
+// Qwen3's Thinking models and DeepSeek-R1's distillates: the chat template opens <think>, the policy closes it.
+TEST(RouterProtocolTest, ARoundGoesOnFromTheTagThatThePromptOpened) {
+  const auto parse = [](std::string_view text) {
+    return ParseRound(text, Models(), /*is_last_round=*/false, "<think>");
+  };
+  const Action search = parse("\nwho knows?</think><search>Atlas: q</search>");
+  EXPECT_EQ(search.kind(), ACTION_KIND_SEARCH);
+  EXPECT_THAT(search.format_faults(), IsEmpty());
+  EXPECT_THAT(parse("so</think><answer>Lima</answer>").format_faults(), IsEmpty());
+  EXPECT_THAT(parse("</think><answer>Lima</answer>").format_faults(),
+              ElementsAre(FORMAT_FAULT_NO_THINK));  // nothing was thought
+  EXPECT_THAT(parse("<think>so</think><answer>Lima</answer>").format_faults(),
+              ElementsAre(FORMAT_FAULT_UNBALANCED_TAGS));
+  EXPECT_THAT(Faults("so</think><answer>Lima</answer>"),
+              ElementsAre(FORMAT_FAULT_NO_THINK, FORMAT_FAULT_TEXT_OUTSIDE_TAGS,
+                          FORMAT_FAULT_UNBALANCED_TAGS));
+}
+
+TEST(RouterProtocolTest, OnlyATagAtThePromptsVeryEndIsOpen) {
+  EXPECT_EQ(OpenedTag("<|im_start|>assistant\n<think>\n"), "<think>");
+  EXPECT_EQ(OpenedTag("<think>"), "<think>");
+  EXPECT_EQ(OpenedTag("Reason inside <think> first.\n"), "");
+  EXPECT_EQ(OpenedTag("<think>\n\n</think>\n\n"), "");
+  EXPECT_EQ(OpenedTag(""), "");
+}
+
+TEST(RouterProtocolTest, SaysWhereTheModelIsNamed) {
+  const auto named = [](std::string_view text) {
+    const auto [begin, end] = NamedModelBytes(text);
+    return std::string(text.substr(begin, end - begin));
+  };
+  EXPECT_EQ(named("<think>t</think><search> Atlas : a:b</search>"), "Atlas");
+  EXPECT_EQ(named("<search>maps:q</search> x"), "maps");
+  EXPECT_EQ(named("<search><search>Sage: q</search>"), "Sage");
+}
+
 }  // namespace
 }  // namespace routewright

@@ -291,5 +291,29 @@ TEST(BatchedGeneratorTest, WeightsThatDivergedAreAnErrorThatNamesTheirVersion) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("policy version 9"));
 }
 
+TEST(BatchedGeneratorTest, AGuidedRoundGoesOnWithItsTextAsThePolicyWouldSpellIt) {
+  auto generator = MakeGenerator();
+  RoundRequest request = MakeRequest("e", {1, 2, 3});
+  request.guided_text = {.after = ">", .text = "<17><18>"};  // after the first token
+  const RoundResult result = RunOne(*generator, request);
+  ASSERT_GE(result.token_ids.size(), 4u);
+  EXPECT_EQ(result.token_ids[1], 17u);
+  EXPECT_EQ(result.token_ids[2], 18u);
+  EXPECT_TRUE(result.is_guided);
+  // Of the whole distribution: of the one token that was allowed it would be 0.
+  EXPECT_LT(result.logprobs[1], -0.5f);
+}
+
+TEST(BatchedGeneratorTest, WhatIsGuidedChangesNothingElse) {
+  auto generator = MakeGenerator();
+  const RoundResult free = RunOne(*generator, MakeRequest("e", {1, 2, 3}));
+  generator->EndEpisode("e");
+  RoundRequest request = MakeRequest("e", {1, 2, 3});
+  request.guided_text = {.after = "nowhere", .text = "<17>"};
+  const RoundResult result = RunOne(*generator, request);
+  ExpectSame(free, result);
+  EXPECT_FALSE(result.is_guided);
+}
+
 }  // namespace
 }  // namespace routewright

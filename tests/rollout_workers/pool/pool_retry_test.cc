@@ -44,7 +44,7 @@ TEST(PoolRetryTest, WholeRepliesAreDelivered) {
 }
 
 TEST(PoolRetryTest, WhatIsPermanentFailsAtOnce) {
-  for (const int status : {301, 302, 307, 400, 401, 402, 403, 404, 413, 422}) {
+  for (const int status : {301, 302, 307, 400, 401, 402, 403, 404, 422}) {
     const AttemptVerdict verdict = JudgeAttempt(Status(status), kNow);
     EXPECT_EQ(verdict.outcome, CALL_OUTCOME_REJECTED) << status;
     EXPECT_FALSE(verdict.may_retry) << status;
@@ -54,6 +54,30 @@ TEST(PoolRetryTest, WhatIsPermanentFailsAtOnce) {
               HasSubstr("bad key; check api_key_env"));
   EXPECT_THAT(JudgeAttempt(Status(302), kNow).error, HasSubstr("redirects are refused"));
   EXPECT_EQ(JudgeAttempt(Broken(TransportEnd::kNotAllowed), kNow).outcome, CALL_OUTCOME_REJECTED);
+}
+
+// Another attempt of the episode would write the same query, and pay for its other calls again.
+TEST(PoolRetryTest, AQueryThatTheServerBlamesIsAnAnswerToThePolicy) {
+  const std::pair<AttemptResult, CallOutcome> cases[] = {
+      {Status(400,
+              "This model's maximum context length is 8192 tokens. However, you requested 9000"),
+       CALL_OUTCOME_TOO_LONG},
+      {Status(400, "prompt is too long: 210000 tokens > 200000 maximum"), CALL_OUTCOME_TOO_LONG},
+      {Status(500, "the request exceeds the available context size"), CALL_OUTCOME_TOO_LONG},
+      {Status(422, "Input is too long for requested model."), CALL_OUTCOME_TOO_LONG},
+      {Status(413), CALL_OUTCOME_TOO_LONG},
+      {Status(400,
+              "The response was filtered due to the prompt triggering Azure OpenAI's content "
+              "management policy"),
+       CALL_OUTCOME_REFUSED},
+  };
+  for (const auto& [result, outcome] : cases) {
+    const AttemptVerdict verdict = JudgeAttempt(result, kNow);
+    EXPECT_EQ(verdict.outcome, outcome) << result.error_message;
+    EXPECT_FALSE(verdict.may_retry) << result.error_message;
+  }
+  EXPECT_EQ(JudgeAttempt(Status(400, "unknown parameter"), kNow).outcome, CALL_OUTCOME_REJECTED);
+  EXPECT_EQ(JudgeAttempt(Status(401, "context length"), kNow).outcome, CALL_OUTCOME_REJECTED);
 }
 
 TEST(PoolRetryTest, WhatMayPassIsRetried) {

@@ -77,6 +77,14 @@ TEST(CreditTest, PpoPaysTheRewardAtTheLastPolicyTokenOfEachTrajectory) {
   EXPECT_NEAR(sum, 0.0, 1e-12);
 }
 
+TEST(CreditTest, ATrialThatWentBadlyWeighsLessAndOneThatWentWellInFull) {
+  TrainerConfig config;
+  config.set_algorithm(TrainerConfig::ALGORITHM_RLOO);
+  Batch batch = MakeBatch({1, 1}, {1.0, 0.0});
+  batch.trial_weights = {0.25, 0.25};
+  EXPECT_THAT(AssignCredit(config, batch, {}).advantages, ::testing::ElementsAre(1.0, -0.25));
+}
+
 TEST(CreditTest, DemonstrationsWeighEveryTokenTheSame) {
   TrainerConfig config;
   config.set_algorithm(TrainerConfig::ALGORITHM_SUPERVISED);

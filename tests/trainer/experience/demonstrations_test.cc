@@ -17,12 +17,14 @@ using ::testing::HasSubstr;
 
 class DemonstrationsTest : public ::testing::Test {
  protected:
-  std::vector<std::string> Write(const std::string& text) {
+  DataConfig Write(const std::string& text) {
     std::ofstream(temp_ / "demonstrations.jsonl") << text;
-    return {temp_ / "demonstrations.jsonl"};
+    DataConfig data;
+    data.add_demonstrations(temp_ / "demonstrations.jsonl");
+    return data;
   }
   // Demonstration i is the tokens 0 i i, of which the last two are the policy's.
-  std::vector<std::string> WriteMany(int count) {
+  DataConfig WriteMany(int count) {
     std::string text;
     for (int i = 0; i < count; ++i) {
       const std::string id = std::to_string(i);
@@ -42,8 +44,8 @@ class DemonstrationsTest : public ::testing::Test {
 };
 
 TEST_F(DemonstrationsTest, APassGivesEachOnceAndPassesDiffer) {
-  const auto paths = WriteMany(20);
-  const auto demonstrations = Demonstrations::Load(paths, 100, /*seed=*/1).value();
+  const DataConfig data = WriteMany(20);
+  const auto demonstrations = Demonstrations::Load(data, 100, /*seed=*/1).value();
   const auto first = Ids(demonstrations->Draw(20)), second = Ids(demonstrations->Draw(20));
   EXPECT_EQ(std::set<uint32_t>(first.begin(), first.end()).size(), 20u);
   EXPECT_TRUE(std::is_permutation(first.begin(), first.end(), second.begin()));
@@ -51,16 +53,16 @@ TEST_F(DemonstrationsTest, APassGivesEachOnceAndPassesDiffer) {
 }
 
 TEST_F(DemonstrationsTest, ScoresTheirPolicyTokens) {
-  const auto paths = WriteMany(3);
-  const Batch batch = Demonstrations::Load(paths, 100, 1).value()->Draw(3);
+  const DataConfig data = WriteMany(3);
+  const Batch batch = Demonstrations::Load(data, 100, 1).value()->Draw(3);
   EXPECT_THAT(batch.scored, ::testing::ElementsAre(1, 2, 1, 2, 1, 2));
   EXPECT_THAT(batch.offsets, ::testing::ElementsAre(0, 3, 6, 9));
 }
 
 TEST_F(DemonstrationsTest, ARestoredCursorGoesOn) {
-  const auto paths = WriteMany(10);
-  const auto whole = Demonstrations::Load(paths, 100, 1).value();
-  const auto resumed = Demonstrations::Load(paths, 100, 1).value();
+  const DataConfig data = WriteMany(10);
+  const auto whole = Demonstrations::Load(data, 100, 1).value();
+  const auto resumed = Demonstrations::Load(data, 100, 1).value();
   whole->Draw(13);
   ASSERT_TRUE(resumed->Restore(13, whole->digest()).ok());
   EXPECT_EQ(Ids(whole->Draw(9)), Ids(resumed->Draw(9)));
@@ -70,21 +72,55 @@ TEST_F(DemonstrationsTest, ARestoredCursorGoesOn) {
 TEST_F(DemonstrationsTest, BadLinesAreNamedByFileAndLine) {
   const std::string good = "{\"token_ids\":[0,1],\"provenance\":[1,2]}\n";
   const auto refusal = [&](const std::string& text, int64_t vocabulary = 100) {
-    const auto paths = Write(text);
-    return std::string(Demonstrations::Load(paths, vocabulary, 1).status().message());
+    const DataConfig data = Write(text);
+    return std::string(Demonstrations::Load(data, vocabulary, 1).status().message());
   };
   EXPECT_THAT(refusal(good + "{\"token_ids\":[0\n"),
               HasSubstr("demonstrations.jsonl:2: not a trajectory"));
   EXPECT_THAT(refusal(good, 1),
               ::testing::AllOf(HasSubstr("demonstrations.jsonl:1"), HasSubstr("id 1")));
   EXPECT_THAT(refusal("{\"token_ids\":[0,1],\"provenance\":[1,1]}\n"),
-              HasSubstr("no token is the policy's"));
+              HasSubstr("left out: 1 without a token of the policy"));
+  EXPECT_THAT(refusal("\x1f\x8b\x08"), HasSubstr("demonstrations.jsonl is gzip"));
   EXPECT_THAT(refusal(""), HasSubstr("hold no trajectory"));
 }
 
+// A run's own recordings hold its evaluations, its failures and its faults beside what is worth imitating.
+TEST_F(DemonstrationsTest, OnlyWhatIsWorthImitatingIsLearntFrom) {
+  const auto line = [](int token, const std::string& more) {
+    return "{\"token_ids\":[0," + std::to_string(token) + "," + std::to_string(token) +
+           "],\"provenance\":[1,2,2]," + more + "}\n";
+  };
+  DataConfig data = Write(
+      line(1, R"("purpose":"PURPOSE_TRAIN","status":"EPISODE_STATUS_ANSWERED","reward":0.9)") +
+      line(2, R"("purpose":"PURPOSE_EVAL","status":"EPISODE_STATUS_ANSWERED","reward":1)") +
+      line(3, R"("status":"EPISODE_STATUS_POOL_FAILED")") +
+      line(4, R"("status":"EPISODE_STATUS_NO_ANSWER","reward":-1)") +
+      line(5, R"("status":"EPISODE_STATUS_ANSWERED","reward":-1)") +
+      line(6, R"("status":"EPISODE_STATUS_ANSWERED","reward":0.2)") +
+      line(7,
+           R"("status":"EPISODE_STATUS_ANSWERED","reward":1,"question":{"question":"Held out?"})"));
+  std::ofstream(temp_ / "held_out.jsonl") << R"({"question":"Held out?","answer":"x"})";
+  data.add_held_out()->set_path(temp_ / "held_out.jsonl");
+  const auto drawn = [&] {
+    const auto demonstrations = Demonstrations::Load(data, 100, 1).value();
+    auto ids = Ids(demonstrations->Draw(static_cast<int>(demonstrations->size())));
+    std::sort(ids.begin(), ids.end());
+    return ids;
+  };
+  EXPECT_THAT(drawn(), ::testing::ElementsAre(1, 6));
+  data.set_demonstration_min_reward(0.5);
+  EXPECT_THAT(drawn(), ::testing::ElementsAre(1));
+  data.set_demonstration_min_reward(0.95);
+  EXPECT_THAT(std::string(Demonstrations::Load(data, 100, 1).status().message()),
+              HasSubstr("left out: 1 about held-out questions, 2 not answered, 1 of evaluations, "
+                        "3 with a lower reward"));
+}
+
 TEST_F(DemonstrationsTest, AMissingFileIsNamed) {
-  const std::vector<std::string> paths = {"/nowhere/d.jsonl"};
-  EXPECT_THAT(std::string(Demonstrations::Load(paths, 100, 1).status().message()),
+  DataConfig data;
+  data.add_demonstrations("/nowhere/d.jsonl");
+  EXPECT_THAT(std::string(Demonstrations::Load(data, 100, 1).status().message()),
               HasSubstr("/nowhere/d.jsonl"));
 }
 

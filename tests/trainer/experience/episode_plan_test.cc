@@ -8,10 +8,10 @@
 namespace routewright {
 namespace {
 
-TrainerConfig Grpo() {
-  TrainerConfig config;
-  config.set_algorithm(TrainerConfig::ALGORITHM_GRPO);
-  config.set_episodes_per_question(2);
+RunConfig Grpo() {
+  RunConfig config;
+  config.mutable_trainer()->set_algorithm(TrainerConfig::ALGORITHM_GRPO);
+  config.mutable_trainer()->set_episodes_per_question(2);
   return config;
 }
 
@@ -30,8 +30,7 @@ Trajectory Episode(const std::string& id, EpisodeStatus status = EPISODE_STATUS_
 }
 
 TEST(EpisodePlanTest, TrainingSamplesAtItsTemperatureAndEvaluationIsGreedy) {
-  RunConfig config;
-  *config.mutable_trainer() = Grpo();
+  RunConfig config = Grpo();
   config.mutable_episode()->set_temperature(0.75);
   const std::vector<Question> questions(1);
   const StepPlan plan = PlanStep(config, /*step=*/3, /*policy_version=*/4, questions, questions);
@@ -67,9 +66,57 @@ TEST(EpisodePlanTest, WhatNothingCanBeLearntFromIsLeftOut) {
   EXPECT_EQ(selected.batch.num_trajectories(), 2);
   EXPECT_EQ(selected.left_out, 4);
 
-  TrainerConfig ppo = Grpo();
-  ppo.set_algorithm(TrainerConfig::ALGORITHM_PPO);  // needs no company
+  RunConfig ppo = Grpo();
+  ppo.mutable_trainer()->set_algorithm(TrainerConfig::ALGORITHM_PPO);  // needs no company
   EXPECT_EQ(SelectBatch(ppo, trajectories, 10, 4)->left_out, 3);
+}
+
+Trajectory Rewarded(const std::string& id, double reward) {
+  Trajectory trajectory = Episode(id);
+  trajectory.set_reward(reward);
+  return trajectory;
+}
+
+TEST(EpisodePlanTest, AGroupIsEvenIfAllItsRewardsAreTheSame) {
+  const std::vector<Trajectory> trajectories = {
+      Rewarded("train/000003/0000/00", 1.0), Rewarded("train/000003/0000/01", 1.0),
+      Rewarded("train/000003/0001/00", 1.0), Rewarded("train/000003/0001/01", 0.9),
+      Episode("train/000003/0002/00", EPISODE_STATUS_POOL_FAILED)};
+  EXPECT_THAT(EvenGroups(trajectories, 1e-6),
+              ::testing::ElementsAre(std::pair("train/000003/0000", true),
+                                     std::pair("train/000003/0001", false),
+                                     std::pair("train/000003/0002", true)));
+  EXPECT_TRUE(EvenGroups(trajectories, 0.2).at("train/000003/0001"));
+}
+
+TEST(EpisodePlanTest, WithDynamicSamplingEvenGroupsAreLeftOutUnlessAllAre) {
+  std::vector<Trajectory> trajectories = {
+      Rewarded("train/000003/0000/00", 1.0), Rewarded("train/000003/0000/01", 1.0),
+      Rewarded("train/000003/0001/00", 1.0), Rewarded("train/000003/0001/01", 0.9)};
+  RunConfig config = Grpo();
+  EXPECT_EQ(SelectBatch(config, trajectories, 10, 4)->left_out, 0);
+  config.mutable_trainer()->mutable_dynamic_sampling()->set_max_extra_share(1);
+  EXPECT_EQ(SelectBatch(config, trajectories, 10, 4)->left_out, 2);
+  trajectories[3].set_reward(1.0);
+  EXPECT_EQ(SelectBatch(config, trajectories, 10, 4)->left_out, 0);
+}
+
+TEST(EpisodePlanTest, WhatRanOutOfTokensIsMaskedIfAskedFor) {
+  const std::vector<Trajectory> trajectories = {
+      Episode("train/000003/0000/00"), Episode("train/000003/0000/01", EPISODE_STATUS_OVERFLOW)};
+  RunConfig config = Grpo();
+  EXPECT_THAT(SelectBatch(config, trajectories, 10, 4)->batch.is_masked,
+              ::testing::ElementsAre(0, 0));
+  config.mutable_trainer()->set_mask_overlong(true);
+  EXPECT_THAT(SelectBatch(config, trajectories, 10, 4)->batch.is_masked,
+              ::testing::ElementsAre(0, 1));
+}
+
+TEST(EpisodePlanTest, PlansThatAddToAStepGoOnCounting) {
+  const std::vector<Question> questions(2);
+  const StepPlan plan = PlanStep(Grpo(), 3, 4, questions, {}, /*first_place=*/16);
+  EXPECT_EQ(plan.episodes.front().episode_id(), "train/000003/0016/00");
+  EXPECT_EQ(plan.episodes.back().episode_id(), "train/000003/0017/01");
 }
 
 TEST(EpisodePlanTest, AStaleTrajectoryIsRefusedByName) {

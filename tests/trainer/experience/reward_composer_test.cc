@@ -1,9 +1,15 @@
 #include "trainer/experience/reward_composer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <vector>
 
 namespace routewright {
 namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
 
 RewardConfig Config() {
   RewardConfig config;
@@ -22,58 +28,124 @@ Trajectory Episode(const std::string& source, Purpose purpose, int64_t cost_micr
   return trajectory;
 }
 
-double CostReward(RewardComposer& composer, Trajectory trajectory) {
-  composer.Compose(trajectory);
-  return trajectory.cost_reward();
+std::vector<Trajectory> Capitals(const std::vector<int64_t>& costs,
+                                 Purpose purpose = PURPOSE_TRAIN) {
+  std::vector<Trajectory> step;
+  for (int64_t cost : costs) step.push_back(Episode("capital", purpose, cost));
+  return step;
+}
+
+std::vector<double> CostRewards(RewardComposer& composer, std::vector<Trajectory> step) {
+  composer.Compose(step);
+  std::vector<double> rewards;
+  for (const Trajectory& trajectory : step) rewards.push_back(trajectory.cost_reward());
+  return rewards;
 }
 
 TEST(RewardComposerTest, CheapIsBetterThanDearWithinADataSource) {
   RewardComposer composer(Config());
-  Trajectory dear = Episode("capital", PURPOSE_TRAIN, 100), cheap = dear;
-  cheap.mutable_components()->set_cost_picousd(0);
-  composer.Compose(dear);
-  EXPECT_EQ(dear.cost_reward(), 0.5);  // the first of its window
-  composer.Compose(cheap);
-  EXPECT_EQ(cheap.cost_reward(), 1.0);
-  EXPECT_EQ(cheap.reward(), 1.0);
-  composer.Compose(dear);
-  EXPECT_EQ(dear.reward(), 0.5);
+  EXPECT_THAT(CostRewards(composer, Capitals({100})), ElementsAre(0.5));  // alone in its window
+  std::vector<Trajectory> step = Capitals({0, 100});
+  composer.Compose(step);
+  EXPECT_EQ(step[0].reward(), 1.0);
+  EXPECT_EQ(step[1].reward(), 0.5);
+  EXPECT_EQ(step[1].score_reward(), 0.5);
+}
+
+// A window that moved within the step gave eight equal episodes eight cost rewards, which division by their standard
+// deviation blew up to advantages from -1.41 to 1.42.
+TEST(RewardComposerTest, EqualEpisodesOfAStepHaveEqualRewards) {
+  RewardConfig config = Config();
+  config.set_cost_window(1000);
+  RewardComposer composer(config);
+  std::vector<int64_t> costs;
+  for (int64_t cost = 1; cost <= 100; ++cost) costs.push_back(cost);
+  CostRewards(composer, Capitals(costs));
+  const std::vector<double> rewards = CostRewards(composer, Capitals(std::vector<int64_t>(8, 50)));
+  EXPECT_THAT(rewards, Each(rewards[0]));
+}
+
+TEST(RewardComposerTest, TheOrderInAStepDoesNotMatter) {
+  RewardComposer one(Config()), other(Config());
+  EXPECT_THAT(CostRewards(one, Capitals({1, 4, 9})), ElementsAre(1.0, 0.5, 0.0));
+  EXPECT_THAT(CostRewards(other, Capitals({9, 1, 4})), ElementsAre(0.0, 1.0, 0.5));
 }
 
 TEST(RewardComposerTest, DataSourcesAndEvaluationHaveWindowsOfTheirOwn) {
   RewardComposer composer(Config());
-  for (int64_t cost : {0, 100}) CostReward(composer, Episode("capital", PURPOSE_TRAIN, cost));
-  EXPECT_EQ(CostReward(composer, Episode("currency", PURPOSE_TRAIN, 100)), 0.5);
-  EXPECT_EQ(CostReward(composer, Episode("capital", PURPOSE_EVAL, 100)), 0.5);
-  EXPECT_EQ(CostReward(composer, Episode("capital", PURPOSE_TRAIN, 100)), 0.0);
+  CostRewards(composer, Capitals({0, 100}));
+  EXPECT_THAT(CostRewards(composer, {Episode("currency", PURPOSE_TRAIN, 100),
+                                     Episode("capital", PURPOSE_EVAL, 100),
+                                     Episode("capital", PURPOSE_TRAIN, 100)}),
+              ElementsAre(0.5, 0.5, 0.0));
+}
+
+// Else the evaluation just after a price drop would look best.
+TEST(RewardComposerTest, EvaluationsAreScoredAgainstTheCostsOfTheFirst) {
+  RewardComposer composer(Config());
+  const std::vector<double> first = CostRewards(composer, Capitals({0, 100, 400}, PURPOSE_EVAL));
+  CostRewards(composer, Capitals({1, 2, 3}, PURPOSE_EVAL));
+  EXPECT_EQ(CostRewards(composer, Capitals({0, 100, 400}, PURPOSE_EVAL)), first);
 }
 
 TEST(RewardComposerTest, AnOutageIsNeverACheapSuccess) {
   RewardComposer composer(Config());
-  for (int64_t cost : {50, 100}) CostReward(composer, Episode("capital", PURPOSE_TRAIN, cost));
-  Trajectory failed = Episode("capital", PURPOSE_TRAIN, 0);
-  failed.set_status(EPISODE_STATUS_POOL_FAILED);
-  composer.Compose(failed);
-  EXPECT_EQ(failed.reward(), 0.0);
-  EXPECT_EQ(CostReward(composer, Episode("capital", PURPOSE_TRAIN, 50)),
-            1.0);  // still the cheapest
+  std::vector<Trajectory> step = Capitals({50, 100, 0});
+  step[2].set_status(EPISODE_STATUS_POOL_FAILED);
+  composer.Compose(step);
+  EXPECT_EQ(step[2].reward(), 0.0);
+  EXPECT_EQ(step[0].cost_reward(), 1.0);  // still the cheapest
 }
 
 TEST(RewardComposerTest, RestoredWindowsGoOnWithTheSameBits) {
   RewardComposer whole(Config()), resumed(Config());
-  for (int64_t cost : {3, 14, 15, 92, 65}) {
-    CostReward(whole, Episode("capital", PURPOSE_TRAIN, cost));
-    CostReward(whole, Episode("sum", PURPOSE_EVAL, cost + 1));
-  }
+  CostRewards(whole, Capitals({3, 14, 15, 92, 65}));
+  CostRewards(whole, Capitals({4, 15, 16}, PURPOSE_EVAL));
   LearnerState state;
-  whole.Save(state.mutable_cost_windows());
+  whole.Save(state);
   ASSERT_EQ(state.cost_windows_size(), 2);
   EXPECT_EQ(state.cost_windows(0).root_costs_size(), 4);
-  resumed.Restore(state.cost_windows());
-  for (int64_t cost : {35, 89, 79}) {
-    EXPECT_EQ(CostReward(whole, Episode("capital", PURPOSE_TRAIN, cost)),
-              CostReward(resumed, Episode("capital", PURPOSE_TRAIN, cost)));
-  }
+  resumed.Restore(state);
+  EXPECT_EQ(CostRewards(whole, Capitals({35, 89, 79})),
+            CostRewards(resumed, Capitals({35, 89, 79})));
+}
+
+RewardConfig Budget(double usd) {
+  RewardConfig config;
+  config.set_cost_form(RewardConfig::COST_FORM_BUDGET);
+  config.set_budget_usd_per_question(usd);
+  config.set_budget_rate(0.1);
+  return config;
+}
+
+void Step(RewardComposer& composer, std::vector<Trajectory>& step) {
+  composer.Compose(step);
+  composer.AdaptToBudget(step);
+}
+
+TEST(RewardComposerTest, ADollarsWeightRisesOverTheBudgetAndFallsBelowIt) {
+  RewardComposer composer(Budget(100e-6));
+  std::vector<Trajectory> step = Capitals({150, 250});  // twice the budget
+  Step(composer, step);
+  EXPECT_EQ(step[0].reward(), 1.0);  // the weight was 0 in this step
+  EXPECT_DOUBLE_EQ(composer.cost_weight(), 0.1);
+  Step(composer, step);
+  EXPECT_DOUBLE_EQ(step[0].reward(), 1.0 - 0.1 * 1.5);
+  LearnerState state;
+  composer.Save(state);
+  RewardComposer resumed(Budget(100e-6));
+  resumed.Restore(state);
+  EXPECT_EQ(resumed.cost_weight(), composer.cost_weight());
+  for (int i = 0; i < 10; ++i) Step(composer, step = Capitals({0}));
+  EXPECT_EQ(composer.cost_weight(), 0.0);
+}
+
+TEST(RewardComposerTest, WhatATrialCostIsNotThePolicysDoing) {
+  RewardComposer composer(Budget(100e-6));
+  std::vector<Trajectory> step = Capitals({100, 9000});
+  step[1].add_actions()->set_is_trial(true);
+  Step(composer, step);
+  EXPECT_NEAR(composer.cost_weight(), 0.0, 1e-12);
 }
 
 }  // namespace

@@ -221,5 +221,19 @@ TEST_F(LearnerResumeTest, OtherQuestionsThanTheCheckpointsAreRefused) {
               HasSubstr("made with other training questions"));
 }
 
+// The log says that the setting differs: then it is the setting that counts.
+TEST_F(LearnerResumeTest, AFixedKlCoefficientIsTheConfigsInAResumedRunToo) {
+  RunConfig config = Config("a");
+  config.mutable_trainer()->mutable_loss()->set_kl_target(0);  // it does not adapt
+  config.mutable_trainer()->mutable_loss()->set_kl_coefficient(0.25);
+  ASSERT_TRUE(Run(config).ok());
+  config.mutable_trainer()->set_steps(8);
+  config.mutable_trainer()->mutable_loss()->set_kl_coefficient(0.5);
+  ASSERT_TRUE(Run(config).ok());
+  const auto lines = TimelessMetrics("a");
+  EXPECT_EQ(nlohmann::json::parse(lines[0])["policy/kl_coefficient"], 0.25);
+  EXPECT_EQ(nlohmann::json::parse(lines[7])["policy/kl_coefficient"], 0.5);
+}
+
 }  // namespace
 }  // namespace routewright

@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "trainer/record/collapse_alarm.h"
-
 namespace routewright {
 namespace {
 
@@ -38,17 +36,6 @@ TEST(PrometheusMetricsTest, NoGaugeEndsInCount) {
   EXPECT_EQ(PrometheusNameOf("episode/count").name, "routewright_episodes");
   EXPECT_EQ(PrometheusNameOf("evaluation/count").name, "routewright_evaluation_episodes");
   EXPECT_EQ(PrometheusNameOf("workers/count").name, "routewright_workers");
-}
-
-TEST(CollapseAlarmTest, IsRaisedOnceUntilTheEntropyHasRisenAgain) {
-  CollapseAlarm alarm(0.1);
-  std::vector<bool> raised;
-  for (double entropy : {1.0, 0.09, 0.0, 0.1, 0.05}) raised.push_back(alarm.IsRaisedBy(entropy));
-  EXPECT_THAT(raised, ElementsAre(false, true, false, false, true));
-}
-
-TEST(CollapseAlarmTest, ABoundOfZeroNeverRaisesIt) {
-  EXPECT_FALSE(CollapseAlarm(0.0).IsRaisedBy(0.0));
 }
 
 }  // namespace

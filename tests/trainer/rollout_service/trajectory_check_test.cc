@@ -42,10 +42,33 @@ TEST(TrajectoryCheckTest, ForgedOrStaleOnesAreRefused) {
       [](Trajectory& t) { t.mutable_components()->set_em(INFINITY); },
       [](Trajectory& t) { t.add_pool_calls()->set_cost_picousd(-1); },
       [](Trajectory& t) { t.add_pool_calls()->set_cost_picousd(5); },
+      [](Trajectory& t) { t.add_pool_calls()->set_retried_cost_picousd(1); },
+      [](Trajectory& t) { t.mutable_components()->set_retried_cost_picousd(1); },
+      [](Trajectory& t) { t.mutable_actions(0)->set_model_end_token(1000); },
+      [](Trajectory& t) { t.mutable_actions(0)->set_model_first_token(-1); },
+      [](Trajectory& t) {
+        t.mutable_actions(0)->set_is_trial(true);
+      },  // of which the lease knows nothing
   };
   for (size_t i = 0; i < faults.size(); ++i) {
     EXPECT_TRUE(absl::IsInvalidArgument(CheckAfter(faults[i]))) << "fault " << i;
   }
+}
+
+TEST(TrajectoryCheckTest, ATrialIsTheOneThatWasLeased) {
+  EpisodeSpec spec = testing::MakeSpec("a");
+  (*spec.mutable_trial_models())[0] = "Atlas";
+  Trajectory t = testing::MakeTrajectory(spec);
+  Action& action = *t.mutable_actions(0);
+  action.set_kind(ACTION_KIND_SEARCH);
+  action.set_model("Atlas");
+  action.set_is_trial(true);
+  EXPECT_TRUE(CheckTrajectory(t, spec, kVocabulary).ok());
+  action.set_model("Sage");
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckTrajectory(t, spec, kVocabulary)));
+  action.set_model("Atlas");
+  action.set_kind(ACTION_KIND_ANSWER);
+  EXPECT_TRUE(absl::IsInvalidArgument(CheckTrajectory(t, spec, kVocabulary)));
 }
 
 }  // namespace

@@ -5,60 +5,116 @@
 #include <map>
 
 #include "common/check.h"
+#include "trainer/algorithm/advantages/trajectory_sums.h"
 
 namespace routewright {
 namespace {
 
 constexpr double kEpsilon = 1e-6;
 
-struct GroupStatistics {
+struct Statistics {
   int64_t count = 0;
   double sum = 0.0;
   double squared_deviations = 0.0;
-  double mean() const { return count > 1 ? sum / count : 0.0; }
-  double deviation() const { return count > 1 ? std::sqrt(squared_deviations / (count - 1)) : 1.0; }
+  double mean() const { return count > 1 ? sum / static_cast<double>(count) : 0.0; }
+  double deviation() const {
+    return count > 1 ? std::sqrt(squared_deviations / static_cast<double>(count - 1)) : 1.0;
+  }
 };
 
-}  // namespace
-
-std::vector<double> GroupAdvantages(std::span<const double> scores,
-                                    std::span<const int64_t> groups) {
+// By group.
+std::map<int64_t, Statistics> StatisticsOf(std::span<const double> scores,
+                                           std::span<const int64_t> groups) {
   RW_CHECK(scores.size() == groups.size())
       << scores.size() << " scores, " << groups.size() << " groups";
-  std::map<int64_t, GroupStatistics> statistics;
+  std::map<int64_t, Statistics> statistics;
   for (size_t b = 0; b < scores.size(); ++b) {
-    GroupStatistics& group = statistics[groups[b]];
+    Statistics& group = statistics[groups[b]];
     ++group.count;
     group.sum += scores[b];
   }
   for (size_t b = 0; b < scores.size(); ++b) {
-    GroupStatistics& group = statistics[groups[b]];
+    Statistics& group = statistics[groups[b]];
     const double deviation = scores[b] - group.mean();
     group.squared_deviations += deviation * deviation;
   }
-  std::vector<double> advantages(scores.size());
-  for (size_t b = 0; b < scores.size(); ++b) {
-    const GroupStatistics& group = statistics[groups[b]];
-    advantages[b] = (scores[b] - group.mean()) / (group.deviation() + kEpsilon);
+  return statistics;
+}
+
+double DeviationOf(std::span<const double> scores) {
+  const std::vector<int64_t> one_group(scores.size(), 0);
+  return StatisticsOf(scores, one_group)[0].deviation();
+}
+
+// GDPO: what each trajectory earned for its score and what for its cost, apart.
+std::vector<double> ComponentAdvantages(const AdvantageConfig& config, const Batch& batch,
+                                        const std::vector<double>& sums) {
+  std::vector<double> scores(sums.size()), costs(sums.size());
+  for (size_t b = 0; b < sums.size(); ++b) {
+    costs[b] = batch.rewards[b] - batch.score_rewards[b];
+    scores[b] = sums[b] - costs[b];
+  }
+  std::vector<double> advantages = GroupAdvantages(scores, batch.groups, config.scale());
+  const std::vector<double> of_costs = GroupAdvantages(costs, batch.groups, config.scale());
+  for (size_t b = 0; b < sums.size(); ++b) {
+    advantages[b] = config.score_weight() * advantages[b] + config.cost_weight() * of_costs[b];
+  }
+  if (config.scale() == AdvantageConfig::SCALE_GROUP) {
+    const double scale = 1.0 / (DeviationOf(advantages) + kEpsilon);
+    for (double& advantage : advantages) advantage *= scale;
   }
   return advantages;
 }
 
-Credit EstimateByGroup(const TrainerConfig& /*config*/, const EstimatorInput& input) {
-  const Batch& batch = input.batch;
-  std::vector<double> scores(batch.num_trajectories(), 0.0);
-  for (int64_t b = 0; b < batch.num_trajectories(); ++b) {
-    for (int64_t n = batch.scored_offsets[b]; n < batch.scored_offsets[b + 1]; ++n) {
-      scores[b] += input.token_rewards[n];
+}  // namespace
+
+std::vector<double> GroupAdvantages(std::span<const double> scores, std::span<const int64_t> groups,
+                                    AdvantageConfig::Scale scale) {
+  const std::map<int64_t, Statistics> statistics = StatisticsOf(scores, groups);
+  const double of_batch = scale == AdvantageConfig::SCALE_BATCH ? DeviationOf(scores) : 0.0;
+  std::vector<double> advantages(scores.size());
+  for (size_t b = 0; b < scores.size(); ++b) {
+    const Statistics& group = statistics.at(groups[b]);
+    const double difference = scores[b] - group.mean();
+    switch (scale) {
+      case AdvantageConfig::SCALE_BATCH:
+        advantages[b] = difference / (of_batch + kEpsilon);
+        break;
+      case AdvantageConfig::SCALE_NONE:
+        advantages[b] = difference;
+        break;
+      default:
+        advantages[b] = difference / (group.deviation() + kEpsilon);
     }
   }
-  const std::vector<double> advantages = GroupAdvantages(scores, batch.groups);
-  Credit credit{std::vector<double>(batch.num_scored()), {}};
-  for (int64_t b = 0; b < batch.num_trajectories(); ++b) {
-    std::fill(credit.advantages.begin() + batch.scored_offsets[b],
-              credit.advantages.begin() + batch.scored_offsets[b + 1], advantages[b]);
+  return advantages;
+}
+
+std::vector<double> LeaveOneOutAdvantages(std::span<const double> scores,
+                                          std::span<const int64_t> groups) {
+  const std::map<int64_t, Statistics> statistics = StatisticsOf(scores, groups);
+  std::vector<double> advantages(scores.size(), 0.0);
+  for (size_t b = 0; b < scores.size(); ++b) {
+    const Statistics& group = statistics.at(groups[b]);
+    if (group.count < 2) continue;
+    const double of_others = (group.sum - scores[b]) / static_cast<double>(group.count - 1);
+    advantages[b] = scores[b] - of_others;
   }
-  return credit;
+  return advantages;
+}
+
+Credit EstimateByGroup(const TrainerConfig& config, const EstimatorInput& input) {
+  const std::vector<double> sums = SumsOfTrajectories(input.batch, input.token_rewards);
+  const AdvantageConfig& advantage = config.advantage();
+  return OnEveryToken(input.batch,
+                      advantage.components_apart()
+                          ? ComponentAdvantages(advantage, input.batch, sums)
+                          : GroupAdvantages(sums, input.batch.groups, advantage.scale()));
+}
+
+Credit EstimateLeaveOneOut(const TrainerConfig& /*config*/, const EstimatorInput& input) {
+  const std::vector<double> sums = SumsOfTrajectories(input.batch, input.token_rewards);
+  return OnEveryToken(input.batch, LeaveOneOutAdvantages(sums, input.batch.groups));
 }
 
 }  // namespace routewright

@@ -14,6 +14,13 @@ double LowVariance(double d) { return std::exp(-d) + d - 1.0; }
 
 }  // namespace
 
+LossConfig::KlEstimator KlEstimatorOf(const LossConfig& config) {
+  if (config.kl_estimator() != LossConfig::KL_ESTIMATOR_AUTO) return config.kl_estimator();
+  return config.kl_placement() == LossConfig::KL_PLACEMENT_REWARD
+             ? LossConfig::KL_ESTIMATOR_K1
+             : LossConfig::KL_ESTIMATOR_LOW_VAR;
+}
+
 double KlPenalty(LossConfig::KlEstimator estimator, double logprob, double reference_logprob) {
   const double d = logprob - reference_logprob;
   switch (estimator) {

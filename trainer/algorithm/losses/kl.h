@@ -7,6 +7,10 @@
 
 namespace routewright {
 
+// The estimator that a config means. AUTO is the one whose gradient points back to the reference policy: K1 in the
+// reward, where E[k1·∇log π] = ∇KL(π‖ref); LOW_VAR in the loss, where E[∇k3] = ∇KL(ref‖π).
+LossConfig::KlEstimator KlEstimatorOf(const LossConfig& config);
+
 // One token's penalty: K1 d, ABS |d|, MSE ½d², LOW_VAR clamp(e^−d + d − 1, ±10).
 double KlPenalty(LossConfig::KlEstimator estimator, double logprob, double reference_logprob);
 // Its derivative with respect to logprob.

@@ -3,6 +3,7 @@
 // plus the KL penalty when it is placed in the loss. Pure; any thread.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -19,16 +20,22 @@ struct ObjectiveInput {
   std::span<const double> old_logprobs;
   std::span<const double> reference_logprobs;  // empty without a reference policy
   std::span<const double> advantages;
-  // Policy tokens (or trajectories) of the whole mini-batch, over all ranks.
-  double normalizer = 1.0;
+  std::span<const uint8_t> names_model;  // 1: one of the tokens that name a call's model
+  // Each token's share in the mini-batch's loss, by config.normalization().
+  std::span<const double> weights;
+  std::span<const int64_t>
+      offsets;  // [b+1] the tokens of trajectory i are [offsets[i], offsets[i+1])
   double kl_coefficient = 0.0;
+  RoutingConfig routing;  // what is special about the tokens that name a model
 };
 
 // Sums over tokens, to be added over micro-batches and ranks.
 struct ObjectiveSums {
-  double loss = 0.0;           // already divided by the normaliser
+  double loss = 0.0;           // weighted
   double entropy = 0.0;        // nats
-  double kl = 0.0;             // penalty to the reference, as config.kl_estimator measures it
+  double name_entropy = 0.0;   // nats, over name_tokens
+  double name_tokens = 0.0;    // that name a model
+  double kl = 0.0;             // to the reference, nats, as the low-variance estimator measures it
   double old_minus_new = 0.0;  // nats
   double sampler_gap = 0.0;    // |logprob − sampler's|, nats
   double importance_weight = 0.0;
@@ -43,10 +50,10 @@ struct Objective {
 };
 
 // Old log-probabilities are the sampler's; with importance_cap > 0 they are the trainer's own
-// (`old_logprobs`), and each token's policy loss is multiplied by min(π_old/π_sampler, cap).
+// (`old_logprobs`), and each token's policy-gradient loss is multiplied by min(π_old/π_sampler, cap).
 Objective PolicyObjective(const LossConfig& config, const ObjectiveInput& input);
 
-// Negative log-likelihood of demonstrated tokens: Σ −logprob / normaliser.
+// Negative log-likelihood of demonstrated tokens: Σ −weight · logprob.
 Objective SupervisedObjective(const LossConfig& config, const ObjectiveInput& input);
 
 using ObjectiveFunction = Objective (*)(const LossConfig& config, const ObjectiveInput& input);

@@ -32,7 +32,8 @@ TEST(GaeTest, WithLambdaZeroIsTheTemporalDifference) {
 TEST(GroupAdvantagesTest, EqualRewardsTeachNothing) {
   const std::vector<double> scores = {0.7, 0.7, 0.7};
   const std::vector<int64_t> groups = {4, 4, 4};
-  for (double advantage : GroupAdvantages(scores, groups)) EXPECT_NEAR(advantage, 0.0, 1e-9);
+  for (double advantage : GroupAdvantages(scores, groups, AdvantageConfig::SCALE_GROUP))
+    EXPECT_NEAR(advantage, 0.0, 1e-9);
 }
 
 TEST(GroupAdvantagesTest, GroupsDoNotSeeEachOtherHoweverTheyLie) {
@@ -40,7 +41,7 @@ TEST(GroupAdvantagesTest, GroupsDoNotSeeEachOtherHoweverTheyLie) {
   const std::vector<int64_t> groups = {7, 2, 7, 2};
   const double half = 0.5 / (std::sqrt(0.5) + 1e-6);
   const double ten = 10.0 / (std::sqrt(200.0) + 1e-6);
-  EXPECT_THAT(GroupAdvantages(scores, groups),
+  EXPECT_THAT(GroupAdvantages(scores, groups, AdvantageConfig::SCALE_GROUP),
               ElementsAre(DoubleNear(half, 1e-12), DoubleNear(-ten, 1e-12),
                           DoubleNear(-half, 1e-12), DoubleNear(ten, 1e-12)));
 }

@@ -11,21 +11,28 @@ namespace {
 
 using Doubles = std::vector<double>;
 
+LossConfig Config() {
+  LossConfig config;
+  config.set_clip_low(0.2);
+  config.set_clip_high(0.28);
+  return config;
+}
+
 TEST(PolicyLossTest, GradientEqualsFiniteDifferences) {
   const Doubles old_logprobs = {-1.0, -0.5, -2.0, -0.1, -3.0, -1.5};
   const Doubles logprobs = {-1.1, -0.1, -2.9, -0.4, -2.9, -1.5};
   const Doubles advantages = {0.7, 1.3, -0.4, -2.0, 0.2, 0.9};
   const Doubles weights = {0.1, 0.2, 0.3, 0.1, 0.2, 0.1};
   const PolicyLoss loss =
-      ClippedPolicyLoss({logprobs, old_logprobs, advantages, weights}, 0.2, 0.28);
+      ComputePolicyLoss({logprobs, old_logprobs, advantages, weights}, Config());
   for (size_t i = 0; i < logprobs.size(); ++i) {
     const double h = 1e-6;
     Doubles up = logprobs, down = logprobs;
     up[i] += h;
     down[i] -= h;
     const double slope =
-        (ClippedPolicyLoss({up, old_logprobs, advantages, weights}, 0.2, 0.28).loss -
-         ClippedPolicyLoss({down, old_logprobs, advantages, weights}, 0.2, 0.28).loss) /
+        (ComputePolicyLoss({up, old_logprobs, advantages, weights}, Config()).loss -
+         ComputePolicyLoss({down, old_logprobs, advantages, weights}, Config()).loss) /
         (2 * h);
     EXPECT_NEAR(loss.d_logprobs[i], slope, 1e-8) << "token " << i;
   }
@@ -37,7 +44,7 @@ TEST(PolicyLossTest, ClipsUpwardsAndDownwardsByDifferentAmounts) {
   const Doubles advantages = {1.0, 1.0, -1.0, -1.0};
   const Doubles weights(4, 1.0);
   const PolicyLoss loss =
-      ClippedPolicyLoss({logprobs, old_logprobs, advantages, weights}, 0.2, 0.28);
+      ComputePolicyLoss({logprobs, old_logprobs, advantages, weights}, Config());
   EXPECT_EQ(loss.clipped_tokens, 2);
   EXPECT_NEAR(loss.d_logprobs[0], -1.25, 1e-12);
   EXPECT_EQ(loss.d_logprobs[1], 0.0);
@@ -51,11 +58,11 @@ TEST(PolicyLossTest, SumsOverPartsEqualTheWhole) {
   const Doubles advantages = {0.7, 1.3, -0.4, -2.0};
   const Doubles weights(4, 0.25);
   const auto part = [&](size_t first, size_t count) {
-    return ClippedPolicyLoss({std::span(logprobs).subspan(first, count),
+    return ComputePolicyLoss({std::span(logprobs).subspan(first, count),
                               std::span(old_logprobs).subspan(first, count),
                               std::span(advantages).subspan(first, count),
                               std::span(weights).subspan(first, count)},
-                             0.2, 0.2)
+                             Config())
         .loss;
   };
   EXPECT_NEAR(part(0, 1) + part(1, 3), part(0, 4), 1e-15);

@@ -17,6 +17,15 @@ struct Vectors {
   Doubles old_logprobs = {-1.05, -0.35, -2.1, -0.5};
   Doubles reference = {-0.9, -0.6, -2.5, -0.7};
   Doubles advantages = {0.7, 1.3, -0.4, -2.0};
+  std::vector<uint8_t> names_model = {0, 1, 1, 0};
+  Doubles weights = Doubles(4, 1.0 / 7.0);
+  RoutingConfig routing = [] {
+    RoutingConfig config;
+    config.set_entropy_coefficient(0.4);
+    config.set_kl_weight(0.25);
+    config.set_other_tokens_weight(0.5);
+    return config;
+  }();
   ObjectiveInput Input() const {
     return {.logprobs = logprobs,
             .entropies = entropies,
@@ -24,8 +33,11 @@ struct Vectors {
             .old_logprobs = old_logprobs,
             .reference_logprobs = reference,
             .advantages = advantages,
-            .normalizer = 7.0,
-            .kl_coefficient = 0.3};
+            .names_model = names_model,
+            .weights = weights,
+            .offsets = {},
+            .kl_coefficient = 0.3,
+            .routing = routing};
   }
 };
 
@@ -68,6 +80,7 @@ TEST(PolicyObjectiveTest, WithoutACapTheRatioIsAgainstTheSampler) {
   vectors.advantages = {1.0, 0.0, 0.0, 0.0};
   ObjectiveInput input = vectors.Input();
   input.kl_coefficient = 0.0;
+  input.routing = {};
   EXPECT_NEAR(PolicyObjective(config, input).sums.loss, -std::exp(-1.1 + 1.0) / 7.0, 1e-12);
 }
 
@@ -78,6 +91,7 @@ TEST(PolicyObjectiveTest, WithACapTheLossIsWeightedAndTheRatioIsAgainstTheTraine
   vectors.advantages = {0.0, 1.0, 0.0, 0.0};  // its importance weight, e^0.15, is capped
   ObjectiveInput input = vectors.Input();
   input.kl_coefficient = 0.0;
+  input.routing = {};
   EXPECT_NEAR(PolicyObjective(config, input).sums.loss, -1.05 * std::exp(-0.3 + 0.35) / 7.0, 1e-12);
   input.old_logprobs = {};  // one mini-batch: the trainer's own log-probabilities are the old ones
   EXPECT_NEAR(PolicyObjective(config, input).sums.loss, -1.05 / 7.0, 1e-12);
