@@ -111,7 +111,9 @@ class DemonstrationMaker:
         return (ask(DO_NOT_KNOW) if self.rng.random() < 0.02 else []) + ask(reply)
 
     def make(self):
-        """(question, [(writer, text)]): writers are "policy" and "reply"; the text of a reply is its body alone."""
+        """(question, [(writer, text)]): writers are "policy" and "reply"; the text of a reply is its body alone. A
+        sub-question has its topic's first wording, whatever the question's: with two of them a small policy begins the
+        one and ends with the other."""
         if self.rng.random() < self.two_hop_share:
             (first, second), wordings = self.rng.choice(list(TWO_HOP.items()))
             subject, bridge = self.pair(first)
@@ -125,7 +127,8 @@ class DemonstrationMaker:
             topic = self.rng.choice(list(SENTENCES))
             subject, value = self.pair(topic)
             question = self.rng.choice(FORMS[topic]).format(subject=subject)
-            rounds = self.call(topic, question, SENTENCES[topic].format(subject=subject, value=value))
+            rounds = self.call(topic, FORMS[topic][0].format(subject=subject),
+                               SENTENCES[topic].format(subject=subject, value=value))
         rounds.append(("policy", f"<think> I know it.</think><answer> {value}</answer>"))
         return question, rounds
 
