@@ -7,7 +7,7 @@ import socket
 import subprocess
 import unittest
 
-from harness import BINARY, CONFIG, MPIRUN, ROOT, Run, kill_session, session_members, wait_for_exit, wait_until
+from harness import BINARY, CONFIG, MPIRUN, ROOT, Run, kill_session, session_members, signal_session, wait_for_exit, wait_until
 
 LAUNCHERS = {"ROUTEWRIGHT_BINARY": BINARY, "ROUTEWRIGHT_MPIRUN": MPIRUN}
 
@@ -70,8 +70,7 @@ class ClusterLauncherTest(unittest.TestCase):
             self.assertIn("ended with status 137; again in 1 s", keepers[0].log.read_text())
             for keeper, number in zip(keepers, (signal.SIGUSR1, signal.SIGTERM)):
                 # As Slurm does it: the keeper and its worker both get the signal.
-                for pid in session_members(keeper):
-                    os.kill(pid, number)
+                signal_session(keeper, number)
                 self.assertEqual(wait_for_exit(keeper), 0, keeper.log.read_text())
                 self.assertEqual(session_members(keeper), [])
                 log = run.folder / keeper.log.name.replace(".log", "-worker.log")

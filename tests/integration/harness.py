@@ -166,12 +166,17 @@ def session_members(process):
     return members
 
 
-def kill_session(process):
+def signal_session(process, number):
+    """Sends a signal to every process of the session; one that has ended since, such as a keeper's `sleep`, needs none."""
     for pid in session_members(process):
         try:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(pid, number)
         except ProcessLookupError:
             pass
+
+
+def kill_session(process):
+    signal_session(process, signal.SIGKILL)
     process.wait()
 
 

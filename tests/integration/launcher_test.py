@@ -1,4 +1,5 @@
 """The launchers: whatever moment they are interrupted at, nothing is left running and the last checkpoint stays."""
+import contextlib
 import json
 import os
 import pathlib
@@ -31,7 +32,8 @@ class Launch:
 
     def __exit__(self, *_):
         for pid in self.members():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self._temporary.cleanup()
 
     def start(self, **environment):

@@ -8,7 +8,7 @@ usage: lost_rank.py LOOP MPIRUN [--seeds N] [--deadline S] [--operation NAME] [-
   Prints one JSON line: of each signal the runs, and the seconds from the signal to the end of the last rank
   (median, most).
 """
-import argparse, json, os, random, re, signal, socket, statistics, subprocess, sys, tempfile, time
+import argparse, contextlib, json, os, random, re, signal, socket, statistics, subprocess, sys, tempfile, time
 
 RANKS = 4
 OPERATIONS = ["gather", "reduce_scatter", "all_reduce", "barrier"]
@@ -93,7 +93,8 @@ def run_once(args, operation, how, seed):
         finally:
             for pid in pids.values():
                 if is_alive(pid):
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
             job.kill()
         with open(f"{notice}.{victim}", "rb") as file:
             entered = int.from_bytes(file.read(), sys.byteorder)

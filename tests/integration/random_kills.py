@@ -87,7 +87,10 @@ class Killer:
         victim = self.draw.choice(VICTIMS)
         pids = launch.running(victim)
         if pids:
-            os.kill(self.draw.choice(pids), signal.SIGKILL)
+            try:
+                os.kill(self.draw.choice(pids), signal.SIGKILL)
+            except ProcessLookupError:  # it has ended by itself just now
+                return
             self.kills[victim] += 1
             self.last = victim
 
