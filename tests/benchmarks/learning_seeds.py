@@ -1,0 +1,99 @@
+#!/usr/bin/env python3
+"""Whether learning holds: trains a config once a seed, evaluates each policy on the held-out questions, and prints a row a
+run with mean, least and largest.
+
+  learning_seeds.py --seeds 1-10
+  learning_seeds.py --seeds 1-5 --name compatible --environment MKL_CBWR=COMPATIBLE --environment ATEN_CPU_CAPABILITY=default
+  learning_seeds.py --seeds 1-3 --name no_trials --set trainer.routing.trial_share=0
+
+Needs build/bin/routewright. The pool is the emulator of the config. A run that was evaluated is not made again: the script
+goes on where it was stopped. A run takes minutes on two cores; let nothing run beside it if its time is to count. Rows as
+JSON are in OUTPUT/NAME.jsonl.
+"""
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ALIVE = 0.01  # of the calls: a model with less counts as lost
+
+
+def seeds_of(text):
+    first, _, last = text.partition("-")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def run(command, environment, log):
+    with open(log, "ab") as sink:
+        done = subprocess.run([str(word) for word in command], cwd=ROOT, env={**os.environ, **environment}, stdout=sink,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    if done.returncode != 0:
+        sys.exit(f"{command[0]} ended with {done.returncode}; its log: {log}")
+
+
+def train_and_evaluate(options, seed, environment):
+    """The row of one run."""
+    name = f"{options.name}-{seed}"
+    folder = options.output / name
+    log = options.output / f"{name}.log"
+    sets = ["--set", f"run.name={name}", "--set", f"run.output_dir={options.output}", "--set", f"run.seed={seed}"]
+    for text in options.set:
+        sets += ["--set", text]
+    report = folder / "report.json"
+    if not report.exists():
+        run(["launch/local.sh", "--config", options.config, "--ranks", options.ranks, "--workers", options.workers, "--emulator",
+             "--", *sets, "--resume", "auto"], environment, log)
+        newest = sorted((folder / "checkpoints").glob("step-*"))[-1]
+        run(["launch/with_pool.sh", "--config", options.config, "--log", folder / "pool.log", "--", "build/bin/routewright", "eval",
+             "--config", options.config, *sets, "--policy", newest / "policy", "--baselines", "none", "--output", report,
+             "--table", folder / "report.txt"], environment, log)
+    trained = json.loads(report.read_text())["trained"]
+    steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    by_source = {source: row["em"] for source, row in trained.get("by_source", {}).items()}
+    lowest = min(by_source, key=by_source.get) if by_source else ""
+    return {"name": options.name, "seed": seed, "em": trained["em"], "lowest_source": lowest,
+            "lowest_em": by_source.get(lowest, trained["em"]),
+            "models_alive": sum(share >= ALIVE for share in trained["share"].values()),
+            "cost_usd_per_1k": trained["cost_usd_per_1k"], "train_s": sum(row.get("step/time_s", 0) for row in steps)}
+
+
+def table(rows):
+    lines = [f"{'run':24} {'EM':>6} {'lowest source':>22} {'alive':>6} {'$ / 1k':>8} {'train s':>8}"]
+    for row in rows:
+        source = f"{row['lowest_source']} {row['lowest_em']:.3f}"
+        lines.append(f"{row['name'] + '-' + str(row['seed']):24} {row['em']:6.3f} {source:>22} {row['models_alive']:6d} "
+                     f"{row['cost_usd_per_1k']:8.5f} {row['train_s']:8.0f}")
+    for what, of in (("mean", lambda values: sum(values) / len(values)), ("min", min), ("max", max)):
+        column = lambda key: of([row[key] for row in rows])
+        lines.append(f"{what:24} {column('em'):6.3f} {column('lowest_em'):22.3f} {column('models_alive'):6.1f} "
+                     f"{column('cost_usd_per_1k'):8.5f} {column('train_s'):8.0f}")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=seeds_of, default=seeds_of("1-3"), help="1-10, or one")
+    parser.add_argument("--config", default="configs/quickstart.yaml")
+    parser.add_argument("--name", default="as_it_is")
+    parser.add_argument("--output", type=pathlib.Path, default=ROOT / "runs/learning_seeds")
+    parser.add_argument("--ranks", default="2")
+    parser.add_argument("--workers", default="2")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--environment", action="append", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    options.output = options.output.resolve()
+    options.output.mkdir(parents=True, exist_ok=True)
+    environment = dict(text.split("=", 1) for text in options.environment)
+    rows = []
+    for seed in options.seeds:
+        rows.append(train_and_evaluate(options, seed, environment))
+        print(json.dumps(rows[-1]), flush=True)
+    (options.output / f"{options.name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
