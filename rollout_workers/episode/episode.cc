@@ -166,21 +166,23 @@ void Episode::RecordSampled(const RoundResult& result) {
 
 const Action& Episode::RecordAction(const RoundResult& result) {
   Action& action = *trajectory_.add_actions();
-  action = ParseRound(WrittenText(*context_->tokenizer, result), *context_->models, is_last_round(),
+  const std::string text = WrittenText(*context_->tokenizer, result);
+  action = ParseRound(text, *context_->models, is_last_round(),
                       round_ == 0 ? context_->prompt->opened_tag() : std::string());
   action.set_round(round_);
   action.set_is_trial(result.is_guided && action.kind() == ACTION_KIND_SEARCH);
   action.set_end_token(trajectory_.token_ids_size());
   action.set_first_token(action.end_token() - static_cast<int>(result.token_ids.size()));
-  if (action.kind() == ACTION_KIND_SEARCH) RecordModelTokens(result, action);
+  if (action.kind() == ACTION_KIND_SEARCH) RecordModelTokens(result, text, action);
   if (action.kind() == ACTION_KIND_INVALID)
     trajectory_.set_invalid_actions(trajectory_.invalid_actions() + 1);
   return action;
 }
 
 // Which tokens of the round name the model: those with bytes of the name, where borders lie as they lie.
-void Episode::RecordModelTokens(const RoundResult& result, Action& action) const {
-  const auto [begin, end] = NamedModelBytes(WrittenText(*context_->tokenizer, result));
+void Episode::RecordModelTokens(const RoundResult& result, std::string_view text,
+                                Action& action) const {
+  const auto [begin, end] = NamedModelBytes(text);
   size_t at = 0;
   int first = 0, after = 0;
   for (size_t i = 0; i < result.token_ids.size() && at < end; ++i) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "policy/tokenizer/tokenizer.h"
@@ -69,7 +70,7 @@ class Episode {
   EpisodeCommand Observe(const std::string& body);
   void RecordSampled(const RoundResult& result);
   const Action& RecordAction(const RoundResult& result);
-  void RecordModelTokens(const RoundResult& result, Action& action) const;
+  void RecordModelTokens(const RoundResult& result, std::string_view text, Action& action) const;
   void RecordGiven(const std::vector<uint32_t>& tokens, Provenance provenance);
 
   bool is_last_round() const { return round_ >= context_->limits.max_rounds(); }

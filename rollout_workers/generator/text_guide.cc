@@ -39,21 +39,15 @@ void TextGuide::Append(std::string_view token_bytes) {
 }
 
 void TextGuide::Consume(std::string_view bytes) {
-  const size_t num_bytes = bytes.size();
-  if (may_be_spaced_) bytes = WithoutSpaces(bytes);
-  if (!bytes.empty() || num_bytes > 0)
-    may_be_spaced_ = false;  // one token of white space is enough
   if (bytes.empty()) return;
-  if (!Agree(bytes,
-             due_)) {  // a token that ran past `after` went another way: nothing can be guided
-    is_on_ = false;
-    guided_ = {};
-    return;
-  }
+  if (may_be_spaced_) bytes = WithoutSpaces(bytes);
+  may_be_spaced_ = false;  // one token of white space is enough
+  // A token that ran past `after` may have gone another way: then nothing is guided.
+  const bool is_spelt = Agree(bytes, due_);
   due_.erase(0, bytes.size());
-  if (!due_.empty()) return;
+  if (is_spelt && !due_.empty()) return;
   is_on_ = false;
-  is_done_ = true;
+  is_done_ = is_spelt;
   guided_ = {};
 }
 
@@ -65,8 +59,7 @@ std::vector<uint32_t> TokensThatSpell(const Tokenizer& tokenizer, std::string_vi
     const std::string_view bytes = tokenizer.TokenBytes(id);
     if (bytes.empty()) continue;
     const std::string_view text = may_be_spaced ? WithoutSpaces(bytes) : bytes;
-    if (Agree(text, due))
-      tokens.push_back(id);  // of white space alone too: it agrees with anything
+    if (Agree(text, due)) tokens.push_back(id);  // nothing but white space agrees with anything
   }
   return tokens;
 }

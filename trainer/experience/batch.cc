@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -62,6 +63,21 @@ absl::Status CheckLearnable(const Trajectory& trajectory, const TrajectoryRules&
   return num_sampled > 0 ? absl::OkStatus() : Refuse(trajectory, "no token is the policy's");
 }
 
+// The arrays of a batch, each named once for all that goes through them: [N], [B], and all of them.
+constexpr auto kOfScoredTokens =
+    std::make_tuple(&Batch::scored, &Batch::sampler_logprobs, &Batch::names_model);
+constexpr auto kOfTrajectories =
+    std::make_tuple(&Batch::rewards, &Batch::score_rewards, &Batch::groups, &Batch::is_masked,
+                    &Batch::trial_weights);
+constexpr auto kAll =
+    std::tuple_cat(std::make_tuple(&Batch::token_ids, &Batch::offsets, &Batch::scored_offsets),
+                   kOfScoredTokens, kOfTrajectories);
+
+template <typename Arrays, typename Visit>
+void ForEach(const Arrays& arrays, const Visit& visit) {
+  std::apply([&](auto... array) { (visit(array), ...); }, arrays);
+}
+
 // [T] 1 where a token names a call's model.
 std::vector<uint8_t> ModelTokens(const Trajectory& trajectory) {
   std::vector<uint8_t> names_model(trajectory.token_ids_size(), 0);
@@ -117,30 +133,30 @@ absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRule
   return absl::OkStatus();
 }
 
+void AppendFrom(const Batch& from, int64_t b, Batch& batch) {
+  const auto append = [&](auto array, int64_t begin, int64_t end) {
+    const auto& values = from.*array;
+    (batch.*array).insert((batch.*array).end(), values.begin() + begin, values.begin() + end);
+  };
+  append(&Batch::token_ids, from.offsets[b], from.offsets[b + 1]);
+  ForEach(kOfScoredTokens,
+          [&](auto array) { append(array, from.scored_offsets[b], from.scored_offsets[b + 1]); });
+  ForEach(kOfTrajectories, [&](auto array) { append(array, b, b + 1); });
+  batch.offsets.push_back(batch.num_tokens());
+  batch.scored_offsets.push_back(batch.num_scored());
+}
+
 std::string SerializeBatch(const Batch& batch) {
   std::string bytes;
-  AppendArray(batch.token_ids, bytes);
-  AppendArray(batch.offsets, bytes);
-  AppendArray(batch.scored_offsets, bytes);
-  AppendArray(batch.scored, bytes);
-  AppendArray(batch.sampler_logprobs, bytes);
-  AppendArray(batch.names_model, bytes);
-  AppendArray(batch.rewards, bytes);
-  AppendArray(batch.score_rewards, bytes);
-  AppendArray(batch.groups, bytes);
-  AppendArray(batch.is_masked, bytes);
-  AppendArray(batch.trial_weights, bytes);
+  ForEach(kAll, [&](auto array) { AppendArray(batch.*array, bytes); });
   return bytes;
 }
 
 absl::StatusOr<Batch> ParseBatch(std::string_view bytes) {
   Batch batch;
-  if (!TakeArray(bytes, batch.token_ids) || !TakeArray(bytes, batch.offsets) ||
-      !TakeArray(bytes, batch.scored_offsets) || !TakeArray(bytes, batch.scored) ||
-      !TakeArray(bytes, batch.sampler_logprobs) || !TakeArray(bytes, batch.names_model) ||
-      !TakeArray(bytes, batch.rewards) || !TakeArray(bytes, batch.score_rewards) ||
-      !TakeArray(bytes, batch.groups) || !TakeArray(bytes, batch.is_masked) ||
-      !TakeArray(bytes, batch.trial_weights) || !bytes.empty()) {
+  bool is_whole = true;
+  ForEach(kAll, [&](auto array) { is_whole = is_whole && TakeArray(bytes, batch.*array); });
+  if (!is_whole || !bytes.empty()) {
     return absl::DataLossError("a batch from rank 0 arrived with missing or surplus bytes");
   }
   return batch;

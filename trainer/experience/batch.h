@@ -55,6 +55,9 @@ struct TrajectoryRules {
 absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRules& rules,
                               int64_t group, Batch& batch);
 
+// Appends trajectory b of another batch.
+void AppendFrom(const Batch& from, int64_t b, Batch& batch);
+
 // To bytes and back, between ranks of one program. ParseBatch fails: kDataLoss.
 std::string SerializeBatch(const Batch& batch);
 absl::StatusOr<Batch> ParseBatch(std::string_view bytes);

@@ -89,24 +89,6 @@ std::string InWords(const LeftOut& left_out) {
   return words;
 }
 
-// Appends trajectory b of `from`.
-void Copy(const Batch& from, int64_t b, Batch& to) {
-  to.token_ids.insert(to.token_ids.end(), from.token_ids.begin() + from.offsets[b],
-                      from.token_ids.begin() + from.offsets[b + 1]);
-  for (int64_t n = from.scored_offsets[b]; n < from.scored_offsets[b + 1]; ++n) {
-    to.scored.push_back(from.scored[n]);
-    to.sampler_logprobs.push_back(from.sampler_logprobs[n]);
-    to.names_model.push_back(from.names_model[n]);
-  }
-  to.offsets.push_back(to.num_tokens());
-  to.scored_offsets.push_back(to.num_scored());
-  to.rewards.push_back(from.rewards[b]);
-  to.score_rewards.push_back(from.score_rewards[b]);
-  to.groups.push_back(from.groups[b]);
-  to.is_masked.push_back(from.is_masked[b]);
-  to.trial_weights.push_back(from.trial_weights[b]);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Demonstrations>> Demonstrations::Load(const DataConfig& data,
@@ -141,7 +123,7 @@ Demonstrations::Demonstrations(Batch all, uint64_t seed)
 
 Batch Demonstrations::Draw(int n) {
   Batch batch;
-  for (int i = 0; i < n; ++i) Copy(all_, static_cast<int64_t>(order_.At(cursor_++)), batch);
+  for (int i = 0; i < n; ++i) AppendFrom(all_, static_cast<int64_t>(order_.At(cursor_++)), batch);
   return batch;
 }
 
