@@ -12,9 +12,10 @@ namespace {
 void AddKeysOfLoss(const TrainerConfig& trainer, UnusedKeys& unused) {
   const LossConfig& loss = trainer.loss();
   if (FactsOf(trainer).learns_from_demonstrations()) {
-    for (const char* key : {"clip_low", "clip_high", "entropy_coefficient", "kl_coefficient",
-                            "kl_estimator", "kl_placement", "kl_target", "kl_horizon",
-                            "importance_cap", "surrogate", "ratio", "dual_clip"}) {
+    for (const char* key :
+         {"clip_low", "clip_high", "entropy_coefficient", "kl_coefficient", "kl_estimator",
+          "kl_placement", "kl_target", "kl_horizon", "importance_cap", "surrogate", "ratio",
+          "dual_clip", "reference_refresh_steps"}) {
       unused[absl::StrCat("trainer.loss.", key)] =
           absl::StrCat("algorithm: ", AlgorithmName(trainer), " only imitates");
     }
@@ -25,8 +26,9 @@ void AddKeysOfLoss(const TrainerConfig& trainer, UnusedKeys& unused) {
         "trainer.loss.surrogate: cispo bounds the ratio from above only";
   }
   if (loss.kl_coefficient() == 0) {
-    for (const char* key : {"loss.kl_estimator", "loss.kl_placement", "loss.kl_target",
-                            "loss.kl_horizon", "routing.kl_weight"}) {
+    for (const char* key :
+         {"loss.kl_estimator", "loss.kl_placement", "loss.kl_target", "loss.kl_horizon",
+          "loss.reference_refresh_steps", "routing.kl_weight"}) {
       unused[absl::StrCat("trainer.", key)] = "trainer.loss.kl_coefficient is 0";
     }
   } else if (loss.kl_target() == 0) {

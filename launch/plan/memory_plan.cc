@@ -25,9 +25,7 @@ class ModelPlan {
 
   // Adds the state of a model that learns.
   void AddState(MemoryPlan& plan) const {
-    if (input_.config.checkpoint().asynchronous()) {  // every rank writes as much as any other
-      (input_.has_gpu ? plan.on_host : plan.checkpoint) += 3 * elements() * kF32 / input_.ranks;
-    }
+    AddCopyToSave(3 * elements(), plan);  // with the moments
     const bool is_shared = input_.bytes_per_element == kF32 && !is_offloaded();
     if (!is_on_demand()) plan.weights += elements() * input_.bytes_per_element;
     if (is_on_demand() || !is_shared) {
@@ -39,6 +37,7 @@ class ModelPlan {
     (is_offloaded() ? plan.on_host : plan.optimizer) += 2 * share() * kF32;
   }
   void AddReference(MemoryPlan& plan) const {
+    if (input_.config.loss().reference_refresh_steps() > 0) AddCopyToSave(elements(), plan);
     if (!is_on_demand()) {
       plan.reference += elements() * input_.bytes_per_element;
     } else {
@@ -97,6 +96,12 @@ class ModelPlan {
     plan.activations = moment.activations;
     plan.gathered_blocks = moment.gathered_blocks;
     plan.gradient_buffers = moment.gradient_buffers;
+  }
+
+  // Every rank writes as much as any other.
+  void AddCopyToSave(int64_t elements, MemoryPlan& plan) const {
+    if (!input_.config.checkpoint().asynchronous()) return;
+    (input_.has_gpu ? plan.on_host : plan.checkpoint) += elements * kF32 / input_.ranks;
   }
 
   bool is_all_offloaded() const { return PlannedOffload(input_) == ShardingConfig::OFFLOAD_ALL; }

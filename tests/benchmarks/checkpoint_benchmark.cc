@@ -116,7 +116,7 @@ class Benchmark {
     texts.manifest.set_step(step);
     texts.manifest.set_num_ranks(1);
     texts.texts["policy/config.json"] = ModelConfigToJson(options_.model, "float32");
-    CheckOk(saver_.Prepare(step, update_->LearningModels()));
+    CheckOk(saver_.Prepare(step, update_->SavedModels()));
     const Timer timer;
     CheckOk(saver_.Start(step, update_->Share(copy_), texts));
     const double stall_s = timer.Seconds();

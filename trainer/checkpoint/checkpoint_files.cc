@@ -25,4 +25,6 @@ ParameterLayout LayoutOfModel(const std::string& name, const ModelConfig& config
   return ParameterLayout(config, name == "critic" ? HeadKind::kValue : HeadKind::kLanguageModel);
 }
 
+bool HasMoments(const std::string& name) { return name != kReferenceModel; }
+
 }  // namespace routewright

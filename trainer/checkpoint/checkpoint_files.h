@@ -12,6 +12,7 @@
 namespace routewright {
 
 inline constexpr char kManifestName[] = "manifest.json";
+inline constexpr char kReferenceModel[] = "reference";  // the one model that does not learn
 
 // A rank's file of a model's weights, or of its moments, relative to the checkpoint's folder:
 // "policy/model.safetensors" of one rank, "policy/model-00002-of-00004.safetensors" of several.
@@ -23,5 +24,7 @@ std::string PartName(int rank);
 
 // How a model lies in blocks.
 ParameterLayout LayoutOfModel(const std::string& name, const ModelConfig& config);
+// Whether a checkpoint has moments of a model: it learns.
+bool HasMoments(const std::string& name);
 
 }  // namespace routewright

@@ -158,10 +158,13 @@ absl::Status CheckpointReader::OpenTensors() {
     };
     ParameterLayout layout = LayoutOfModel(name, config_);
     RW_ASSIGN_OR_RETURN(TensorPieces weights, TensorPieces::Open(paths(StateKind::kWeights)));
-    RW_ASSIGN_OR_RETURN(TensorPieces moments, TensorPieces::Open(paths(StateKind::kFirstMoments)));
     RW_RETURN_IF_ERROR(weights.Check(layout, TensorPrefix(StateKind::kWeights)));
-    for (const StateKind kind : {StateKind::kFirstMoments, StateKind::kSecondMoments}) {
-      RW_RETURN_IF_ERROR(moments.Check(layout, TensorPrefix(kind)));
+    TensorPieces moments;
+    if (HasMoments(name)) {
+      RW_ASSIGN_OR_RETURN(moments, TensorPieces::Open(paths(StateKind::kFirstMoments)));
+      for (const StateKind kind : {StateKind::kFirstMoments, StateKind::kSecondMoments}) {
+        RW_RETURN_IF_ERROR(moments.Check(layout, TensorPrefix(kind)));
+      }
     }
     models_.emplace(name, Model{std::move(layout), std::move(weights), std::move(moments)});
   }

@@ -52,7 +52,7 @@ class CheckpointReader {
   bool Has(const std::string& model) const { return models_.count(model) > 0; }
   int64_t OptimizerSteps(const std::string& model) const;
 
-  // Elements [begin, begin + out.size()) of a block of a model's layout.
+  // Elements [begin, begin + out.size()) of a block of a model's layout; moments of one that learns.
   absl::Status Read(const std::string& model, StateKind kind, int block, int64_t begin,
                     std::span<float> out) const;
   // A model's weights as named tensors; valid while the reader is.

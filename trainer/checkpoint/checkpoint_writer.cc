@@ -174,6 +174,8 @@ absl::Status WriteRankFiles(FileSystem& files, const std::string& folder, const 
     RW_RETURN_IF_ERROR(
         writer.WriteTensors(TensorFileName(model, StateKind::kWeights, rank, num_ranks),
                             Entries(layout, share.weights, "")));
+    (*part.mutable_learner()->mutable_optimizer_steps())[model] = share.optimizer_steps;
+    if (!HasMoments(model)) continue;
     std::vector<SafetensorsEntry> moments;
     for (const StateKind kind : {StateKind::kFirstMoments, StateKind::kSecondMoments}) {
       for (SafetensorsEntry& entry : Entries(layout, share.of(kind), TensorPrefix(kind))) {
@@ -182,7 +184,6 @@ absl::Status WriteRankFiles(FileSystem& files, const std::string& folder, const 
     }
     RW_RETURN_IF_ERROR(writer.WriteTensors(
         TensorFileName(model, StateKind::kFirstMoments, rank, num_ranks), moments));
-    (*part.mutable_learner()->mutable_optimizer_steps())[model] = share.optimizer_steps;
   }
   RW_RETURN_IF_ERROR(SyncFolders(files, folder, part));
   return WriteSealed(files, absl::StrCat(folder, "/", PartName(rank)), part);

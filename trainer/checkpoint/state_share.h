@@ -1,5 +1,5 @@
-// What one rank puts into a checkpoint of the models that learn: its share of their weights and of
-// AdamW's moments, flat and by block, on the host. Every rank's share is as large as any other's,
+// What one rank puts into a checkpoint: its share of the models' weights and of AdamW's moments,
+// flat and by block, on the host. Every rank's share is as large as any other's,
 // whatever the stage of sharding, and together they are everything once.
 #pragma once
 
@@ -19,7 +19,8 @@ struct BlockPart {
   std::span<const float> values;
 };
 
-// One model; each list has one part per block of its layout, perhaps empty.
+// One model; each list has one part per block of its layout, perhaps empty. No moments: it does not
+// learn.
 struct ModelShare {
   std::vector<BlockPart> weights;  // the f32 masters
   std::vector<BlockPart> first_moments;
@@ -33,7 +34,7 @@ struct ModelShare {
   }
 };
 
-// "policy" and, for PPO, "critic" or "value_head".
+// "policy"; for PPO "critic" or "value_head"; "reference" where it is refreshed.
 using StateShare = std::map<std::string, ModelShare>;
 
 }  // namespace routewright

@@ -23,7 +23,7 @@ StateSaver::StateSaver(const LearnerParts& parts, const ModelConfig& model,
               .num_ranks = parts.communicator->size()}) {}
 
 absl::Status StateSaver::Prepare(int64_t step) {
-  return saver_.Prepare(step, update_->LearningModels());
+  return saver_.Prepare(step, update_->SavedModels());
 }
 
 absl::Status StateSaver::Start(int64_t step, std::optional<CheckpointTexts> texts) {

@@ -109,6 +109,12 @@ absl::StatusOr<std::shared_ptr<const PolicyWeights>> ShardedWeights::Export() co
   return GatherWeights(absl::StrCat("export/", options_.name), layout_, *groups_, masters_);
 }
 
+absl::Status ShardedWeights::CopyFrom(const ShardedWeights& other) {
+  RW_CHECK(num_blocks() == other.num_blocks()) << options_.name << ", " << other.options_.name;
+  for (int b = 0; b < num_blocks(); ++b) masters_[b].copy_(other.masters_[b]);
+  return MastersChanged();
+}
+
 at::Tensor ShardedWeights::AcquireWeights(int block) {
   if (is_gathered_on_demand() && holds_[block] == 0) {
     if (!is_gathering_[block]) StartGather(block);

@@ -55,6 +55,9 @@ class ShardedWeights final : public WeightProvider {
   // Collective. Fails as ScatterWeights and GatherWeights do.
   absl::Status Load(const TensorSource* weights);
   absl::StatusOr<std::shared_ptr<const PolicyWeights>> Export() const;
+  // From a model of the same layout and groups, each rank its share, rounded to this one's type.
+  // Collective; fails as the collectives do.
+  absl::Status CopyFrom(const ShardedWeights& other);
 
   // A gather that failed is reported by the next Finish or FinishChanges.
   at::Tensor AcquireWeights(int block) override;

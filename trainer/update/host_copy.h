@@ -13,14 +13,14 @@ namespace routewright {
 
 class HostCopy {
  public:
-  // kBorrow: nothing is copied that is in host memory already; the tensors must then stay as they
+  // kBorrow: no f32 values are copied that are in host memory already; the tensors must then stay as they
   // are until the checkpoint is written.
   enum class Mode { kCopy, kBorrow };
   explicit HostCopy(Mode mode) : mode_(mode) {}
 
   // The copies before are no longer in use. Tensors then come in the same order, in the same sizes.
   void Restart() { next_ = 0; }
-  // A contiguous f32 tensor's values, until the next Restart.
+  // A contiguous tensor's values as f32, until the next Restart.
   std::span<const float> Take(const at::Tensor& tensor);
 
  private:

@@ -13,8 +13,10 @@
 #include "trainer/algorithm/schedule.h"
 #include "trainer/algorithm/token_weights.h"
 #include "trainer/algorithm/update_passes.h"
+#include "trainer/checkpoint/checkpoint_files.h"
 #include "trainer/experience/shuffled_order.h"
 #include "trainer/update/device_span.h"
+#include "trainer/update/saved_part.h"
 #include "trainer/update/scoring.h"
 
 namespace routewright {
@@ -60,8 +62,9 @@ PolicyUpdate::PolicyUpdate(UpdateOptions options)
           ParameterLayout(options_.model, HeadKind::kLanguageModel),
           MakeWeightOptions("policy", /*is_trainable=*/true), options_.groups)),
       policy_(std::make_unique<Transformer>(options_.model, HeadKind::kLanguageModel,
-                                            &policy_weights_->weights(),
-                                            MakeTransformerOptions())) {
+                                            &policy_weights_->weights(), MakeTransformerOptions())),
+      is_reference_saved_(HasReference(options_.config) &&
+                          options_.config.loss().reference_refresh_steps() > 0) {
   if (HasValueHead(options_.config)) {
     value_head_ = std::make_unique<ValueHead>(
         options_.model, MakeWeightOptions("value_head", /*is_trainable=*/true), options_.groups);
@@ -76,7 +79,7 @@ PolicyUpdate::PolicyUpdate(UpdateOptions options)
   if (HasReference(options_.config)) {
     reference_weights_ = std::make_unique<ShardedWeights>(
         ParameterLayout(options_.model, HeadKind::kLanguageModel),
-        MakeWeightOptions("reference", /*is_trainable=*/false), options_.groups);
+        MakeWeightOptions(kReferenceModel, /*is_trainable=*/false), options_.groups);
     reference_ = std::make_unique<Transformer>(options_.model, HeadKind::kLanguageModel,
                                                reference_weights_.get(), MakeTransformerOptions());
   }
@@ -165,6 +168,19 @@ absl::StatusOr<PolicyUpdate::BatchScores> PolicyUpdate::Score(const Batch& batch
 
 absl::StatusOr<UpdateMetrics> PolicyUpdate::Run(const Batch& batch, int64_t step,
                                                 double kl_coefficient) {
+  RW_ASSIGN_OR_RETURN(UpdateMetrics metrics, Learn(batch, step, kl_coefficient));
+  RW_RETURN_IF_ERROR(RefreshReference(step + 1));
+  return metrics;
+}
+
+absl::Status PolicyUpdate::RefreshReference(int64_t steps_done) {
+  const int every = options_.config.loss().reference_refresh_steps();
+  if (reference_ == nullptr || every == 0 || steps_done % every != 0) return absl::OkStatus();
+  return reference_weights_->CopyFrom(policy_weights_->weights());
+}
+
+absl::StatusOr<UpdateMetrics> PolicyUpdate::Learn(const Batch& batch, int64_t step,
+                                                  double kl_coefficient) {
   const TrainerConfig& config = options_.config;
   UpdateMetrics metrics;
   metrics.learning_rate = PolicyLearningRate(config, step);
@@ -420,12 +436,19 @@ StateShare PolicyUpdate::Share(HostCopy& copy) const {
   copy.Restart();
   StateShare share;
   for (const auto& [name, weights] : Learning()) share[name] = weights->Share(copy);
+  if (!is_reference_saved_) return share;
+  ModelShare& reference = share[kReferenceModel];
+  for (int b = 0; b < reference_weights_->num_blocks(); ++b) {
+    reference.weights.push_back(
+        PartToSave(*reference_weights_, b, reference_weights_->masters(b), copy));
+  }
   return share;
 }
 
-std::vector<std::string> PolicyUpdate::LearningModels() const {
+std::vector<std::string> PolicyUpdate::SavedModels() const {
   std::vector<std::string> names;
   for (const auto& [name, weights] : Learning()) names.push_back(name);
+  if (is_reference_saved_) names.emplace_back(kReferenceModel);
   return names;
 }
 
@@ -439,7 +462,13 @@ absl::Status PolicyUpdate::Restore(const CheckpointReader& checkpoint) {
     }
     RW_RETURN_IF_ERROR(weights->Restore(checkpoint, name));
   }
-  return absl::OkStatus();
+  if (reference_ == nullptr || !checkpoint.Has(kReferenceModel)) return absl::OkStatus();
+  is_reference_saved_ = true;
+  for (int b = 0; b < reference_weights_->num_blocks(); ++b) {
+    RW_RETURN_IF_ERROR(ReadShare(checkpoint, kReferenceModel, StateKind::kWeights,
+                                 *reference_weights_, b, reference_weights_->masters(b)));
+  }
+  return reference_weights_->MastersChanged();
 }
 
 }  // namespace routewright

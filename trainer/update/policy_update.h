@@ -72,20 +72,22 @@ class PolicyUpdate {
   // result, the others give and get nullptr or nothing. They fail as the collectives do.
   //
   // `initial` is the policy to start from, and the reference policy when the KL coefficient
-  // or target is above 0. A critic starts as the policy with a value head of zeros. Fails
+  // is above 0. A critic starts as the policy with a value head of zeros. Fails
   // also as the source does.
   absl::Status Initialize(const TensorSource* initial);
-  // A checkpoint's state, after Initialize, which gave the reference policy. Collective; fails also
-  // as the reader does, and kFailedPrecondition if it lacks a model.
+  // A checkpoint's state, after Initialize, which gave the reference policy; where that was
+  // refreshed the checkpoint has it. Collective; fails also as the reader does, and
+  // kFailedPrecondition if it lacks a model that learns.
   absl::Status Restore(const CheckpointReader& checkpoint);
   // This rank's share of what a checkpoint keeps. Not collective. Valid as `copy` says.
   StateShare Share(HostCopy& copy) const;
-  std::vector<std::string> LearningModels() const;  // the names in it
+  std::vector<std::string> SavedModels() const;  // the names in it
   absl::StatusOr<std::shared_ptr<const PolicyWeights>> ExportPolicy() const {
     return policy_weights_->weights().Export();
   }
 
-  // Learns from one batch as step `step` (0, 1, …). An empty batch changes nothing.
+  // Learns from one batch as step `step` (0, 1, …), then refreshes the reference policy if the
+  // config says so. From an empty batch nothing is learnt.
   // Fails: kInvalidArgument (a trajectory longer than a micro-batch), kInternal (a gradient that is
   // not finite), or as the collectives do.
   absl::StatusOr<UpdateMetrics> Run(const Batch& batch, int64_t step, double kl_coefficient);
@@ -123,6 +125,9 @@ class PolicyUpdate {
   WeightOptions MakeWeightOptions(const std::string& name, bool is_trainable) const;
   absl::StatusOr<PackedShare> PackMine(const Batch& batch, std::span<const int> trajectories) const;
   double GatherWaitSeconds() const;  // so far, of this rank
+  // After `steps_done` steps: the reference policy becomes the policy, if it is time.
+  absl::Status RefreshReference(int64_t steps_done);
+  absl::StatusOr<UpdateMetrics> Learn(const Batch& batch, int64_t step, double kl_coefficient);
   absl::StatusOr<BatchScores> Score(const Batch& batch, double kl_coefficient);
   // The order in which pass `epoch` of a step goes through the batch.
   std::vector<int> OrderOf(const Batch& batch, int64_t step, int epoch) const;
@@ -165,6 +170,7 @@ class PolicyUpdate {
   std::unique_ptr<ValueHead> value_head_;
   std::unique_ptr<ShardedWeights> reference_weights_;  // with a KL penalty
   std::unique_ptr<Transformer> reference_;
+  bool is_reference_saved_;  // it is, or may become, another than the run's first policy
 };
 
 }  // namespace routewright

@@ -1,17 +1,14 @@
 #include "trainer/update/trainable_weights.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "common/status_macros.h"
-#include "kernels/parallel_for.h"
 #include "trainer/update/device_span.h"
+#include "trainer/update/saved_part.h"
 #include "trainer/update/scoring.h"
 
 namespace routewright {
@@ -32,40 +29,12 @@ absl::Status TrainableWeights::Load(const TensorSource* weights) {
   return weights_.Load(weights);
 }
 
-// CheckpointReader::Read, cut into pieces for as many threads as LibTorch has.
-static absl::Status ReadByThreads(const CheckpointReader& checkpoint, const std::string& name,
-                                  StateKind kind, int block, int64_t begin, std::span<float> out) {
-  constexpr int64_t kPieceElements = 1 << 20;
-  const auto size = static_cast<int64_t>(out.size());
-  absl::Mutex mutex;
-  absl::Status status;
-  // Not at::parallel_for: an inline template, which is serial in what is compiled without OpenMP.
-  ParallelFor((size + kPieceElements - 1) / kPieceElements, at::get_num_threads(), [&](int64_t i) {
-    const int64_t first = i * kPieceElements, count = std::min(kPieceElements, size - first);
-    absl::Status piece =
-        checkpoint.Read(name, kind, block, begin + first, out.subspan(first, count));
-    if (piece.ok()) return;
-    const absl::MutexLock lock(&mutex);
-    status.Update(std::move(piece));
-  });
-  return status;
-}
-
 absl::Status TrainableWeights::Restore(const CheckpointReader& checkpoint,
                                        const std::string& name) {
   optimizer_steps_ = checkpoint.OptimizerSteps(name);
   for (int b = 0; b < weights_.num_blocks(); ++b) {
-    const BlockShard& shard = weights_.shards()[b];
-    const auto read = [&](StateKind kind, const at::Tensor& share) -> absl::Status {
-      const int64_t count = std::min(shard.count, shard.size - shard.begin);  // no padding
-      if (count <= 0) return absl::OkStatus();
-      const at::Tensor part = share.narrow(/*dim=*/0, 0, count);
-      const at::Tensor on_host = part.is_cpu() ? part : at::empty({count}, at::kFloat);
-      RW_RETURN_IF_ERROR(
-          ReadByThreads(checkpoint, name, kind, b, shard.begin,
-                        {on_host.mutable_data_ptr<float>(), static_cast<size_t>(count)}));
-      if (!part.is_cpu()) part.copy_(on_host);
-      return absl::OkStatus();
+    const auto read = [&](StateKind kind, const at::Tensor& share) {
+      return ReadShare(checkpoint, name, kind, weights_, b, share);
     };
     RW_RETURN_IF_ERROR(read(StateKind::kWeights, weights_.masters(b)));
     RW_RETURN_IF_ERROR(read(StateKind::kFirstMoments, first_moments_[b]));
@@ -77,19 +46,10 @@ absl::Status TrainableWeights::Restore(const CheckpointReader& checkpoint,
 ModelShare TrainableWeights::Share(HostCopy& copy) const {
   ModelShare share;
   share.optimizer_steps = optimizer_steps_;
-  const Communicator& replica = weights_.groups().replica();
   for (int b = 0; b < weights_.num_blocks(); ++b) {
-    const BlockShard& shard = weights_.shards()[b];
-    const int64_t count = shard.count / replica.size();
-    const int64_t begin = shard.begin + replica.rank() * count;
-    const int64_t end = std::min(begin + count, shard.size);  // no padding
-    const auto part = [&](const at::Tensor& values) -> BlockPart {
-      if (begin >= end) return {};
-      return {begin, copy.Take(values.narrow(/*dim=*/0, begin - shard.begin, end - begin))};
-    };
-    share.weights.push_back(part(weights_.masters(b)));
-    share.first_moments.push_back(part(first_moments_[b]));
-    share.second_moments.push_back(part(second_moments_[b]));
+    share.weights.push_back(PartToSave(weights_, b, weights_.masters(b), copy));
+    share.first_moments.push_back(PartToSave(weights_, b, first_moments_[b], copy));
+    share.second_moments.push_back(PartToSave(weights_, b, second_moments_[b], copy));
   }
   return share;
 }

@@ -29,8 +29,7 @@ class TrainableWeights {
   // Each rank reads its own share of the model `name`, and all end with the same. Collective;
   // fails: as the reader does, alone; as the collectives do.
   absl::Status Restore(const CheckpointReader& checkpoint, const std::string& name);
-  // What this rank puts into a checkpoint: as much of every block as any other rank. Replicas of a
-  // share divide it among themselves. Valid as `copy` says.
+  // What this rank puts into a checkpoint. Valid as `copy` says.
   ModelShare Share(HostCopy& copy) const;
 
   ShardedWeights& weights() { return weights_; }

@@ -44,8 +44,9 @@ class CheckpointReaderTest : public ::testing::Test {
 
 TEST_F(CheckpointReaderTest, AnyNumberOfWritersIsReadInAnyPiecesBitwise) {
   for (int ranks : {1, 2, 3, 4, 7}) {
-    const TestCheckpoint checkpoint{
-        .step = ranks, .num_ranks = ranks, .models = {"policy", "critic", "value_head"}};
+    const TestCheckpoint checkpoint{.step = ranks,
+                                    .num_ranks = ranks,
+                                    .models = {"policy", "critic", "value_head", "reference"}};
     const auto reader = CheckpointReader::OpenWhole(FileSystem::Posix(), Save(checkpoint)).value();
     EXPECT_EQ(reader->manifest().step(), ranks);
     EXPECT_EQ(reader->manifest().learner().ledger_total_picousd(), int64_t{1} << 60);

@@ -38,7 +38,7 @@ class TestState {
     for (const std::string& model : models) {
       const ParameterLayout layout = LayoutOfModel(model, config);
       for (size_t b = 0; b < layout.blocks().size(); ++b) {
-        for (int kind = 0; kind < 3; ++kind) {
+        for (int kind = 0; kind < (HasMoments(model) ? 3 : 1); ++kind) {
           std::vector<float>& values = values_[model][kind].emplace_back();
           const uint64_t key = StreamKey(step, model, 100 * kind + b);
           for (int64_t i = 0; i < layout.blocks()[b].num_elements; ++i) {
@@ -55,8 +55,8 @@ class TestState {
     for (const auto& [model, kinds] : values_) {
       std::vector<BlockPart>* const parts[] = {&share[model].weights, &share[model].first_moments,
                                                &share[model].second_moments};
-      for (int kind = 0; kind < 3; ++kind) {
-        for (const std::vector<float>& block : kinds.at(kind)) {
+      for (const auto& [kind, blocks] : kinds) {
+        for (const std::vector<float>& block : blocks) {
           const int64_t size = block.size(), each = (size + num_ranks - 1) / num_ranks;
           const int64_t begin = std::min(size, rank * each), end = std::min(size, begin + each);
           parts[kind]->push_back({begin, std::span(block).subspan(begin, end - begin)});
@@ -70,9 +70,9 @@ class TestState {
   // Every element, read in pieces of `chunk`, has its bits.
   void ExpectIn(const CheckpointReader& reader, int64_t chunk) const {
     for (const auto& [model, kinds] : values_) {
-      for (int kind = 0; kind < 3; ++kind) {
-        for (size_t b = 0; b < kinds.at(kind).size(); ++b) {
-          const std::vector<float>& expected = kinds.at(kind)[b];
+      for (const auto& [kind, blocks] : kinds) {
+        for (size_t b = 0; b < blocks.size(); ++b) {
+          const std::vector<float>& expected = blocks[b];
           std::vector<float> read(expected.size());
           for (size_t begin = 0; begin < read.size(); begin += chunk) {
             const size_t count = std::min<size_t>(chunk, read.size() - begin);

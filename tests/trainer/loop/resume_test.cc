@@ -47,6 +47,7 @@ class Learner {
  public:
   Learner(const Variant& variant, Communicator* group) : variant_(variant) {
     UpdateOptions options = MakeUpdateOptions(variant, group->size());
+    options.config.mutable_loss()->set_reference_refresh_steps(kSavedAfter);  // it is saved too
     groups_ = RankGroups::Make(group, options.config.sharding()).value();
     options.groups = groups_.get();
     update_.emplace(options);
@@ -73,7 +74,7 @@ class Learner {
     std::optional<CheckpointTexts> texts;
     if (group.rank() == 0) {
       texts = MakeTexts({.step = step, .num_ranks = group.size(), .model = Model(variant_)});
-      EXPECT_TRUE(saver.Prepare(step, update_->LearningModels()).ok());
+      EXPECT_TRUE(saver.Prepare(step, update_->SavedModels()).ok());
     }
     EXPECT_TRUE(groups_->world().Barrier("prepared")->Wait().ok());
     EXPECT_TRUE(saver.Start(step, update_->Share(copy), texts).ok());

@@ -133,6 +133,47 @@ TEST_F(PolicyUpdateTest, SavedAndRestoredGoesOnWithTheSameBits) {
   ExpectSameBits(*uninterrupted->ExportPolicy().value(), *second_half->ExportPolicy().value());
 }
 
+// After steps 2 and 4 of 5 the reference is the policy of that step, so that the KL of the next one is nothing.
+TEST_F(PolicyUpdateTest, ARefreshedReferenceIsThePolicyOfThatStep) {
+  TrainerConfig config = Config(TrainerConfig::ALGORITHM_GRPO);
+  config.mutable_loss()->set_kl_coefficient(0.05);
+  config.mutable_loss()->set_reference_refresh_steps(2);
+  const auto update = Make(config);
+  for (int step = 0; step < 5; ++step) {
+    const double kl = update->Run(MakeBatch(100 + step), step, 0.05).value().policy.kl;
+    EXPECT_EQ(step % 2 == 0, kl < 1e-9) << step << ": " << kl;
+  }
+  const auto by_nothing = Make(config);  // of an empty batch nothing is learnt; it counts as a step
+  Losses(*by_nothing, 0, 1);
+  ASSERT_TRUE(by_nothing->Run(Batch(), 1, 0.05).ok());
+  EXPECT_LT(by_nothing->Run(MakeBatch(102), 2, 0.05).value().policy.kl, 1e-9);
+}
+
+// Whether or not the run that goes on refreshes it any further, and from one that does not save again.
+TEST_F(PolicyUpdateTest, ARefreshedReferenceIsSavedAndRestored) {
+  TrainerConfig config = Config(TrainerConfig::ALGORITHM_GRPO);
+  config.mutable_loss()->set_kl_coefficient(0.05);
+  TrainerConfig refreshing = config;
+  refreshing.mutable_loss()->set_reference_refresh_steps(2);
+  const auto uninterrupted = Make(refreshing), first = Make(refreshing), second = Make(refreshing);
+  Losses(*uninterrupted, 0, 3);
+  Losses(*first, 0, 3);
+  const auto saved = SaveAndOpen(*first, model_, temp_.path(), 3);
+  ASSERT_TRUE(second->Restore(*saved).ok());
+  EXPECT_EQ(Losses(*second, 3, 3), Losses(*uninterrupted, 3, 3));
+
+  const auto fixed = Make(config), later = Make(config);
+  ASSERT_TRUE(fixed->Restore(*saved).ok());
+  ASSERT_TRUE(later->Restore(*SaveAndOpen(*fixed, model_, temp_.path(), 4)).ok());
+  const std::vector<double> losses = Losses(*fixed, 3, 1);
+  EXPECT_EQ(losses, Losses(*first, 3, 1));  // against the policy of step 2 both
+  EXPECT_EQ(losses, Losses(*later, 3, 1));
+
+  const auto unrefreshed = Make(config);
+  Losses(*unrefreshed, 0, 1);
+  EXPECT_FALSE(SaveAndOpen(*unrefreshed, model_, temp_.path(), 5)->Has("reference"));
+}
+
 TEST_F(PolicyUpdateTest, DemonstrationsBecomeLikelier) {
   const auto update = Make(Config(TrainerConfig::ALGORITHM_SUPERVISED));
   const Batch batch = MakeBatch(1);

@@ -19,7 +19,7 @@ inline std::unique_ptr<CheckpointReader> SaveAndOpen(const PolicyUpdate& update,
                                                      const std::string& folder, int64_t step = 1) {
   HostCopy copy(HostCopy::Mode::kCopy);
   CheckpointSaver saver({.files = &FileSystem::Posix(), .folder = folder, .model = model});
-  EXPECT_TRUE(saver.Prepare(step, update.LearningModels()).ok());
+  EXPECT_TRUE(saver.Prepare(step, update.SavedModels()).ok());
   CheckpointTexts texts;
   texts.manifest.set_step(step);
   texts.manifest.set_num_ranks(1);
