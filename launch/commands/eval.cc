@@ -117,8 +117,10 @@ class Evaluation {
     report.models = models_;
     report.num_questions = static_cast<int>(questions_.size());
     for (const ArmScores& scores : arms_) {
-      report.arms.push_back(
-          Summarise(scores, questions_, models_, config_.evaluation().bootstrap_resamples()));
+      const int resamples = config_.evaluation().bootstrap_resamples();
+      report.arms.push_back(Summarise(scores, questions_, models_, resamples));
+      if (&scores == &arms_.front()) continue;  // the trained policy
+      report.arms.back().trained_minus = DifferenceOf(arms_.front(), scores, resamples);
     }
     return report;
   }

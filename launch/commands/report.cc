@@ -1,7 +1,11 @@
-// `routewright report`: a run's report.html, made again from its folder.
+// `routewright report`: a run's report.html, made again from its folder; several runs beside one another.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "common/file_system.h"
 #include "launch/cli/command.h"
@@ -10,20 +14,49 @@
 
 namespace routewright {
 
+namespace {
+
+// Each once, without the slashes at the end.
+std::vector<std::string> FoldersOf(const std::vector<std::string>& words) {
+  std::vector<std::string> folders;
+  for (std::string folder : words) {
+    while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
+    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) {
+      folders.push_back(std::move(folder));
+    }
+  }
+  return folders;
+}
+
+std::string DefaultOutput(const std::vector<std::string>& folders) {
+  const std::filesystem::path first = folders.front();
+  return (folders.size() == 1 ? first / "report.html" : first.parent_path() / "comparison.html")
+      .string();
+}
+
+}  // namespace
+
 int RunReportCommand(int argc, char** argv) {
   CLI::App app(
       "Writes a run's report, one HTML file that needs nothing else: its curves, its evaluations, "
       "what it cost, its config and on what it ran. The table of `routewright eval` is in it if "
-      "report.json lies in the run's folder. A finished training has written one already.",
+      "report.json lies in the run's folder. A finished training has written one already. Of "
+      "several runs it writes one report that compares them: runs that differ in their seed alone "
+      "are one curve with a band.",
       "routewright report");
-  app.footer("example:\n  routewright report runs/quickstart");
-  std::string folder, output;
-  app.add_option("run", folder, "the run's folder")->required();
-  app.add_option("--output", output, "the file to write; default: report.html in the run's folder");
+  app.footer(
+      "examples:\n  routewright report runs/quickstart\n"
+      "  routewright report runs/mine-1 runs/mine-2 runs/mine-3 --output runs/mine.html");
+  std::vector<std::string> words;
+  std::string output;
+  app.add_option("runs", words, "the runs' folders")->required();
+  app.add_option("--output", output,
+                 "the file to write; default: report.html in the run's folder, or of several runs "
+                 "comparison.html beside the first one's");
   if (const int code = ParseCommandLine(app, argc, argv); code >= 0) return code;
-  while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
-  if (output.empty()) output = folder + "/report.html";
-  const absl::Status status = WriteRunReport(FileSystem::Posix(), folder, output);
+  const std::vector<std::string> folders = FoldersOf(words);
+  if (output.empty()) output = DefaultOutput(folders);
+  const absl::Status status = WriteRunReport(FileSystem::Posix(), folders, output);
   if (!status.ok()) return PrintFailure("report", status);
   std::printf("%s\n", output.c_str());
   return kExitOk;

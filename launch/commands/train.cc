@@ -141,7 +141,7 @@ class RunPage {
     if (outcome.ok() && *outcome == RunOutcome::kFinished) {
       const std::string folder = RunFolder(config);
       const absl::Status written =
-          WriteRunReport(FileSystem::Posix(), folder, folder + "/report.html");
+          WriteRunReport(FileSystem::Posix(), {&folder, 1}, folder + "/report.html");
       if (!written.ok()) LogWarning("report.html was not written: ", written.message());
     }
     if (server_ == nullptr) return;

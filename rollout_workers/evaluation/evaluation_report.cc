@@ -16,11 +16,11 @@ constexpr double kTail = 0.025;  // on each side of a 95 % interval
 struct Means {
   double em = 0, f1 = 0, cost = 0, calls = 0;
 
-  void Add(const EpisodeScore& score) {
-    em += score.em;
-    f1 += score.f1;
-    cost += PicousdToUsd(score.cost_picousd) * kQuestionsPerPrice;
-    for (int count : score.calls) calls += count;
+  void Add(const EpisodeScore& score, double sign = 1) {
+    em += sign * score.em;
+    f1 += sign * score.f1;
+    cost += sign * PicousdToUsd(score.cost_picousd) * kQuestionsPerPrice;
+    for (int count : score.calls) calls += sign * count;
   }
   void Divide(double count) {
     for (double* sum : {&em, &f1, &cost, &calls}) *sum /= count;
@@ -38,26 +38,30 @@ Interval PercentileInterval(std::vector<double> values) {
   return {at(kTail), at(1 - kTail)};
 }
 
-// Means over questions drawn with replacement, `resamples` times.   Source: Efron 1979, percentile
-// method.
-void Bootstrap(const std::vector<const EpisodeScore*>& scores, int resamples, ArmSummary& summary) {
+struct Resampled {
+  Interval em, f1, cost, calls;
+};
+
+// Intervals of the means over `count` questions, of which add(n, means) adds the n-th: they are drawn
+// with replacement, `resamples` times.   Source: Efron 1979, percentile method.
+template <typename AddQuestion>
+Resampled Bootstrap(size_t count, int resamples, const AddQuestion& add) {
   std::vector<double> em, f1, cost, calls;
-  const uint64_t key = StreamKey(0, "bootstrap", scores.size());
+  const uint64_t key = StreamKey(0, "bootstrap", count);
   uint64_t counter = 0;
   for (int i = 0; i < resamples; ++i) {
     Means means;
-    for (size_t n = 0; n < scores.size(); ++n)
-      means.Add(*scores[RandomBits(key, counter++) % scores.size()]);
-    means.Divide(static_cast<double>(scores.size()));
+    for (size_t n = 0; n < count; ++n) add(RandomBits(key, counter++) % count, means);
+    means.Divide(static_cast<double>(count));
     em.push_back(means.em);
     f1.push_back(means.f1);
     cost.push_back(means.cost);
     calls.push_back(means.calls);
   }
-  summary.em_interval = PercentileInterval(std::move(em));
-  summary.f1_interval = PercentileInterval(std::move(f1));
-  summary.cost_interval = PercentileInterval(std::move(cost));
-  summary.calls_interval = PercentileInterval(std::move(calls));
+  return {.em = PercentileInterval(std::move(em)),
+          .f1 = PercentileInterval(std::move(f1)),
+          .cost = PercentileInterval(std::move(cost)),
+          .calls = PercentileInterval(std::move(calls))};
 }
 
 void SetShares(const std::vector<const EpisodeScore*>& scores, std::span<const std::string> models,
@@ -103,7 +107,12 @@ ArmSummary SummariseSome(const ArmScores& arm, const std::vector<size_t>& places
   summary.cost_usd_per_1k = means.cost;
   summary.calls_per_question = means.calls;
   if (num_two_hop > 0) summary.em_two_hop = two_hop_em / num_two_hop;
-  Bootstrap(scores, resamples, summary);
+  const Resampled intervals =
+      Bootstrap(scores.size(), resamples, [&](size_t n, Means& sum) { sum.Add(*scores[n]); });
+  summary.em_interval = intervals.em;
+  summary.f1_interval = intervals.f1;
+  summary.cost_interval = intervals.cost;
+  summary.calls_interval = intervals.calls;
   return summary;
 }
 
@@ -139,6 +148,31 @@ ArmScores OracleOf(std::span<const ArmScores> forced) {
     }
   }
   return oracle;
+}
+
+std::optional<ArmDifference> DifferenceOf(const ArmScores& trained, const ArmScores& arm,
+                                          int bootstrap_resamples) {
+  RW_CHECK(arm.episodes.size() == trained.episodes.size()) << arm.name << ": other questions";
+  std::vector<size_t> both;
+  for (size_t n = 0; n < arm.episodes.size(); ++n) {
+    if (trained.episodes[n].has_value() && arm.episodes[n].has_value()) both.push_back(n);
+  }
+  if (both.empty()) return std::nullopt;
+  const auto add = [&](size_t n, Means& means) {
+    means.Add(*trained.episodes[both[n]]);
+    means.Add(*arm.episodes[both[n]], -1);
+  };
+  Means means;
+  for (size_t n = 0; n < both.size(); ++n) add(n, means);
+  means.Divide(static_cast<double>(both.size()));
+  const Resampled intervals = Bootstrap(both.size(), bootstrap_resamples, add);
+  return ArmDifference{.num_questions = static_cast<int>(both.size()),
+                       .em = means.em,
+                       .f1 = means.f1,
+                       .cost_usd_per_1k = means.cost,
+                       .em_interval = intervals.em,
+                       .f1_interval = intervals.f1,
+                       .cost_interval = intervals.cost};
 }
 
 ArmReport Summarise(const ArmScores& arm, std::span<const Question> questions,

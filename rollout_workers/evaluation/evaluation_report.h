@@ -50,10 +50,19 @@ struct ArmSummary {
   std::map<std::string, double> share;  // of the calls, per model; every model is there
   double share_entropy = 0;             // of those, in nats
 };
+// The trained policy minus an arm, over the questions that both have scored: what the questions have
+// in common falls out, so that these intervals are narrower than those of the two arms.
+struct ArmDifference {
+  int num_questions = 0;
+  double em = 0, f1 = 0;
+  double cost_usd_per_1k = 0;
+  Interval em_interval, f1_interval, cost_interval;  // 95 %, paired percentile bootstrap
+};
 struct ArmReport {
   std::string name;
   ArmSummary all;
   std::map<std::string, ArmSummary> by_source;
+  std::optional<ArmDifference> trained_minus;  // unset: of "trained" itself, or without questions
 };
 struct EvaluationReport {
   std::vector<ArmReport> arms;  // in the table's order
@@ -65,11 +74,15 @@ struct EvaluationReport {
 ArmReport Summarise(const ArmScores& arm, std::span<const Question> questions,
                     std::span<const std::string> models, int bootstrap_resamples);
 
+// Both of the same questions. unset: there are none that both have scored.
+std::optional<ArmDifference> DifferenceOf(const ArmScores& trained, const ArmScores& arm,
+                                          int bootstrap_resamples);
+
 // {"<arm>": {"em", "f1", "em_two_hop", "cost_usd_per_1k", "calls_per_question",
-// "share", …, "by_source"}, …}
+// "share", …, "by_source", "trained_minus"}, …}
 std::string ReportToJson(const EvaluationReport& report);
-// Fixed-width text: a row an arm; EM and cost per data source; the gap to the
-// oracle; what was left out.
+// Fixed-width text: a row an arm; EM and cost per data source; the trained policy against each arm;
+// the gap to the oracle; what was left out.
 std::string ReportToTable(const EvaluationReport& report);
 
 }  // namespace routewright

@@ -34,6 +34,16 @@ ordered_json ToJson(const ArmSummary& summary) {
   return json;
 }
 
+ordered_json ToJson(const ArmDifference& difference) {
+  return {{"num_questions", difference.num_questions},
+          {"em", difference.em},
+          {"em_interval", ToJson(difference.em_interval)},
+          {"f1", difference.f1},
+          {"f1_interval", ToJson(difference.f1_interval)},
+          {"cost_usd_per_1k", difference.cost_usd_per_1k},
+          {"cost_usd_per_1k_interval", ToJson(difference.cost_interval)}};
+}
+
 const ArmReport* FindArm(const EvaluationReport& report, const std::string& name) {
   const auto arm = std::find_if(report.arms.begin(), report.arms.end(),
                                 [&](const ArmReport& a) { return a.name == name; });
@@ -97,6 +107,21 @@ std::string FormatSources(const EvaluationReport& report, size_t name_width) {
   return text;
 }
 
+std::string FormatDifferences(const EvaluationReport& report, size_t name_width) {
+  std::string text;
+  for (const ArmReport& arm : report.arms) {
+    if (!arm.trained_minus.has_value()) continue;
+    const ArmDifference& d = *arm.trained_minus;
+    absl::StrAppendFormat(&text, "%s  %+.3f [%+.3f, %+.3f]  %+9.5f [%+.5f, %+.5f]\n",
+                          Padded(arm.name, name_width), d.em, d.em_interval.low, d.em_interval.high,
+                          d.cost_usd_per_1k, d.cost_interval.low, d.cost_interval.high);
+  }
+  if (text.empty()) return "";
+  return absl::StrCat(
+      "\ntrained minus each arm, over the same questions: EM and cost, with 95 % intervals\n",
+      text);
+}
+
 std::string FormatGap(const EvaluationReport& report) {
   const ArmReport* trained = FindArm(report, "trained");
   const ArmReport* oracle = FindArm(report, "oracle");
@@ -131,6 +156,7 @@ std::string ReportToJson(const EvaluationReport& report) {
     ordered_json entry = ToJson(arm.all);
     for (const auto& [source, summary] : arm.by_source)
       entry["by_source"][source] = ToJson(summary);
+    if (arm.trained_minus.has_value()) entry["trained_minus"] = ToJson(*arm.trained_minus);
     json[arm.name] = std::move(entry);
   }
   return json.dump(/*indent=*/2, ' ', /*ensure_ascii=*/false,
@@ -146,7 +172,8 @@ std::string ReportToTable(const EvaluationReport& report) {
       &text, Padded("", width),
       "  EM                    F1     two-hop       cost  calls  entropy  share of the calls\n");
   for (const ArmReport& arm : report.arms) text += FormatRow(arm, width, report.models);
-  return absl::StrCat(text, FormatSources(report, width), FormatGap(report), FormatLeftOut(report));
+  return absl::StrCat(text, FormatSources(report, width), FormatDifferences(report, width),
+                      FormatGap(report), FormatLeftOut(report));
 }
 
 }  // namespace routewright

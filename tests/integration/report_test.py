@@ -4,6 +4,8 @@ The pages need Chromium (launch/test.sh installs it), else they skip; the comman
 """
 import json
 import pathlib
+import re
+import shutil
 import tempfile
 import unittest
 
@@ -18,7 +20,8 @@ def arm(em, cost, left_out=0):
     interval = lambda value, half: [max(0, value - half), value + half]
     metrics = {"num_questions": 200 - left_out, "num_left_out": left_out, "em": em, "em_interval": interval(em, 0.05), "f1": em + 0.01,
                "f1_interval": interval(em + 0.01, 0.05), "em_two_hop": None, "cost_usd_per_1k": cost,
-               "cost_usd_per_1k_interval": interval(cost, 0.1 * cost), "calls_per_question": 1.2, "share": {"Atlas": 0.7, "Sage": 0.3},
+               "cost_usd_per_1k_interval": interval(cost, 0.1 * cost), "calls_per_question": 1.2, "trained_minus": {"em": 0.1, "em_interval": [0.05, 0.15], "cost_usd_per_1k": -0.001,
+               "cost_usd_per_1k_interval": [-0.002, 0.0]}, "share": {"Atlas": 0.7, "Sage": 0.3},
                "share_entropy": 0.61}
     return {**metrics, "by_source": {source: metrics for source in ("capital", "sum")}}
 
@@ -123,6 +126,8 @@ class ReportPageTest(unittest.TestCase):
             self.assertEqual(len(cells), 3 * len(EVALUATION))
             for name, key, value in cells:
                 self.assertEqual(value, EVALUATION[name][key], (name, key))
+            self.assertIn("+0.100 [+0.050, +0.150]", page.locator("#evaluation-table").inner_text())
+            self.assertIn("−$0.00100", page.locator("#evaluation-table").inner_text())
             self.assertIn("(3 left out)", page.locator("#evaluation-table").inner_text())
             self.assertEqual(page.locator("#cost-accuracy .legend", has_text="on the front").count(), 1)
             self.assertEqual(page.evaluate("paretoFront(Object.entries(data.evaluation).map(([name, a]) => ({name, em: a.em, cost: a.cost_usd_per_1k}))).map(a => a.name).join()"),
@@ -155,6 +160,76 @@ class ReportPageTest(unittest.TestCase):
             self.assertIn("1 damaged line is left out (line 4)", problems)
             self.assertIn("report.json is damaged", problems)
             self.assert_sound(page, url)
+
+
+@needs_chromium
+class ComparisonPageTest(unittest.TestCase):
+    """Two seeds of one setting and a third run with another, of which one was evaluated beside the baselines."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.browser = cls.enterClassContext(Browser())
+
+    def setUp(self):
+        self.parent = pathlib.Path(self.enterContext(tempfile.TemporaryDirectory(prefix="routewright-")))
+        self.folders = []
+        config = (ROOT / "configs/quickstart.yaml").read_text()
+        for name, seed, steps, em in (("plain-1", 1, 40, 0.93), ("plain-2", 2, 30, 0.89), ("longer", 1, 60, 0.95)):
+            with MadeUpFolder(steps=steps) as made:
+                shutil.copytree(made.folder, self.parent / name)
+            folder = self.parent / name
+            changed = config.replace("name: quickstart", f"name: {name}").replace("seed: 1\n", f"seed: {seed}\n", 1)
+            changed = re.sub(r"steps: \d+", f"steps: {60 if name == 'longer' else 40}", changed, count=1)
+            (folder / "config.resolved.yaml").write_text(changed)
+            evaluation = {"trained": arm(em, 0.004)} if name != "plain-1" else {**EVALUATION, "trained": arm(em, 0.004)}
+            (folder / "report.json").write_text(json.dumps(evaluation))
+            self.folders.append(folder)
+
+    def open(self, scheme="light", width=1280):
+        result = run_command("report", *self.folders)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertEqual(result.stdout.strip(), str(self.parent / "comparison.html"))
+        return self.browser.open((self.parent / "comparison.html").as_uri(), scheme, width)
+
+    def test_groups_have_mean_least_and_largest(self):
+        page = self.open()
+        cells = page.eval_on_selector_all("#group-table [data-group]", "all => all.map(e => [e.dataset.group + ' ' + e.dataset.key, "
+                                          "[+e.dataset.mean, +e.dataset.least, +e.dataset.largest]])")
+        shown = dict(cells)
+        self.assertEqual([round(value, 6) for value in shown["plain em"]], [0.91, 0.89, 0.93])
+        self.assertEqual(shown["longer em"], [0.95, 0.95, 0.95])
+        self.assertEqual(shown["plain time_s"], [52.5, 45, 60])
+        table = page.locator("#group-table").inner_text()
+        self.assertIn("trainer.steps: 40 -> 60", table)
+        self.assertNotIn("seed", table)
+        self.assertEqual(page.locator("#run-table tbody tr").count(), 3)
+        self.assertEqual(page.evaluate("bandOf(groups[0].runs, 'evaluations', 'evaluation/em', 0).length"), 4)
+        band = page.evaluate("bandOf(groups[0].runs, 'steps', 'run/cost_usd', 0).slice(-1)[0]")  # of the longer run alone
+        self.assertEqual([band["x"], band["least"], band["largest"]], [39, 0.039, 0.039])
+        self.assertEqual(page.locator("#cost-accuracy .legend li").count(), 2 + len(EVALUATION) - 1)
+        self.assertEqual(page.locator("[data-plot^='Model share, ']:visible").count(), 2)
+        self.assertEqual(page.errors, [])
+
+    def test_is_whole_in_light_and_dark_narrow_wide_and_on_paper(self):
+        for scheme, width in VARIANTS:
+            with self.subTest(scheme=scheme, width=width):
+                page = self.open(scheme, width)
+                self.assertLessEqual(overflow(page), 0)
+                self.assertEqual(blank_plots(page), [])
+                page.emulate_media(media="print")
+                self.assertEqual(blank_plots(page), [])
+                self.assertEqual(page.errors, [])
+                self.assertEqual([one for one in page.requests if not one.startswith(("file:", "data:"))], [])
+                page.context.close()
+
+    def test_without_evaluations_and_steps_it_says_so(self):
+        for folder in self.folders:
+            (folder / "report.json").unlink()
+            (folder / "metrics.jsonl").unlink()
+        page = self.open()
+        self.assertTrue(page.locator("#no-evaluation").is_visible())
+        self.assertFalse(page.locator("#curves").is_visible())
+        self.assertEqual(page.errors, [])
 
 
 class FinishedRunTest(unittest.TestCase):

@@ -1,194 +1,66 @@
 #include "trainer/live_page/run_report.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <limits>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <optional>
-#include <random>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
-#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
-#include "common/absl_view.h"
-#include "common/config/config_loader.h"
 #include "common/log.h"
 #include "common/status_macros.h"
-#include "trainer/live_page/curves.h"
-#include "trainer/live_page/page_files.h"
-#include "trainer/record/metrics.h"
+#include "trainer/live_page/report_html.h"
+#include "trainer/live_page/run_data.h"
+#include "trainer/live_page/run_groups.h"
 
 namespace routewright {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kLinesNamed = 5;
-
-// Of a file that need not be there; unset also if it cannot be read, which is then a problem.
-std::optional<std::string> ReadIfThere(FileSystem& files, const std::string& path,
-                                       std::vector<std::string>& problems) {
-  if (!files.Exists(path)) return std::nullopt;
-  auto text = files.Read(path);
-  if (text.ok()) return *std::move(text);
-  problems.push_back(std::string(text.status().message()));
-  return std::nullopt;
+std::string Now() {
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone());
 }
 
-// null if it is not there or not an object.
-Json ReadObject(FileSystem& files, const std::string& folder, const std::string& name,
-                std::vector<std::string>& problems) {
-  const auto text = ReadIfThere(files, absl::StrCat(folder, "/", name), problems);
-  if (!text.has_value()) return nullptr;
-  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_object()) return json;
-  problems.push_back(absl::StrCat(name, " is damaged (not a JSON object) and left out"));
-  return nullptr;
+RunReport ReportOfOne(RunData run) {
+  static constexpr std::string_view kScripts[] = {"format.js", "plot.js", "run_plots.js",
+                                                  "report_plots.js", "report.js"};
+  run.json["made"] = Now();
+  run.json["problems"] = run.problems;
+  return {.html = MakeReportHtml("report.html", kScripts, run.json),
+          .problems = std::move(run.problems)};
 }
 
-bool IsInterval(const Json& arm, const std::string& name) {
-  const auto found = arm.find(name);
-  return found != arm.end() && found->is_array() && found->size() == 2 && (*found)[0].is_number() &&
-         (*found)[1].is_number();
-}
-
-bool IsArm(const Json& arm) {
-  if (!arm.is_object()) return false;
-  for (const char* name : {"num_questions", "em", "f1", "cost_usd_per_1k"}) {
-    if (!arm.contains(name) || !arm[name].is_number()) return false;
-  }
-  return IsInterval(arm, "em_interval") && IsInterval(arm, "f1_interval") &&
-         IsInterval(arm, "cost_usd_per_1k_interval");
-}
-
-Json ReadEvaluation(FileSystem& files, const std::string& folder,
-                    std::vector<std::string>& problems) {
-  Json report = ReadObject(files, folder, "report.json", problems);
-  if (report.is_null()) return report;
-  for (const auto& [name, arm] : report.items()) {
-    if (IsArm(arm)) continue;
-    problems.push_back(absl::StrCat("report.json is left out: its row '", name,
-                                    "' is not what `routewright eval` writes; evaluate again"));
-    return nullptr;
-  }
-  return report;
-}
-
-// Rows by step; a step that is there twice counts as it was written last.
-std::map<int64_t, Metrics> ReadMetrics(FileSystem& files, const std::string& folder,
-                                       std::vector<std::string>& problems) {
-  std::map<int64_t, Metrics> rows;
-  const auto text = ReadIfThere(files, folder + "/metrics.jsonl", problems);
-  if (!text.has_value()) return rows;
-  std::vector<size_t> damaged;
-  size_t number = 0, repeated = 0;
-  for (absl::string_view line : absl::StrSplit(*text, '\n')) {
-    ++number;
-    if (line.empty()) continue;
-    auto row = ParseMetricsRow(std::string(line));
-    if (!row.has_value()) {
-      damaged.push_back(number);
-    } else if (!rows.insert_or_assign(row->step, std::move(row->metrics)).second) {
-      ++repeated;
+RunReport ReportOfSeveral(std::vector<RunData> runs) {
+  static constexpr std::string_view kScripts[] = {"format.js", "plot.js", "run_plots.js",
+                                                  "report_plots.js", "comparison.js"};
+  RunReport report;
+  Json data = {{"made", Now()}, {"groups", GroupsOf(runs)}, {"runs", Json::array()}};
+  for (RunData& run : runs) {
+    for (const std::string& problem : run.problems) {
+      report.problems.push_back(absl::StrCat(run.json["run"].get<std::string>(), ": ", problem));
     }
+    run.json.erase("config");
+    data["runs"].push_back(std::move(run.json));
   }
-  if (!damaged.empty()) {
-    const size_t named = std::min(kLinesNamed, damaged.size());
-    problems.push_back(absl::StrFormat(
-        "metrics.jsonl: %d damaged line%s left out (%s%s)", damaged.size(),
-        damaged.size() == 1 ? " is" : "s are",
-        absl::StrCat("line ", absl::StrJoin(damaged.begin(), damaged.begin() + named, ", ")),
-        damaged.size() > named ? ", …" : ""));
-  }
-  if (repeated > 0) {
-    problems.push_back(absl::StrFormat(
-        "metrics.jsonl: %d step%s there more than once; the last line of each counts", repeated,
-        repeated == 1 ? " is" : "s are"));
-  }
-  return rows;
-}
-
-Json CurvesOf(const std::map<int64_t, Metrics>& rows) {
-  RunCurves curves;
-  for (const auto& [step, metrics] : rows) curves.Add(step, metrics);
-  const auto all = [](const Curves& curves) {
-    return curves.Rows(-1, std::numeric_limits<int64_t>::max(), RunCurves::kMaxRows);
-  };
-  return {{"stride", curves.steps().stride()},
-          {"steps", all(curves.steps())},
-          {"evaluations", all(curves.evaluations())}};
-}
-
-void AddConfig(FileSystem& files, const std::string& folder, Json& data,
-               std::vector<std::string>& problems) {
-  data["models"] = Json::array();
-  const auto yaml = ReadIfThere(files, folder + "/config.resolved.yaml", problems);
-  if (!yaml.has_value()) {
-    problems.push_back("config.resolved.yaml is not there: models are named as metrics name them");
-    return;
-  }
-  data["config"] = *yaml;
-  RunConfig config;
-  const absl::Status status = ParseConfigYaml(*yaml, "config.resolved.yaml", {}, config);
-  if (!status.ok()) {
-    problems.push_back(absl::StrCat("config.resolved.yaml is of another program version: ",
-                                    std::string(status.message())));
-    return;
-  }
-  data["run"] = config.run().name();
-  data["total_steps"] = config.trainer().steps();
-  for (const PoolModelConfig& model : config.pool().models()) {
-    data["models"].push_back(model.name());
-  }
-}
-
-// Fills the template in one pass, so that nothing that is filled in is taken for a marker.
-std::string FillTemplate(const std::string& data_json) {
-  std::random_device random;
-  const std::string nonce = absl::StrFormat("%08x%08x%08x", random(), random(), random());
-  std::vector<std::pair<std::string, std::string>> parts = {
-      {"{{nonce}}", nonce},
-      // "</script>" cannot end the data early.
-      {"{{data}}", absl::StrReplaceAll(data_json, {{"<", "\\u003c"}})},
-  };
-  for (const char* name : {"page.css", "chart.min.js", "format.js", "plot.js", "run_plots.js",
-                           "report_plots.js", "report.js"}) {
-    parts.emplace_back(absl::StrCat("{{", name, "}}"), EmbeddedFile(name));
-  }
-  return absl::StrReplaceAll(AbslView(EmbeddedFile("report.html")), parts);
+  data["problems"] = report.problems;
+  report.html = MakeReportHtml("comparison.html", kScripts, data);
+  return report;
 }
 
 }  // namespace
 
-absl::StatusOr<RunReport> MakeRunReport(FileSystem& files, const std::string& folder) {
-  if (!files.Exists(folder + "/config.resolved.yaml") && !files.Exists(folder + "/metrics.jsonl")) {
-    return absl::NotFoundError(
-        absl::StrCat(folder,
-                     " is not the folder of a run: it has neither config.resolved.yaml nor "
-                     "metrics.jsonl (runs are in runs/<name>)"));
+absl::StatusOr<RunReport> MakeRunReport(FileSystem& files, std::span<const std::string> folders) {
+  std::vector<RunData> runs;
+  for (const std::string& folder : folders) {
+    RW_ASSIGN_OR_RETURN(RunData run, ReadRunData(files, folder));
+    runs.push_back(std::move(run));
   }
-  RunReport report;
-  Json data = {{"run", std::filesystem::weakly_canonical(folder).filename().string()},
-               {"folder", folder},
-               {"made", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", absl::Now(), absl::UTCTimeZone())}};
-  AddConfig(files, folder, data, report.problems);
-  data["state"] = ReadObject(files, folder, "learner.json", report.problems);
-  data["environment"] = ReadObject(files, folder, "environment.json", report.problems);
-  data["curves"] = CurvesOf(ReadMetrics(files, folder, report.problems));
-  data["evaluation"] = ReadEvaluation(files, folder, report.problems);
-  data["problems"] = report.problems;
-  report.html = FillTemplate(data.dump(-1, ' ', false, Json::error_handler_t::replace));
-  return report;
+  return runs.size() == 1 ? ReportOfOne(std::move(runs.front())) : ReportOfSeveral(std::move(runs));
 }
 
-absl::Status WriteRunReport(FileSystem& files, const std::string& folder, const std::string& path) {
-  RW_ASSIGN_OR_RETURN(const RunReport report, MakeRunReport(files, folder));
-  for (const std::string& problem : report.problems) LogWarning("run=", folder, " | ", problem);
+absl::Status WriteRunReport(FileSystem& files, std::span<const std::string> folders,
+                            const std::string& path) {
+  RW_ASSIGN_OR_RETURN(const RunReport report, MakeRunReport(files, folders));
+  for (const std::string& problem : report.problems) LogWarning("report=", path, " | ", problem);
   return WriteFileAtomically(files, path, report.html);
 }
 

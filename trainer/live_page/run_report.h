@@ -1,7 +1,8 @@
-// report.html: what a run came to, in one file that a browser opens from the disk and that fetches
-// nothing. It is made from the run's folder alone, so that it can be made again at any time.
+// report.html: what a run came to, or what several runs came to beside one another, in one file. It is
+// made from the runs' folders alone, so that it can be made again at any time.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,13 @@ struct RunReport {
   std::vector<std::string> problems;
 };
 
-// Reads config.resolved.yaml, metrics.jsonl, environment.json, learner.json and, of `routewright
-// eval`, report.json of `folder`. Fails: kNotFound if `folder` is no run's.
-absl::StatusOr<RunReport> MakeRunReport(FileSystem& files, const std::string& folder);
+// Of one folder: its curves, its evaluations, its config. Of several: the same curves as the mean
+// over those runs that differ in their seed alone, with the band from the least to the largest, and
+// the runs' evaluations. `folders` has no folder twice. Fails: kNotFound if one is no run's.
+absl::StatusOr<RunReport> MakeRunReport(FileSystem& files, std::span<const std::string> folders);
 
 // The same into `path`; problems are logged as warnings.
-absl::Status WriteRunReport(FileSystem& files, const std::string& folder, const std::string& path);
+absl::Status WriteRunReport(FileSystem& files, std::span<const std::string> folders,
+                            const std::string& path);
 
 }  // namespace routewright

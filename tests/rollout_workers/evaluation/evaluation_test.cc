@@ -180,6 +180,28 @@ TEST_F(EvaluationTest, IntervalsOfAThousandCoinsCoverTheMeanAsTheBinomialDoes) {
   EXPECT_NEAR(all.em_interval.high, 0.25 + 0.0268, 0.004);
 }
 
+// Of 1000 questions 600 are right in both arms, 50 in the first alone, 20 in the second alone. Paired, the deviation of the
+// difference is √((0.07 − 0.03²) / 1000) = 0.0083; of two independent arms it would be 0.021.
+TEST_F(EvaluationTest, TheDifferenceOfTwoArmsIsPairedByQuestion) {
+  ArmScores trained, other;
+  for (int i = 0; i < 1000; ++i) {
+    const bool is_first = i < 650, is_second = i < 600 || i >= 980;
+    trained.episodes.push_back(EpisodeScore{double(is_first), 0, 2'000'000, {1, 0}});
+    other.episodes.push_back(EpisodeScore{double(is_second), 0, 3'000'000, {1, 0}});
+  }
+  trained.episodes.push_back(std::nullopt);  // what one of them lacks is in neither
+  other.episodes.push_back(EpisodeScore{1, 1, 9'000'000, {1, 0}});
+  const auto difference = DifferenceOf(trained, other, 2000);
+  ASSERT_TRUE(difference.has_value());
+  EXPECT_EQ(difference->num_questions, 1000);
+  EXPECT_NEAR(difference->em, 0.03, 1e-12);
+  EXPECT_NEAR(difference->em_interval.low, 0.03 - 1.96 * 0.0083, 0.002);
+  EXPECT_NEAR(difference->em_interval.high, 0.03 + 1.96 * 0.0083, 0.002);
+  EXPECT_NEAR(difference->cost_usd_per_1k, -0.001, 1e-12);
+  EXPECT_NEAR(difference->cost_interval.low, -0.001, 1e-12);  // the same of every question
+  EXPECT_FALSE(DifferenceOf({"a", {std::nullopt}}, {"b", {EpisodeScore{}}}, 10).has_value());
+}
+
 TEST_F(EvaluationTest, TheTableShowsTheGapToTheOracleAndWhatWasLeftOut) {
   EvaluationReport report;
   report.models = kModels;
@@ -193,10 +215,14 @@ TEST_F(EvaluationTest, TheTableShowsTheGapToTheOracleAndWhatWasLeftOut) {
   for (const ArmScores& arm : {trained, oracle}) {
     report.arms.push_back(Summarise(arm, questions, kModels, 100));
   }
+  report.arms[1].trained_minus = DifferenceOf(trained, oracle, 100);
   const std::string table = ReportToTable(report);
   EXPECT_THAT(table, HasSubstr("gap to the oracle: EM -1.000"));
   EXPECT_THAT(table, HasSubstr("trained leaves out 1 of 2 questions"));
-  EXPECT_THAT(ReportToJson(report), HasSubstr("\"em_two_hop\": null"));
+  EXPECT_THAT(table, HasSubstr("oracle      -1.000 [-1.000, -1.000]   +0.00000"));
+  const std::string json = ReportToJson(report);
+  EXPECT_THAT(json, HasSubstr("\"em_two_hop\": null"));
+  EXPECT_THAT(json, HasSubstr("\"trained_minus\": {\n      \"num_questions\": 1,"));
 }
 
 }  // namespace

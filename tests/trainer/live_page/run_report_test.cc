@@ -3,10 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_replace.h"
+#include "absl/strings/substitute.h"
 #include "common/config/config_loader.h"
 #include "tests/common/temp_folder.h"
 #include "tests/trainer/live_page/made_up_run.h"
@@ -26,7 +28,8 @@ class RunReportTest : public ::testing::Test {
   }
   void WriteConfig() { Write("config.resolved.yaml", ConfigToYaml(MadeUpConfig(temp_.path()))); }
   RunReport Make() {
-    auto report = MakeRunReport(FileSystem::Posix(), temp_.path());
+    const std::string folder = temp_.path();
+    auto report = MakeRunReport(FileSystem::Posix(), {&folder, 1});
     EXPECT_TRUE(report.ok()) << report.status();
     return report.ok() ? *std::move(report) : RunReport();
   }
@@ -97,8 +100,16 @@ TEST_F(RunReportTest, AnEvaluationThatIsNoneIsLeftOutByName) {
     EXPECT_THAT(report.problems, ElementsAre(HasSubstr("report.json"))) << text;
     EXPECT_TRUE(DataOf(report)["evaluation"].is_null());
   }
-  Write("report.json", R"({"trained":{"num_questions":2,"em":0.5,"f1":0.5,"cost_usd_per_1k":1,
-      "em_interval":[0,1],"f1_interval":[0,1],"cost_usd_per_1k_interval":[1,1]}})");
+  const char* kArm = R"({"num_questions":2,"em":0.5,"f1":0.5,"cost_usd_per_1k":1,
+      "em_interval":[0,1],"f1_interval":[0,1],"cost_usd_per_1k_interval":[1,1]$0})";
+  for (const char* rest :
+       {R"(,"trained_minus":{"em":0.1})", R"(,"trained_minus":7)", R"(,"share":{"A":"x"})",
+        R"(,"by_source":{"s":{"em":1}})", R"(,"by_source":[])", R"(,"share":3)"}) {
+    Write("report.json", absl::StrCat("{\"trained\":", absl::Substitute(kArm, rest), "}"));
+    EXPECT_THAT(Make().problems, ElementsAre(HasSubstr("its row 'trained'"))) << rest;
+  }
+  Write("report.json",
+        absl::StrCat("{\"trained\":", absl::Substitute(kArm, R"(,"share":{"A":1})"), "}"));
   const RunReport report = Make();
   EXPECT_THAT(report.problems, IsEmpty());
   EXPECT_EQ(DataOf(report)["evaluation"]["trained"]["em"], 0.5);
@@ -111,8 +122,59 @@ TEST_F(RunReportTest, AConfigOfAnotherVersionIsShownAsItIs) {
   EXPECT_THAT(DataOf(report)["config"].get<std::string>(), HasSubstr("no_such_key"));
 }
 
+// Two seeds of one setting, one of another, and a run whose config nobody can read.
+TEST_F(RunReportTest, RunsThatDifferInTheirSeedAloneAreOneGroup) {
+  std::vector<std::string> folders;
+  const auto add = [&](const std::string& name, uint64_t seed, int steps) {
+    folders.push_back(temp_ / name);
+    std::filesystem::create_directory(folders.back());
+    RunConfig config = MadeUpConfig(temp_.path());
+    config.mutable_run()->set_name(name);
+    config.mutable_run()->set_seed(seed);
+    config.mutable_trainer()->set_steps(steps);
+    Write(name + "/config.resolved.yaml", ConfigToYaml(config));
+    Write(name + "/metrics.jsonl", absl::StrCat("{\"step\":0,\"episode/em\":0.", seed, "}\n"));
+  };
+  add("plain-1", 1, 6);
+  add("longer", 1, 9);
+  add("plain-2", 2, 6);
+  add("old", 3, 6);
+  Write("old/config.resolved.yaml", "no_such_key: 1\n");
+  Write("longer/metrics.jsonl", "{");
+  const auto report = MakeRunReport(FileSystem::Posix(), folders);
+  ASSERT_TRUE(report.ok()) << report.status();
+  const auto data = DataOf(*report);
+  EXPECT_EQ(data["groups"].dump(),
+            R"([{"differs":[],"name":"plain","runs":[0,2]},)"
+            R"({"differs":["trainer.steps: 6 -> 9"],"name":"longer","runs":[1]},)"
+            R"({"differs":["its settings cannot be read"],"name":"old","runs":[3]}])");
+  EXPECT_EQ(data["runs"].size(), 4u);
+  EXPECT_EQ(data["runs"][2]["curves"]["steps"]["metrics"]["episode/em"].dump(), "[0.2]");
+  EXPECT_THAT(report->problems, ElementsAre(HasSubstr("longer: metrics.jsonl: 1 damaged"),
+                                            HasSubstr("old: config.resolved.yaml is of another")));
+  EXPECT_THAT(report->html, Not(HasSubstr("{{")));
+}
+
+TEST_F(RunReportTest, NoTwoGroupsHaveOneName) {
+  std::vector<std::string> folders;
+  for (const char* name : {"a/x1", "b/x1", "c/\xc3\xa4", "d/\xc3\xb6"}) {
+    folders.push_back(temp_ / name);
+    std::filesystem::create_directories(folders.back());
+    RunConfig config = MadeUpConfig(temp_.path());
+    config.mutable_run()->set_name(name + 2);
+    config.mutable_trainer()->set_steps(name[0] == 'a' ? 5 : name[0] == 'b' ? 6 : 7);
+    Write(std::string(name) + "/config.resolved.yaml", ConfigToYaml(config));
+  }
+  const auto groups = DataOf(*MakeRunReport(FileSystem::Posix(), folders))["groups"];
+  EXPECT_EQ(groups[0]["name"], "x1");
+  EXPECT_EQ(groups[1]["name"], "x1 (2)");
+  EXPECT_EQ(groups[2]["name"], "\xc3\xa4 and others");  // nothing in common
+}
+
 TEST_F(RunReportTest, AFolderThatIsNoRunsIsRefused) {
-  const auto report = MakeRunReport(FileSystem::Posix(), temp_ / "nothing");
+  const std::string folders[] = {temp_.path(), temp_ / "nothing"};
+  WriteConfig();
+  const auto report = MakeRunReport(FileSystem::Posix(), folders);
   EXPECT_EQ(report.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(report.status().message()), HasSubstr("is not the folder of a run"));
 }

@@ -130,10 +130,20 @@ function drawEvaluation() {
                     [modelSwatch(data.models.indexOf(model)), `${model} ${formatShare(share)}  `]));
   };
   const fixed = (v) => isNumber(v) ? v.toFixed(3) : kNone;
+  const signed = (format) => (v) => (v < 0 ? '−' : '+') + format(Math.abs(v));
+  const difference = (arm, key, format) => {
+    const all = arm.all.trained_minus;
+    if (!all) return kNone;
+    return element(
+        'span', {}, format(all[key]),
+        element('span', {class: 'quiet'}, range(all[`${key}_interval`], format)));
+  };
   fillTable(
       byId('evaluation-table'),
       [
         {name: 'arm'}, number('EM'), number('F1'), number('two-hop EM'), number('$ per 1,000'),
+        number('trained − it, EM', 'over the same questions, with a paired 95 % interval'),
+        number('trained − it, $', 'per 1,000 questions, over the same ones, paired'),
         number('calls'), number('entropy', 'nats, of the shares'), number('questions'),
         {name: 'share of the calls', isLong: true}
       ],
@@ -142,6 +152,8 @@ function drawEvaluation() {
               [element('strong', {}, arm.name), both(arm, 'em', 'em_interval', fixed),
                both(arm, 'f1', 'f1_interval', fixed), fixed(arm.all.em_two_hop),
                both(arm, 'cost_usd_per_1k', 'cost_usd_per_1k_interval', formatUsd),
+               difference(arm, 'em', signed(fixed)),
+               difference(arm, 'cost_usd_per_1k', signed(formatUsd)),
                formatNumber(arm.all.calls_per_question), formatNumber(arm.all.share_entropy),
                formatCount(arm.all.num_questions) +
                    (arm.all.num_left_out > 0 ? ` (${formatCount(arm.all.num_left_out)} left out)` :

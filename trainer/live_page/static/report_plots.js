@@ -1,8 +1,9 @@
 'use strict';
-// Cost against accuracy, one point an arm of the evaluation, with 95 % intervals both ways and the
-// front of those that no other arm beats in both.
+// Cost against accuracy, one point an arm of the evaluation, or a run of a group of runs, with 95 %
+// intervals both ways and the front of those that no other beats in both.
 
-function armColor(name, models) {
+function armColor({name, groupIndex}, models) {
+  if (groupIndex !== undefined) return modelColor(groupIndex);
   if (name.startsWith('forced:')) return modelColor(models.indexOf(name.slice('forced:'.length)));
   return {
     trained: cssColor('--ink'),
@@ -83,8 +84,9 @@ const kErrorBars = {
 };
 
 class CostAccuracyPlot {
-  // arms: [{name, em, cost, emInterval, costInterval}]
-  constructor(parent, arms, models) {
+  // arms: [{name, em, cost, emInterval, costInterval, group, groupIndex}]; those of a group have one
+  // colour and one entry in the legend
+  constructor(parent, arms, models, note = '') {
     this.arms = arms;
     this.models = models;
     this.canvas = element(
@@ -97,7 +99,9 @@ class CostAccuracyPlot {
             'figcaption', {}, element('strong', {}, 'Cost and accuracy'), ' ',
             element(
                 'span', {class: 'quiet'},
-                '95 % intervals; the line joins what no other arm beats in both')),
+                ['95 % intervals', 'the line joins what no other beats in both', note]
+                    .filter(Boolean)
+                    .join('; '))),
         this.legend, element('div', {class: 'plot'}, this.canvas)));
     kPlots.push(this);
     this.redraw();
@@ -107,16 +111,16 @@ class CostAccuracyPlot {
     if (this.chart) this.chart.destroy();
     const front = paretoFront(this.arms);
     const datasets = this.arms.map((arm) => {
-      const color = armColor(arm.name, this.models);
+      const color = armColor(arm, this.models);
       return {
         label: arm.name,
         isArm: true,
-        isNamed: arm.name === 'oracle' || front.includes(arm),
+        isNamed: arm.name === 'oracle' || (front.includes(arm) && arm.group === undefined),
         data: [{x: arm.cost, y: arm.em, arm}],
         borderColor: color,
         backgroundColor: color,
         showLine: false,
-        pointStyle: kArmShapes[arm.name] || 'circle',
+        pointStyle: kArmShapes[arm.group === undefined ? arm.name : 'trained'] || 'circle',
         pointRadius: arm.name === 'trained' ? 9 : 5.5,
         borderWidth: arm.name === 'trained' ? 2.5 : 1.5,
         order: 1
@@ -134,12 +138,14 @@ class CostAccuracyPlot {
       isSilent: true,
       order: 2
     });
-    this.legend.replaceChildren(...this.arms.map((arm) => {
+    const entries = new Map(this.arms.map((arm) => [arm.group ?? arm.name, arm]));
+    this.legend.replaceChildren(...[...entries].map(([name, arm]) => {
       const swatch = element('i', {class: 'swatch'});
-      swatch.style.background = armColor(arm.name, this.models);
+      swatch.style.background = armColor(arm, this.models);
+      const isOnFront = front.some((one) => (one.group ?? one.name) === name);
       return element(
-          'li', {}, swatch, arm.name,
-          front.includes(arm) ? element('span', {class: 'quiet'}, ' on the front') : null, ' ');
+          'li', {}, swatch, name,
+          isOnFront ? element('span', {class: 'quiet'}, ' on the front') : null, ' ');
     }));
     this.chart = new Chart(
         this.canvas,

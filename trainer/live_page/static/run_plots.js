@@ -16,11 +16,16 @@ function shareSeries(data, prefix, table) {
                                                     }));
   const rest = models.filter((model) => !most.has(model));
   if (rest.length > 0) {
-    const points = data[table].steps.map(
-        (x, i) => ({
-          x,
-          y: rest.reduce((sum, model) => sum + (data[table].metrics[prefix + model][i] || 0), 0)
-        })).filter((_, i) => models.some((model) => isNumber(data[table].metrics[prefix + model][i])));
+    const points =
+        data[table]
+            .steps
+            .map((x, i) => ({
+                   x,
+                   y: rest.reduce(
+                       (sum, model) => sum + (data[table].metrics[prefix + model][i] || 0), 0)
+                 }))
+            .filter(
+                (_, i) => models.some((model) => isNumber(data[table].metrics[prefix + model][i])));
     series.push(
         {metric: prefix + kOther, label: kOther, table, color: cssColor('--model-other'), points});
   }
@@ -84,6 +89,16 @@ const kSections = {
       series: lines(
           ['episode/em', 'EM'], ['episode/f1', 'F1'],
           ['evaluation/f1', 'F1 held out', 'evaluations'])
+    },
+    {
+      title: 'Groups without a difference',
+      unit: 'share of the questions\' groups: nothing is learnt from them',
+      axis: 'share of groups',
+      format: 'share',
+      min: 0,
+      max: 1,
+      isOptional: true,
+      series: lines(['episode/even_groups', 'groups'])
     },
     {
       title: 'EM per data source',
@@ -172,6 +187,14 @@ const kSections = {
           ['evaluation/share_entropy_nats', 'held out', 'evaluations'])
     },
     {
+      title: 'Trials',
+      unit: 'calls per step that named a model by the trainer\'s choice',
+      axis: 'calls',
+      min: 0,
+      isOptional: true,
+      series: lines(['pool/trials', 'trials'])
+    },
+    {
       title: 'Failed calls',
       unit: 'calls per step',
       axis: 'calls',
@@ -203,10 +226,11 @@ const kSections = {
     },
     {
       title: 'Policy entropy',
-      unit: 'nats per token',
+      unit: 'nats per token of the policy',
       axis: 'nats per token',
       min: 0,
-      series: lines(['policy/entropy_nats', 'entropy'])
+      series:
+          lines(['policy/entropy_nats', 'all'], ['policy/name_entropy_nats', 'that name a model'])
     },
     {
       title: 'Clip share',
