@@ -10,8 +10,13 @@ enum class CpuLevel { kPortable, kAvx2, kAvx512 };
 
 const char* CpuLevelName(CpuLevel level);
 
-// The best level of this machine. Constant for the process.
+// The best level of this machine, or a lower one that $ROUTEWRIGHT_CPU_LEVEL names ("portable", "avx2",
+// "avx512"): what another machine would compute. Constant for the process; dies of a name that is
+// none.
 CpuLevel BestCpuLevel();
+
+// The level that `name` is, at most `best`; nullptr or "": `best`. Dies of a name that is none.
+CpuLevel CpuLevelAtMost(CpuLevel best, const char* name);
 
 #if defined(__x86_64__)
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """The numbers of README.md: what the quickstart came to, and on what.
 
-usage: readme_numbers.py [--run runs/quickstart] [--write]      after: launch/quickstart.sh
+usage: readme_numbers.py [--run runs/quickstart] [--seeds FOLDER] [--write]
 
-Prints the lines that stand in README.md between the two comments "numbers"; --write puts them there.
+--run: what launch/quickstart.sh has made. --seeds: where tests/benchmarks/learning_seeds.py has put its rows, runs/learning_seeds;
+all runs of all its files count. Prints the lines that stand in README.md between the two comments "numbers"; --write puts them there.
 """
 import argparse
 import json
 import pathlib
+import statistics
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -19,7 +21,23 @@ def minutes(seconds):
     return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
-def numbers(run):
+def over_seeds(folder):
+    """The typical run and the worst one, of every file of rows."""
+    rows = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    if not rows:
+        sys.exit(f"{folder} has no rows: run tests/benchmarks/learning_seeds.py")
+    seeds = sorted({row["seed"] for row in rows})
+    lines = [f"{'':23} {'typical':>8} {'worst':>8}"]
+    for title, key, worst, shown in (("EM", "em", min, ".3f"), ("EM, lowest source", "lowest_em", min, ".3f"),
+                                     ("models alive", "models_alive", min, "d"), ("cost", "cost_usd_per_1k", max, ".5f")):
+        values = [row[key] for row in rows]
+        lines.append(f"{title:23} {statistics.median_high(values):>8{shown}} {worst(values):>8{shown}}")
+    table = "\n".join(line.rstrip() for line in lines)
+    return (f"\nA claim needs more than one run: {len(rows)} of them, with seeds {seeds[0]} to {seeds[-1]}, and, of "
+            f"seeds 1 to 5, with other\nvector instructions, orders of sums and numbers of ranks, came to\n\n```\n{table}\n```\n")
+
+
+def numbers(run, seeds=None):
     table = (run / "report.txt").read_text().splitlines()
     head = next(line for line in table if line.split()[:1] == ["EM"])
     first = {}  # the table is the first that names them
@@ -35,15 +53,16 @@ def numbers(run):
     return (f"```\n{shown}\n```\n\n"
             f"Measured on {environment['started'][:10]}, with seed 1, on {environment['cores']} cores of an "
             f"{environment['processor']}:\n{len(steps)} steps in {minutes(sum(row['step/time_s'] for row in steps))}. "
-            "`cost` is in dollars per 1,000 questions. Other processors give other numbers.\n")
+            "`cost` is in dollars per 1,000 questions.\n" + (over_seeds(seeds) if seeds else ""))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=pathlib.Path, default=ROOT / "runs/quickstart")
+    parser.add_argument("--seeds", type=pathlib.Path)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
-    text = numbers(arguments.run)
+    text = numbers(arguments.run, arguments.seeds)
     if not arguments.write:
         print(text, end="")
         return

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -25,7 +26,7 @@ absl::Status Violations(const std::vector<std::string>& violations) {
       violations.size(), " faults in the configuration:\n", absl::StrJoin(violations, "\n")));
 }
 
-absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
+absl::StatusOr<std::string> ReadConfigFile(const std::string& path, const char* flag) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   if (!error && size > kMaxConfigBytes) {
@@ -35,9 +36,28 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   absl::StatusOr<std::string> text = FileSystem::Posix().Read(path);
   if (absl::IsNotFound(text.status())) {
     return absl::NotFoundError(
-        absl::StrCat("there is no configuration file ", path, ": give --config another path"));
+        absl::StrCat("there is no configuration file ", path, ": give ", flag, " another path"));
   }
   return text;
+}
+
+// "@FILE": the file's settings, laid over the tree.
+void LayOverFile(const std::string& path, const google::protobuf::Descriptor& schema,
+                 ConfigNode& root, std::vector<std::string>& violations) {
+  const absl::StatusOr<std::string> yaml = ReadConfigFile(path, "--set @FILE");
+  if (!yaml.ok()) {
+    violations.emplace_back(yaml.status().message());
+    return;
+  }
+  const size_t before = violations.size();
+  ConfigNode file = ParseYamlTree(*yaml, path, /*is_file=*/true, violations);
+  if (violations.size() > before || file.kind == ConfigNode::Kind::kNull) return;
+  if (file.kind != ConfigNode::Kind::kMap) {
+    violations.push_back(absl::StrCat(file.where, ": is no section: write key: value"));
+    return;
+  }
+  if (root.kind == ConfigNode::Kind::kNull) root.kind = ConfigNode::Kind::kMap;
+  LayOver(std::move(file), schema, root, violations);
 }
 
 // `~/` at the beginning of paths, at any depth, becomes the home folder; without $HOME it stays.
@@ -76,8 +96,13 @@ absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
                              google::protobuf::Message& message) {
   std::vector<std::string> violations;
   ConfigNode root = ParseYamlTree(yaml, origin, /*is_file=*/true, violations);
-  for (const std::string& text : overrides)
-    ApplyOverride(text, *message.GetDescriptor(), root, violations);
+  for (const std::string& text : overrides) {
+    if (text.starts_with('@')) {
+      LayOverFile(text.substr(1), *message.GetDescriptor(), root, violations);
+    } else {
+      ApplyOverride(text, *message.GetDescriptor(), root, violations);
+    }
+  }
   FillMessage(root, message, violations);
   ExpandHome(message);
   return Violations(violations);
@@ -85,7 +110,7 @@ absl::Status ParseConfigYaml(const std::string& yaml, const std::string& origin,
 
 absl::StatusOr<RunConfig> LoadRunConfig(const std::string& path,
                                         std::span<const std::string> overrides) {
-  RW_ASSIGN_OR_RETURN(const std::string yaml, ReadConfigFile(path));
+  RW_ASSIGN_OR_RETURN(const std::string yaml, ReadConfigFile(path, "--config"));
   RunConfig config;
   RW_RETURN_IF_ERROR(ParseConfigYaml(yaml, path, overrides, config));
   return config;

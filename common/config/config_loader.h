@@ -14,8 +14,9 @@
 
 namespace routewright {
 
-// Defaults < file < overrides ("trainer.loss.clip_low=0.3"; list items by index:
-// "pool.models.0.output_price=1"). Fails: kNotFound without the file; kInvalidArgument listing
+// Defaults < file < overrides, one after the other ("trainer.loss.clip_low=0.3"; list items by index:
+// "pool.models.0.output_price=1"; "@FILE": the settings of another file, in which null takes a key or
+// a section back to its default). Fails: kNotFound without the file; kInvalidArgument listing
 // every violation, one a line. Anchors, aliases, duplicate keys and files over 1 MiB are refused.
 absl::StatusOr<RunConfig> LoadRunConfig(const std::string& path,
                                         std::span<const std::string> overrides);

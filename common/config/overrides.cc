@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <deque>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -136,6 +137,36 @@ void ApplyOverride(const std::string& override_text, const pb::Descriptor& schem
   }
   Override(override_text, violations)
       .Apply(override_text.substr(0, equals), override_text.substr(equals + 1), schema, root);
+}
+
+void LayOver(ConfigNode from, const pb::Descriptor& schema, ConfigNode& onto,
+             std::vector<std::string>& violations) {
+  for (ConfigEntry& entry : from.entries) {
+    const pb::FieldDescriptor* field = schema.FindFieldByName(entry.key);
+    if (entry.value.kind == Kind::kNull) {
+      if (field == nullptr) {
+        violations.push_back(absl::StrCat(entry.where, ": there is no key ", entry.key,
+                                          Suggest(entry.key, FieldNames(schema))));
+      }
+      std::erase_if(onto.entries, [&](const auto& other) { return other.key == entry.key; });
+      continue;
+    }
+    ConfigNode* found = onto.Find(entry.key);
+    if (found == nullptr) {
+      found = &onto.entries.emplace_back(entry.key, entry.where, ConfigNode()).value;
+    }
+    const bool is_section =
+        field != nullptr && field->message_type() != nullptr && !field->is_repeated();
+    if (!is_section || entry.value.kind != Kind::kMap) {
+      *found = std::move(entry.value);
+      continue;
+    }
+    if (found->kind != Kind::kMap) {
+      found->kind = Kind::kMap;
+      found->where = entry.value.where;
+    }
+    LayOver(std::move(entry.value), *field->message_type(), *found, violations);
+  }
 }
 
 }  // namespace routewright

@@ -1,5 +1,6 @@
-// Second step of loading a configuration: --set key=value, laid over the tree before it becomes a
-// message, so that what an override replaces in the file is never looked at. Pure; any thread.
+// Second step of loading a configuration: --set key=value, or another file, laid over the tree before
+// it becomes a message, so that what an override replaces in the file is never looked at. Pure; any
+// thread.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -18,5 +19,11 @@ namespace routewright {
 // `violations` a text without =, unknown keys with the nearest valid one, and bad indices.
 void ApplyOverride(const std::string& override_text, const google::protobuf::Descriptor& schema,
                    ConfigNode& root, std::vector<std::string>& violations);
+
+// Lays the tree of another file over the tree of a `schema` message: its sections are merged, its lists
+// and values replace, and what is null in it is as if `onto` did not have it. Appends to `violations`
+// what is null and no key.
+void LayOver(ConfigNode from, const google::protobuf::Descriptor& schema, ConfigNode& onto,
+             std::vector<std::string>& violations);
 
 }  // namespace routewright

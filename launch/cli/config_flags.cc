@@ -23,8 +23,8 @@ bool IsUsageError(const absl::Status& status) {
 void ConfigFlags::AddTo(CLI::App& app) {
   app.add_option("--config", path, "the run's configuration, YAML")->required();
   app.add_option("--set", overrides,
-                 "override one value: --set trainer.steps=10; null takes it back to its default "
-                 "(repeatable)")
+                 "override one value: --set trainer.steps=10; null takes it back to its default; "
+                 "--set @FILE: all that another file sets (repeatable, in this order)")
       ->allow_extra_args(false);
 }
 

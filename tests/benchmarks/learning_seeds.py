@@ -3,12 +3,13 @@
 run with mean, least and largest.
 
   learning_seeds.py --seeds 1-10
-  learning_seeds.py --seeds 1-5 --name compatible --environment MKL_CBWR=COMPATIBLE --environment ATEN_CPU_CAPABILITY=default
+  learning_seeds.py --seeds 1-5 --name portable --environment MKL_CBWR=COMPATIBLE --environment ATEN_CPU_CAPABILITY=default
+    --environment ONEDNN_MAX_CPU_ISA=SSE41 --environment ROUTEWRIGHT_CPU_LEVEL=portable
   learning_seeds.py --seeds 1-3 --name no_trials --set trainer.routing.trial_share=0
 
 Needs build/bin/routewright. The pool is the emulator of the config. A run that was evaluated is not made again: the script
 goes on where it was stopped. A run takes minutes on two cores; let nothing run beside it if its time is to count. Rows as
-JSON are in OUTPUT/NAME.jsonl.
+JSON are in OUTPUT/NAME.jsonl; the curves of all runs in OUTPUT, by name, in OUTPUT/comparison.html.
 """
 import argparse
 import json
@@ -93,6 +94,8 @@ def main():
         print(json.dumps(rows[-1]), flush=True)
     (options.output / f"{options.name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     print(table(rows))
+    runs = sorted(path.parent for path in options.output.glob("*/report.json"))
+    subprocess.run(["build/bin/routewright", "report", *runs, "--output", options.output / "comparison.html"], cwd=ROOT, check=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <set>
+
+#include "common/config/algorithm_facts.h"
 #include "common/file_system.h"
 #include "tests/common/temp_folder.h"
 
@@ -229,6 +233,67 @@ TEST(ConfigLoaderTest, AFileIsReadAndAMissingOneNamed) {
           .ok());
   EXPECT_THAT(std::string(LoadRunConfig(folder / "big.yaml", {}).status().message()),
               HasSubstr("over 1 MiB"));
+}
+
+TEST(ConfigLoaderTest, AnotherFilesSettingsAreLaidOverTheFirst) {
+  TempFolder folder;
+  const auto write = [&](const std::string& yaml) {
+    EXPECT_TRUE(WriteFileAtomically(FileSystem::Posix(), folder / "more.yaml", yaml).ok());
+    return "@" + (folder / "more.yaml");
+  };
+  const std::string base =
+      "run: {name: a}\npolicy: {path: p}\n"
+      "trainer: {steps: 7, loss: {clip_low: 0.1, dual_clip: 5}, advantage: {scale: none}}\n";
+  const std::string more = write(
+      "trainer:\n  algorithm: rloo\n  advantage: null\n  loss: {clip_low: 0.3, dual_clip: }\n"
+      "data: {demonstrations: [x.jsonl]}\n");
+  RunConfig config = Parse(base, {"trainer.steps=8", more, "trainer.loss.clip_low=0.4"});
+  EXPECT_EQ(config.trainer().steps(), 8);
+  EXPECT_EQ(config.trainer().algorithm(), TrainerConfig::ALGORITHM_RLOO);
+  EXPECT_FALSE(config.trainer().has_advantage());
+  EXPECT_EQ(config.trainer().loss().clip_low(), 0.4);
+  EXPECT_FALSE(config.trainer().loss().has_dual_clip());
+  EXPECT_THAT(config.data().demonstrations(), ElementsAre("x.jsonl"));
+  config = Parse(base, {"trainer.loss.clip_low=0.4", more});  // the later one wins
+  EXPECT_EQ(config.trainer().loss().clip_low(), 0.3);
+  EXPECT_EQ(Parse(base, {write("# nothing\n")}).trainer().steps(), 7);
+
+  EXPECT_THAT(ErrorOf(base, {write("trainer: {stepz: 3}")}),
+              AllOf(HasSubstr("more.yaml:1:11"), HasSubstr("steps")));
+  EXPECT_THAT(ErrorOf(base, {write("trainer: {losss: null}")}),
+              AllOf(HasSubstr("more.yaml:1:11"), HasSubstr("losss"), HasSubstr("loss?")));
+  EXPECT_THAT(ErrorOf(base, {write("trainer: {steps: x}")}), HasSubstr("more.yaml:1:18"));
+  EXPECT_THAT(ErrorOf(base, {write("trainer: [1]")}), HasSubstr("more.yaml:1:10"));
+  EXPECT_THAT(ErrorOf(base, {write("[trainer]")}), HasSubstr("no section"));
+  EXPECT_THAT(ErrorOf(base, {write("trainer: {")}), HasSubstr("more.yaml"));
+  EXPECT_THAT(ErrorOf(base, {"@" + (folder / "none.yaml")}),
+              AllOf(HasSubstr("none.yaml"), HasSubstr("--set @FILE")));
+  EXPECT_FALSE(ErrorOf(base, {"@" + folder.path()}).empty());
+  EXPECT_FALSE(ErrorOf(base, {"@"}).empty());
+}
+
+TEST(ConfigLoaderTest, EveryEstimatorCanBeLaidOverTheQuickstart) {
+  ASSERT_EQ(setenv("ROUTEWRIGHT_POOL_URL", "http://127.0.0.1:1", 1), 0);
+  std::set<TrainerConfig::Algorithm> algorithms;
+  int count = 0;
+  for (const auto& file : std::filesystem::directory_iterator("configs/estimators")) {
+    if (file.path().extension() != ".yaml") continue;
+    SCOPED_TRACE(file.path());
+    const std::string overrides[] = {"@" + file.path().string()};
+    const auto config = LoadRunConfig("configs/quickstart.yaml", overrides);
+    ASSERT_TRUE(config.ok()) << config.status();
+    EXPECT_TRUE(ValidateRunConfig(*config).ok()) << ValidateRunConfig(*config);
+    algorithms.insert(config->trainer().algorithm());
+    ++count;
+  }
+  EXPECT_GE(count, 9);
+  // Each algorithm that learns from episodes has one.
+  for (int i = 1; i <= TrainerConfig::Algorithm_MAX; ++i) {
+    const auto algorithm = static_cast<TrainerConfig::Algorithm>(i);
+    if (!TrainerConfig::Algorithm_IsValid(i)) continue;
+    EXPECT_EQ(algorithms.contains(algorithm), !FactsOf(algorithm).learns_from_demonstrations())
+        << TrainerConfig::Algorithm_Name(algorithm);
+  }
 }
 
 TEST(ConfigLoaderTest, ATildeIsTheHomeFolderInPathsAlone) {
