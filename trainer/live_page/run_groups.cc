@@ -20,7 +20,7 @@ std::optional<RunConfig> SharedConfig(const RunData& run) {
   if (!run.config.has_value()) return std::nullopt;
   RunConfig config = *run.config;
   config.mutable_run()->clear_seed();
-  config.mutable_run()->clear_name();
+  config.mutable_run()->set_name("any");  // a run needs one
   config.mutable_run()->clear_output_dir();
   return config;
 }
