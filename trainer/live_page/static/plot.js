@@ -5,6 +5,7 @@
 // Colour-blind safe (Okabe and Ito 2008, with three more); a model has its colour in every plot.
 const kModelColors = 10;
 const kOther = 'other models';
+const kMaxMarkedPoints = 60;  // of a curve with a band: with more the marks hide it
 
 function cssColor(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -135,7 +136,7 @@ class Plot {
       return [
         {...band, data: edge(0), fill: false},
         {...band, data: edge(1), fill: '-1', backgroundColor: withAlpha(one.color, 0.18)},
-        {...line, pointRadius: 2.5}
+        {...line, pointRadius: one.points.length > kMaxMarkedPoints ? 0 : 2.5}
       ];
     }
     if (!isRough) return [line];
