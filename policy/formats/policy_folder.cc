@@ -42,13 +42,42 @@ std::string DownloadHint(const std::string& folder) {
       folder, " --local-dir DIR` and set policy.path to DIR");
 }
 
+// What people have in place of a policy folder, by a file or folder that is in it.
+std::string FolderHint(const std::string& folder) {
+  static constexpr struct {
+    const char* name;
+    const char* hint;
+  } kHints[] = {
+      {"snapshots",
+       "this is a model's folder in the hub's cache: name one of those in its snapshots/"},
+      {"adapter_config.json",
+       "this is an adapter (LoRA): merge it into its model (merge_and_unload of peft) and save "
+       "that"},
+      {"pytorch_model.bin",
+       "pytorch_model.bin is a pickle, which is not read: save the model as safetensors"},
+      {"consolidated.00.pth",
+       "these are Meta's own files: take the model in Hugging Face's layout"},
+  };
+  for (const auto& [name, hint] : kHints) {
+    if (Exists(absl::StrCat(folder, "/", name))) return absl::StrCat(". ", hint);
+  }
+  const auto files = FileSystem::Posix().List(folder);
+  if (!files.ok()) return "";
+  for (const std::string& file : *files) {
+    if (!absl::EndsWith(file, ".gguf")) continue;
+    return absl::StrCat(". For its GGUF file: `routewright convert --from ", folder, "/", file,
+                        " --to DIR`");
+  }
+  return "";
+}
+
 absl::StatusOr<std::string> ReadJsonFile(const std::string& folder, const char* name) {
   const std::string path = absl::StrCat(folder, "/", name);
   if (!Exists(path)) {
     return absl::NotFoundError(absl::StrCat(
         Exists(folder) ? path : folder, " is missing; a policy folder holds config.json, ",
         "tokenizer.json and model.safetensors (or shards with ", kIndexFile, ")",
-        Exists(folder) ? "" : DownloadHint(folder)));
+        Exists(folder) ? FolderHint(folder) : DownloadHint(folder)));
   }
   RW_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
   if (file->bytes().size() > kMaxJsonBytes) {
@@ -61,16 +90,12 @@ absl::StatusOr<std::string> ReadJsonFile(const std::string& folder, const char* 
   return std::string(file->bytes());
 }
 
-// The largest id that the folder's tokenizer gives; -1 if that is not known here: whoever loads the tokenizer says why.
-int64_t LargestTokenId(const std::string& folder) {
-  const auto file = MappedFile::Open(absl::StrCat(folder, "/tokenizer.json"));
-  if (!file.ok()) return -1;
-  const auto json = nlohmann::json::parse((*file)->bytes(), nullptr, /*allow_exceptions=*/false);
+// The largest id that a tokenizer gives; -1 if that is not known here: whoever loads it says why.
+int64_t LargestTokenId(const nlohmann::json& json) {
   int64_t largest = -1;
   const auto take = [&largest](const nlohmann::json& id) {
     if (id.is_number_integer()) largest = std::max(largest, id.get<int64_t>());
   };
-  if (!json.is_object()) return -1;
   if (json.contains("model") && json["model"].is_object() && json["model"].contains("vocab") &&
       json["model"]["vocab"].is_object()) {
     for (const auto& [text, id] : json["model"]["vocab"].items()) take(id);
@@ -83,9 +108,18 @@ int64_t LargestTokenId(const std::string& folder) {
   return largest;
 }
 
-// Tokens that were added to a tokenizer while the embedding stayed as it was.
+// Refuses a tokenizer.json that is none, and tokens that were added while the embedding stayed as it
+// was. A folder without one may be no policy's.
 absl::Status CheckTokenizerFits(const std::string& folder, const ModelConfig& config) {
-  const int64_t largest = LargestTokenId(folder);
+  const std::string path = absl::StrCat(folder, "/tokenizer.json");
+  if (!Exists(path)) return absl::OkStatus();
+  RW_ASSIGN_OR_RETURN(const auto file, MappedFile::Open(path));
+  if (const std::string_view kind = ForeignFileKind(file->bytes()); !kind.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " ", std::string(kind)));
+  }
+  const auto json = nlohmann::json::parse(file->bytes(), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return absl::InvalidArgumentError(path + " is no JSON object");
+  const int64_t largest = LargestTokenId(json);
   if (largest < config.vocabulary_size) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       folder, ": tokenizer.json has token ids up to ", largest,
@@ -146,9 +180,10 @@ absl::StatusOr<std::vector<std::string>> WeightPaths(const std::string& folder) 
   for (const std::string& name : names) {
     paths.push_back(absl::StrCat(folder, "/", name));
     if (!Exists(paths.back())) {
-      return absl::NotFoundError(absl::StrCat(
-          paths.back(), " is missing; the policy's weights are read from ", kWeightsFile,
-          ", from shards that ", kIndexFile, " names, or from a checkpoint's model-…-of-…"));
+      return absl::NotFoundError(
+          absl::StrCat(paths.back(), " is missing; the policy's weights are read from ",
+                       kWeightsFile, ", from shards that ", kIndexFile,
+                       " names, or from a checkpoint's model-…-of-…", FolderHint(folder)));
     }
   }
   return paths;

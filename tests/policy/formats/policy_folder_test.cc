@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "common/file_system.h"
 
 namespace routewright {
@@ -189,9 +190,39 @@ TEST_F(PolicyFolderTest, WhatPeopleHaveInPlaceOfAFolderOrFileIsNamed) {
   ASSERT_TRUE(config.ok()) << config.status();
   EXPECT_THAT(std::string(OpenPolicyTensors(folder_, *config).status().message()),
               HasSubstr("model.safetensors: is a Git LFS pointer"));
-  WriteText("config.json", pointer);
-  EXPECT_THAT(std::string(LoadModelConfig(folder_).status().message()),
-              HasSubstr("config.json is a Git LFS pointer"));
+  for (const char* name : {"tokenizer.json", "config.json"}) {
+    WriteText(name, pointer);
+    EXPECT_THAT(std::string(LoadModelConfig(folder_).status().message()),
+                HasSubstr(absl::StrCat(name, " is a Git LFS pointer")));
+  }
+}
+
+TEST_F(PolicyFolderTest, WhatElseIsInTheFolderSaysWhatToDo) {
+  const std::pair<const char*, const char*> hints[] = {
+      {"adapter_config.json", "merge_and_unload"},
+      {"pytorch_model.bin", "a pickle"},
+      {"consolidated.00.pth", "Meta's own files"},
+      {"snapshots", "name one of those in its snapshots/"},
+      {"x.Q4_K_M.gguf", "/x.Q4_K_M.gguf --to DIR"}};
+  for (const auto& [name, hint] : hints) {
+    std::filesystem::remove_all(folder_);
+    ASSERT_TRUE(Save().ok());
+    WriteText(name, "");
+    EXPECT_TRUE(LoadPolicyWeights(folder_, config_).ok()) << name;
+    std::filesystem::remove(folder_ + "/model.safetensors");
+    EXPECT_THAT(LoadError(), HasSubstr(hint));
+    std::filesystem::remove(folder_ + "/config.json");
+    EXPECT_THAT(std::string(LoadModelConfig(folder_).status().message()), HasSubstr(hint));
+  }
+}
+
+TEST_F(PolicyFolderTest, ATokenizerThatIsNoneIsRefused) {
+  ASSERT_TRUE(Save().ok());
+  for (const char* text : {"", "[]", "{\"model\":", "7"}) {
+    WriteText("tokenizer.json", text);
+    EXPECT_THAT(std::string(LoadModelConfig(folder_).status().message()),
+                HasSubstr("tokenizer.json is no JSON object"));
+  }
 }
 
 }  // namespace
