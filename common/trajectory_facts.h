@@ -1,6 +1,7 @@
 // What a trajectory says of itself, for all who ask. Pure; any thread.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "proto/episode.pb.h"
@@ -35,6 +36,9 @@ inline bool HasTrial(const Trajectory& trajectory) {
   }
   return false;
 }
+
+// What a policy token is a part of: the name of a call's model, which the policy chose, or which a trial wrote; 0: neither.
+inline constexpr uint8_t kNamesModel = 1, kNamesTrial = 2;
 
 // The group of its question's episodes: "train/000012/0003/05" → "train/000012/0003".
 inline std::string GroupName(const Trajectory& trajectory) {

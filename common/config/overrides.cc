@@ -148,6 +148,8 @@ void LayOver(ConfigNode from, const pb::Descriptor& schema, ConfigNode& onto,
         violations.push_back(absl::StrCat(entry.where, ": there is no key ", entry.key,
                                           Suggest(entry.key, FieldNames(schema))));
       }
+      // A key without a value says nothing, as in any file.
+      if (!entry.value.is_written_null) continue;
       std::erase_if(onto.entries, [&](const auto& other) { return other.key == entry.key; });
       continue;
     }

@@ -21,7 +21,7 @@ void ApplyOverride(const std::string& override_text, const google::protobuf::Des
                    ConfigNode& root, std::vector<std::string>& violations);
 
 // Lays the tree of another file over the tree of a `schema` message: its sections are merged, its lists
-// and values replace, and what is null in it is as if `onto` did not have it. Appends to `violations`
+// and values replace, and what it says is null is as if `onto` did not have it. Appends to `violations`
 // what is null and no key.
 void LayOver(ConfigNode from, const google::protobuf::Descriptor& schema, ConfigNode& onto,
              std::vector<std::string>& violations);

@@ -18,6 +18,7 @@ class TrainerRules {
     CheckData();
     CheckReward();
     CheckBatch();
+    CheckLoss();
     CheckKl();
     CheckSchedules();
     CheckMachine();
@@ -53,7 +54,8 @@ class TrainerRules {
       Require(data.demonstrations_size() > 0, "data.demonstrations",
               absl::StrCat("names no file: ", algorithm(), " needs them"));
     }
-    Require(trainer_.evaluate_every() == 0 || data.held_out_size() > 0, "data.held_out",
+    Require(!has_episodes() || trainer_.evaluate_every() == 0 || data.held_out_size() > 0,
+            "data.held_out",
             "names no dataset, but trainer.evaluate_every needs one (0 = never evaluate)");
     std::set<std::string> train_paths;
     for (const DatasetConfig& dataset : data.train()) train_paths.insert(dataset.path());
@@ -97,6 +99,19 @@ class TrainerRules {
             "price of a dollar adapts: use em or f1");
     Require(reward.latency_weight() == 0 || !config_.run().deterministic(), "reward.latency_weight",
             "lets clocks into the reward, which run.deterministic forbids");
+  }
+
+  void CheckLoss() {
+    const LossConfig& loss = trainer_.loss();
+    Require(
+        loss.dual_clip() == 0 || loss.dual_clip() > 1, "trainer.loss.dual_clip",
+        "must be above 1, or 0 for none: below, tokens of bad episodes would lose their gradient");
+    Require(
+        loss.ratio() != LossConfig::RATIO_SEQUENCES ||
+            trainer_.routing().other_tokens_weight() == 1,
+        "trainer.routing.other_tokens_weight",
+        "must be 1 with trainer.loss.ratio: sequences, which spreads a trajectory's loss evenly "
+        "over its tokens");
   }
 
   // Source: the score-function gradient of k1 is that of KL(policy, reference); that of low_var is the difference

@@ -94,8 +94,10 @@ void AddKeysOfTrainer(const RunConfig& config, UnusedKeys& unused) {
   if (FactsOf(trainer).learns_from_demonstrations()) {
     unused["data.train"] = algorithm + " learns from data.demonstrations";
     unused["data.draw"] = unused["data.source_weights"] = unused["data.train"];
-    for (const char* key : {"episodes_per_question", "routing", "mask_overlong"}) {
-      unused[absl::StrCat("trainer.", key)] = algorithm + " runs no episodes to learn from";
+    for (const char* key :
+         {"episodes_per_question", "routing", "mask_overlong", "evaluate_every",
+          "evaluate_questions", "checkpoint.keep_best", "checkpoint.best_metric"}) {
+      unused[absl::StrCat("trainer.", key)] = algorithm + " runs no episodes";
     }
   } else {
     unused["data.demonstrations"] = unused["data.demonstration_min_reward"] =

@@ -5,18 +5,27 @@
 
 #include <algorithm>
 #include <sstream>
+#include <string_view>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/absl_view.h"
 
 namespace routewright {
 namespace {
+
+constexpr char kByteOrderMark[] = "\xef\xbb\xbf";
 
 // Collects yaml-cpp's events into a ConfigNode, bottom up. yaml-cpp hands an alias over as an event
 // and never expands it, so no text can grow.
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  TreeBuilder(const std::string& origin, bool is_file, std::vector<std::string>& violations)
-      : origin_(origin), is_file_(is_file), violations_(violations) {}
+  TreeBuilder(const std::string& yaml, const std::string& origin, bool is_file,
+              std::vector<std::string>& violations)
+      : text_(std::string_view(yaml).substr(yaml.starts_with(kByteOrderMark) ? 3 : 0)),
+        origin_(origin),
+        is_file_(is_file),
+        violations_(violations) {}
 
   std::string Where(const YAML::Mark& mark) const {
     if (!is_file_ || mark.is_null()) return origin_;
@@ -35,7 +44,12 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     RefuseAnchor(mark, anchor);
-    Add(mark, Node(mark, ConfigNode::Kind::kNull));
+    ConfigNode node = Node(mark, ConfigNode::Kind::kNull);
+    const std::string_view rest =
+        text_.substr(std::min(text_.size(), static_cast<size_t>(std::max(0, mark.pos))));
+    node.is_written_null =
+        rest.starts_with('~') || absl::StartsWithIgnoreCase(AbslView(rest), "null");
+    Add(mark, std::move(node));
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     Violation(mark, "an alias (*name): write the value out");
@@ -135,6 +149,7 @@ class TreeBuilder final : public YAML::EventHandler {
     }
   }
 
+  const std::string_view text_;
   const std::string& origin_;
   const bool is_file_;
   std::vector<std::string>& violations_;
@@ -160,7 +175,7 @@ ConfigNode ParseYamlTree(const std::string& yaml, const std::string& origin, boo
     violations.push_back(absl::StrCat(origin, ": over 1 MiB: a configuration is smaller"));
     return root;
   }
-  TreeBuilder builder(origin, is_file, violations);
+  TreeBuilder builder(yaml, origin, is_file, violations);
   try {
     std::istringstream in(yaml);
     YAML::Parser parser(in);

@@ -16,6 +16,7 @@ struct ConfigNode {
   std::string where;                 // "run.yaml:3:5", lines and columns from 1; or "--set a.b=v"
   std::string text;                  // of a scalar
   bool is_quoted = false;            // a scalar in quotes is text, never a number
+  bool is_written_null = false;      // null or ~, not just nothing
   std::vector<ConfigNode> items;     // of a list
   std::vector<ConfigEntry> entries;  // of a map, in order, keys unique
 

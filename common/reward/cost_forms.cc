@@ -8,9 +8,6 @@
 namespace routewright {
 namespace {
 
-// λ's bound, in shares of the score per budget: a budget that cannot be met must not grow it for ever.
-constexpr double kMaxCostWeight = 10.0;
-
 RewardParts Linear(const RewardConfig& config, double score, const EpisodeCost& cost) {
   const double alpha = config.cost_coefficient();
   return {score * (1 - alpha), alpha * cost.cost_reward * score};
@@ -51,8 +48,10 @@ const Row& RowOf(const RewardConfig& config) {
 RewardParts ChargeCost(const RewardConfig& config, double score, const EpisodeCost& cost) {
   RewardParts parts = RowOf(config).charge(config, score, cost);
   if (config.latency_weight() > 0.0) {
-    parts.cost -=
-        score * std::min(config.latency_weight() * cost.latency_s, config.max_cost_penalty());
+    // Money and time together take no more than max_cost_penalty, unless money alone does.
+    const double least = std::min(parts.sum(), score * (1.0 - config.max_cost_penalty()));
+    const double left = parts.sum() - score * config.latency_weight() * cost.latency_s;
+    parts.cost = std::max(left, least) - parts.score;
   }
   return parts;
 }
@@ -62,8 +61,9 @@ bool RanksCosts(const RewardConfig& config) { return RowOf(config).ranks_costs; 
 bool ChargesABudget(const RewardConfig& config) { return RowOf(config).charges_a_budget; }
 
 double NextCostWeight(const RewardConfig& config, double cost_weight, double mean_usd) {
-  const double excess = mean_usd / config.budget_usd_per_question() - 1.0;
-  return std::clamp(cost_weight + config.budget_rate() * excess, 0.0, kMaxCostWeight);
+  const double budgets = mean_usd / config.budget_usd_per_question();
+  const double largest = config.max_cost_penalty() / std::max(1.0, budgets);
+  return std::clamp(cost_weight + config.budget_rate() * (budgets - 1.0), 0.0, largest);
 }
 
 }  // namespace routewright

@@ -25,14 +25,15 @@ struct RewardParts {
 //   linear  score·(1 − α) + α·cost_reward·score       Router-R1 (arXiv 2506.09033), times the score
 //   gated   score − score·min(usd_weight·usd, cap)
 //   budget  score − min(λ·usd/budget, cap)            the Lagrangian of: mean cost ≤ budget
-// and in each − score·min(latency_weight·latency_s, cap); cap = max_cost_penalty.
+// and in each − score·latency_weight·latency_s, down to score·(1 − cap); cap = max_cost_penalty.
 RewardParts ChargeCost(const RewardConfig& config, double score, const EpisodeCost& cost);
 
 // Whether costs are ranked in windows, and whether λ adapts to a budget.
 bool RanksCosts(const RewardConfig& config);
 bool ChargesABudget(const RewardConfig& config);
 
-// λ after a step whose questions cost `mean_usd` on average: dual ascent on the Lagrangian.
+// λ after a step whose questions cost `mean_usd` on average: dual ascent on the Lagrangian, up to where
+// that cost would take max_cost_penalty: beyond, cheap and dear would be charged alike.
 double NextCostWeight(const RewardConfig& config, double cost_weight, double mean_usd);
 
 }  // namespace routewright

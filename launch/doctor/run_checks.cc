@@ -100,8 +100,7 @@ Finding JudgeQuestions(const std::vector<Question>& train, const std::vector<Que
 Findings CheckDemonstrations(const RunConfig& config) {
   const auto model = LoadModelConfig(config.policy().path());
   if (!model.ok()) return {};  // said already
-  const auto loaded =
-      Demonstrations::Load(config.data(), model->vocabulary_size, config.run().seed());
+  const auto loaded = Demonstrations::Load(config, *model);
   if (!loaded.ok()) return {Failure("data", Message(loaded.status()), "mend data.demonstrations")};
   return {Ok("data", absl::StrFormat("%d demonstrations", (*loaded)->size()))};
 }

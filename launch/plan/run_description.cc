@@ -122,9 +122,7 @@ std::string DescribeFit(const RunConfig& config, const PlanInput& input, const D
 
 absl::StatusOr<std::string> DescribeData(const RunConfig& config, const ModelConfig& model) {
   if (FactsOf(config.trainer()).learns_from_demonstrations()) {
-    RW_ASSIGN_OR_RETURN(
-        const auto demonstrations,
-        Demonstrations::Load(config.data(), model.vocabulary_size, config.run().seed()));
+    RW_ASSIGN_OR_RETURN(const auto demonstrations, Demonstrations::Load(config, model));
     return absl::StrFormat("# data: %d demonstrations\n", demonstrations->size());
   }
   RW_ASSIGN_OR_RETURN(const auto train, LoadDatasets(config.data().train()));

@@ -170,19 +170,27 @@ const Action& Episode::RecordAction(const RoundResult& result) {
   action = ParseRound(text, *context_->models, is_last_round(),
                       round_ == 0 ? context_->prompt->opened_tag() : std::string());
   action.set_round(round_);
-  action.set_is_trial(result.is_guided && action.kind() == ACTION_KIND_SEARCH);
   action.set_end_token(trajectory_.token_ids_size());
   action.set_first_token(action.end_token() - static_cast<int>(result.token_ids.size()));
-  if (action.kind() == ACTION_KIND_SEARCH) RecordModelTokens(result, text, action);
+  const bool is_search = action.kind() == ACTION_KIND_SEARCH;
+  const ByteRange named = is_search ? NamedModelBytes(text) : ByteRange(0, 0);
+  ByteRange guided = {0, 0};
+  if (result.is_guided) guided = FirstNameBytes(text, spec_.trial_models().at(round_));
+  // A round that is cut off or wrong after its trial's name stays a trial. One that goes on to search with another name, or
+  // elsewhere, is what the policy chose.
+  action.set_is_trial(guided.first < guided.second && (!is_search || guided == named));
+  if (is_search || action.is_trial()) {
+    RecordModelTokens(result, action.is_trial() ? guided : named, action);
+  }
   if (action.kind() == ACTION_KIND_INVALID)
     trajectory_.set_invalid_actions(trajectory_.invalid_actions() + 1);
   return action;
 }
 
 // Which tokens of the round name the model: those with bytes of the name, where borders lie as they lie.
-void Episode::RecordModelTokens(const RoundResult& result, std::string_view text,
+void Episode::RecordModelTokens(const RoundResult& result, const ByteRange& name,
                                 Action& action) const {
-  const auto [begin, end] = NamedModelBytes(text);
+  const auto [begin, end] = name;
   size_t at = 0;
   int first = 0, after = 0;
   for (size_t i = 0; i < result.token_ids.size() && at < end; ++i) {

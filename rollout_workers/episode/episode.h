@@ -18,6 +18,7 @@
 #include "proto/episode.pb.h"
 #include "rollout_workers/episode/model_list.h"
 #include "rollout_workers/episode/prompt.h"
+#include "rollout_workers/episode/router_protocol.h"
 #include "rollout_workers/generator/generator.h"
 #include "rollout_workers/pool/pool_client.h"
 
@@ -70,7 +71,7 @@ class Episode {
   EpisodeCommand Observe(const std::string& body);
   void RecordSampled(const RoundResult& result);
   const Action& RecordAction(const RoundResult& result);
-  void RecordModelTokens(const RoundResult& result, std::string_view text, Action& action) const;
+  void RecordModelTokens(const RoundResult& result, const ByteRange& name, Action& action) const;
   void RecordGiven(const std::vector<uint32_t>& tokens, Provenance provenance);
 
   bool is_last_round() const { return round_ >= context_->limits.max_rounds(); }

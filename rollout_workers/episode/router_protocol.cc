@@ -169,12 +169,22 @@ std::string OpenedTag(std::string_view prompt) {
   return "";
 }
 
-std::pair<size_t, size_t> NamedModelBytes(std::string_view text) {
+ByteRange NamedModelBytes(std::string_view text) {
   const size_t end = text.find(kCloseSearch) + std::string_view(kCloseSearch).size();
   const std::string_view content =
       Content(text.substr(0, end), kOpenSearch, kCloseSearch).value_or("");
   const std::string_view name = StripWhitespace(content.substr(0, content.find(':')));
   const size_t begin = name.empty() ? 0 : static_cast<size_t>(name.data() - text.data());
+  return {begin, begin + name.size()};
+}
+
+ByteRange FirstNameBytes(std::string_view text, std::string_view name) {
+  const size_t open = text.find(kOpenSearch);
+  if (open == std::string_view::npos) return {0, 0};
+  const std::string_view content =
+      StripWhitespace(text.substr(open + std::string_view(kOpenSearch).size()));
+  if (!content.starts_with(name)) return {0, 0};
+  const size_t begin = static_cast<size_t>(content.data() - text.data());
   return {begin, begin + name.size()};
 }
 

@@ -51,7 +51,12 @@ Action ParseRound(std::string_view text, const ModelList& models, bool is_last_r
 // The tag that a prompt ends in, white space aside, for the policy to go on from: some chat templates open <think>.
 std::string OpenedTag(std::string_view prompt);
 
+using ByteRange = std::pair<size_t, size_t>;  // [first, second)
+
 // Where the text of a round that ParseRound found to be a SEARCH names the model: bytes [first, second).
-std::pair<size_t, size_t> NamedModelBytes(std::string_view text);
+ByteRange NamedModelBytes(std::string_view text);
+// The bytes of `name` where it stands in the round's first search tag, complete or not: what a guide
+// has written there. {0, 0}: something else stands there.
+ByteRange FirstNameBytes(std::string_view text, std::string_view name);
 
 }  // namespace routewright

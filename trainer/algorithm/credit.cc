@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "common/config/algorithm_facts.h"
+#include "common/trajectory_facts.h"
 #include "trainer/algorithm/algorithms.h"
 #include "trainer/algorithm/losses/kl.h"
 
@@ -19,8 +20,10 @@ std::vector<double> TokenRewards(const TrainerConfig& trainer, const Batch& batc
       config.kl_placement() == LossConfig::KL_PLACEMENT_REWARD && !input.reference_logprobs.empty();
   const LossConfig::KlEstimator estimator = KlEstimatorOf(config);
   for (int64_t n = 0; has_penalty && n < batch.num_scored(); ++n) {
-    const bool names_model = !batch.names_model.empty() && batch.names_model[n] != 0;
-    rewards[n] = -input.kl_coefficient * (names_model ? trainer.routing().kl_weight() : 1.0) *
+    const uint8_t name = batch.names_model.empty() ? 0 : batch.names_model[n];
+    if (name == kNamesTrial) continue;  // not drawn from the policy: no sample of its KL
+    rewards[n] = -input.kl_coefficient *
+                 (name == kNamesModel ? trainer.routing().kl_weight() : 1.0) *
                  KlPenalty(estimator, input.old_logprobs[n], input.reference_logprobs[n]);
   }
   for (int64_t b = 0; b < batch.num_trajectories(); ++b) {

@@ -12,7 +12,8 @@ KlController::KlController(const LossConfig& config)
 void KlController::Update(double kl, int num_episodes) {
   if (target_ <= 0.0) return;
   const double error = std::clamp(kl / target_ - 1.0, -0.2, 0.2);
-  coefficient_ *= 1.0 + error * num_episodes / horizon_;
+  // A batch larger than the horizon must not turn the penalty round.
+  coefficient_ *= std::max(0.5, 1.0 + error * num_episodes / horizon_);
 }
 
 }  // namespace routewright

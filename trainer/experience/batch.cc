@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/trajectory_facts.h"
 
 namespace routewright {
 namespace {
@@ -50,6 +51,10 @@ absl::Status CheckSampledToken(const Trajectory& trajectory, int t, const Trajec
 
 absl::Status CheckLearnable(const Trajectory& trajectory, const TrajectoryRules& rules) {
   RW_RETURN_IF_ERROR(CheckLengths(trajectory, rules.is_recorded));
+  if (trajectory.token_ids_size() > rules.max_tokens) {
+    return Refuse(trajectory, absl::StrCat(trajectory.token_ids_size(), " tokens, more than the ",
+                                           rules.max_tokens, " that can be learnt from at once"));
+  }
   int num_sampled = 0;
   for (int t = 0; t < trajectory.token_ids_size(); ++t) {
     if (trajectory.token_ids(t) >= rules.vocabulary_size) {
@@ -78,12 +83,13 @@ void ForEach(const Arrays& arrays, const Visit& visit) {
   std::apply([&](auto... array) { (visit(array), ...); }, arrays);
 }
 
-// [T] 1 where a token names a call's model.
+// [T] Batch::names_model of each token.
 std::vector<uint8_t> ModelTokens(const Trajectory& trajectory) {
   std::vector<uint8_t> names_model(trajectory.token_ids_size(), 0);
   for (const Action& action : trajectory.actions()) {
     const int end = std::min(action.model_end_token(), trajectory.token_ids_size());
-    for (int t = std::max(0, action.model_first_token()); t < end; ++t) names_model[t] = 1;
+    const uint8_t kind = action.is_trial() ? kNamesTrial : kNamesModel;
+    for (int t = std::max(0, action.model_first_token()); t < end; ++t) names_model[t] = kind;
   }
   return names_model;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,7 +24,7 @@ struct Batch {
       0};  // [B+1] its scored tokens are [scored_offsets[b], …[b+1]) of the [N] arrays
   std::vector<int32_t> scored;          // [N] the token's place in its trajectory, ≥ 1
   std::vector<float> sampler_logprobs;  // [N] recorded as sampled; 0 in demonstrations without them
-  std::vector<uint8_t> names_model;     // [N] 1: one of the tokens that name a call's model
+  std::vector<uint8_t> names_model;     // [N] kNamesModel, kNamesTrial (trajectory_facts.h) or 0
   std::vector<double> rewards;          // [B]
   std::vector<double>
       score_rewards;               // [B] the reward's part for the score; the rest is for the cost
@@ -44,6 +45,7 @@ struct TrajectoryRules {
   int64_t vocabulary_size = 0;
   int64_t min_policy_version = 0;  // of every sampled token, both ends included
   int64_t max_policy_version = 0;
+  int64_t max_tokens = std::numeric_limits<int64_t>::max();  // of a trajectory
   // A demonstration: log-probabilities and versions may be missing and are not read.
   bool is_recorded = false;
 };

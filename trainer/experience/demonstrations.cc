@@ -91,10 +91,13 @@ std::string InWords(const LeftOut& left_out) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Demonstrations>> Demonstrations::Load(const DataConfig& data,
-                                                                     int64_t vocabulary_size,
-                                                                     uint64_t seed) {
-  Wanted wanted = {.rules = {.vocabulary_size = vocabulary_size, .is_recorded = true},
+absl::StatusOr<std::unique_ptr<Demonstrations>> Demonstrations::Load(const RunConfig& config,
+                                                                     const ModelConfig& model) {
+  const DataConfig& data = config.data();
+  Wanted wanted = {.rules = {.vocabulary_size = model.vocabulary_size,
+                             .max_tokens = std::min<int64_t>(
+                                 config.trainer().max_micro_batch_tokens(), model.max_positions),
+                             .is_recorded = true},
                    .min_reward = data.demonstration_min_reward(),
                    .held_out = {}};
   RW_ASSIGN_OR_RETURN(const auto held_out, LoadDatasets(data.held_out()));
@@ -112,7 +115,7 @@ absl::StatusOr<std::unique_ptr<Demonstrations>> Demonstrations::Load(const DataC
   if (!left_out.empty()) {
     LogInfo("demonstrations=", all.num_trajectories(), " | left out: ", InWords(left_out));
   }
-  return absl::WrapUnique(new Demonstrations(std::move(all), seed));
+  return absl::WrapUnique(new Demonstrations(std::move(all), config.run().seed()));
 }
 
 Demonstrations::Demonstrations(Batch all, uint64_t seed)

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "policy/model/model_config.h"
 #include "proto/config.pb.h"
 #include "trainer/experience/batch.h"
 #include "trainer/experience/shuffled_order.h"
@@ -18,10 +19,9 @@ class Demonstrations {
   // Those of data.demonstrations(). Left out, and counted in the log: trajectories of evaluations, about a question of
   // data.held_out(), that ended without an answer, with a reward below demonstration_min_reward, or without a token of
   // the policy. Fails: kNotFound naming a file that is missing; kInvalidArgument naming file:line of what is no sound
-  // trajectory, or saying why none is left; as LoadDatasets.
-  static absl::StatusOr<std::unique_ptr<Demonstrations>> Load(const DataConfig& data,
-                                                              int64_t vocabulary_size,
-                                                              uint64_t seed);
+  // trajectory or longer than a micro-batch or the model's positions, or saying why none is left; as LoadDatasets.
+  static absl::StatusOr<std::unique_ptr<Demonstrations>> Load(const RunConfig& config,
+                                                              const ModelConfig& model);
 
   // The next n, in passes that are each shuffled.
   Batch Draw(int n);

@@ -78,9 +78,8 @@ std::map<std::string, bool> EvenGroups(std::span<const Trajectory> trajectories,
   std::map<std::string, bool> even;
   for (const Trajectory& trajectory : trajectories) {
     if (trajectory.purpose() != PURPOSE_TRAIN) continue;
-    const std::string name = GroupName(trajectory);
-    even.try_emplace(name, true);
     if (!IsLearnable(trajectory)) continue;
+    const std::string name = GroupName(trajectory);
     const double reward = trajectory.reward();
     auto& [least, largest] = ranges.try_emplace(name, reward, reward).first->second;
     least = std::min(least, reward);

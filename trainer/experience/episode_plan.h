@@ -28,7 +28,7 @@ StepPlan PlanStep(const RunConfig& config, int64_t step, int64_t policy_version,
                   std::span<const Question> evaluation_questions, int64_t first_place = 0);
 
 // The groups of training episodes whose rewards, of those with a verdict, differ by no more than
-// `min_difference`, by GroupName; every group's name is a key.
+// `min_difference`, by GroupName; every group with a verdict is a key.
 std::map<std::string, bool> EvenGroups(std::span<const Trajectory> trajectories,
                                        double min_difference);
 

@@ -7,9 +7,7 @@ namespace routewright {
 
 absl::StatusOr<std::unique_ptr<DemonstrationSource>> DemonstrationSource::Load(
     const RunConfig& config, const ModelConfig& model) {
-  RW_ASSIGN_OR_RETURN(
-      auto demonstrations,
-      Demonstrations::Load(config.data(), model.vocabulary_size, config.run().seed()));
+  RW_ASSIGN_OR_RETURN(auto demonstrations, Demonstrations::Load(config, model));
   return std::unique_ptr<DemonstrationSource>(
       new DemonstrationSource(config, std::move(demonstrations)));
 }

@@ -157,7 +157,10 @@ absl::StatusOr<CollectedStep> EpisodeCollector::AskQuestions(int64_t step, bool 
     const auto groups = EvenGroups(all.trajectories, dynamic.min_difference());
     const int64_t num_uneven = std::count_if(groups.begin(), groups.end(),
                                              [](const auto& group) { return !group.second; });
-    const int64_t wanted = std::min(extra_left, trainer.questions_per_step() - num_uneven);
+    // Those that the pool failed are not replaced: it would fail the others too.
+    const int64_t num_failed = num_asked - static_cast<int64_t>(groups.size());
+    const int64_t wanted =
+        std::min(extra_left, trainer.questions_per_step() - num_uneven - num_failed);
     if (wanted <= 0) break;
     extra_left -= wanted;
     RW_RETURN_IF_ERROR(ask(wanted));
@@ -222,9 +225,17 @@ void EpisodeCollector::Commit(std::vector<Trajectory>& trajectories) {
 
 absl::Status EpisodeCollector::CheckNotEmpty(int64_t step, const Collected& collected) const {
   if (collected.batch.num_trajectories() > 0) return absl::OkStatus();
-  int pool_failed = 0;
+  int pool_failed = 0, too_long = 0;
   for (const Trajectory& trajectory : collected.trajectories) {
     pool_failed += trajectory.status() == EPISODE_STATUS_POOL_FAILED;
+    too_long += trajectory.status() == EPISODE_STATUS_OVERFLOW;
+  }
+  if (pool_failed == 0 && too_long > 0) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "no episode of step ", step, " can be learnt from: ", too_long, " of ",
+        collected.trajectories.size(),
+        " had no room to begin: raise episode.max_prompt_tokens or take the long questions out; "
+        "`routewright doctor` counts them"));
   }
   return absl::UnavailableError(
       absl::StrCat("no episode of step ", step, " can be learnt from: ", pool_failed, " of ",

@@ -74,7 +74,8 @@ absl::Status Leader::RestoreState(const CheckpointManifest& manifest) {
   const LearnerState& state = manifest.learner();
   step_ = manifest.step();
   checkpoints_.GoOnFrom(step_);
-  if (kl_.adapts()) kl_.Restore(state.kl_coefficient());
+  // 0: of a run without a penalty, from which none could grow.
+  if (kl_.adapts() && state.kl_coefficient() > 0) kl_.Restore(state.kl_coefficient());
   return batches_->Restore(state);
 }
 

@@ -59,8 +59,9 @@ absl::Status CheckModelTokens(const Trajectory& t, const Action& action, const E
   }
   if (!action.is_trial()) return absl::OkStatus();
   const auto trial = spec.trial_models().find(action.round());
-  if (trial == spec.trial_models().end() || action.kind() != ACTION_KIND_SEARCH ||
-      trial->second != action.model()) {
+  const bool is_of_another = action.kind() == ACTION_KIND_SEARCH &&
+                             trial != spec.trial_models().end() && trial->second != action.model();
+  if (trial == spec.trial_models().end() || is_of_another) {
     return Refused(t, absl::StrCat("round ", action.round(), " is no trial of ", action.model()));
   }
   return absl::OkStatus();
@@ -98,8 +99,17 @@ absl::Status CheckTrajectory(const Trajectory& t, const EpisodeSpec& spec,
     RW_RETURN_IF_ERROR(CheckToken(t, i, spec.policy_version(), vocabulary_size));
   RW_RETURN_IF_ERROR(CheckActions(t, spec));
   const RewardComponents& components = t.components();
-  for (const double value : {components.format_reward(), components.em(), components.f1()}) {
-    if (!std::isfinite(value)) return Refused(t, "a reward component is not finite");
+  if (!std::isfinite(components.format_reward())) {
+    return Refused(t, "a reward component is not finite");
+  }
+  for (const double value : {components.em(), components.f1()}) {
+    if (!(value >= 0 && value <= 1)) return Refused(t, "a score is not in [0, 1]");
+  }
+  if (!(t.pool_wait_ms() >= 0) || !std::isfinite(t.pool_wait_ms())) {
+    return Refused(t, "the time that it waited for the pool is no time");
+  }
+  if (length > 0 && t.provenance(0) != PROVENANCE_PROMPT) {
+    return Refused(t, "it does not begin with a prompt");
   }
   int64_t cost = 0, retried = 0;
   for (const PoolCall& call : t.pool_calls()) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/config/algorithm_facts.h"
+#include "common/log.h"
 #include "common/status_macros.h"
 #include "common/trace.h"
 #include "trainer/algorithm/algorithms.h"
@@ -202,6 +203,10 @@ absl::StatusOr<UpdateMetrics> PolicyUpdate::Learn(const Batch& batch, int64_t st
                           MakeMiniBatch(batch, std::span(order).subspan(first, end - first)));
       mini.step = step;
       mini.kl_coefficient = kl_coefficient;
+      // Nothing but masked trajectories: the optimizer must not go on by its moments alone.
+      if (std::all_of(mini.weights.begin(), mini.weights.end(), [](double w) { return w == 0; })) {
+        continue;
+      }
       RW_RETURN_IF_ERROR(LearnFrom(batch, scores, mini, metrics, value_sums));
       metrics.work_imbalance += mini.share.imbalance / num_optimizer_steps;
       metrics.micro_batches_per_rank += static_cast<double>(mini.share.mine.size());
@@ -462,7 +467,13 @@ absl::Status PolicyUpdate::Restore(const CheckpointReader& checkpoint) {
     }
     RW_RETURN_IF_ERROR(weights->Restore(checkpoint, name));
   }
-  if (reference_ == nullptr || !checkpoint.Has(kReferenceModel)) return absl::OkStatus();
+  if (!checkpoint.Has(kReferenceModel)) return absl::OkStatus();
+  if (reference_ == nullptr) {
+    LogWarning(
+        "the checkpoint's reference policy, which was refreshed, is not used and not saved "
+        "again: trainer.loss.kl_coefficient is 0");
+    return absl::OkStatus();
+  }
   is_reference_saved_ = true;
   for (int b = 0; b < reference_weights_->num_blocks(); ++b) {
     RW_RETURN_IF_ERROR(ReadShare(checkpoint, kReferenceModel, StateKind::kWeights,

@@ -245,10 +245,12 @@ TEST(ConfigLoaderTest, AnotherFilesSettingsAreLaidOverTheFirst) {
       "run: {name: a}\npolicy: {path: p}\n"
       "trainer: {steps: 7, loss: {clip_low: 0.1, dual_clip: 5}, advantage: {scale: none}}\n";
   const std::string more = write(
-      "trainer:\n  algorithm: rloo\n  advantage: null\n  loss: {clip_low: 0.3, dual_clip: }\n"
-      "data: {demonstrations: [x.jsonl]}\n");
+      "trainer:\n  algorithm: rloo\n  advantage: null\n  loss: {clip_low: 0.3, dual_clip: ~}\n"
+      "data: {demonstrations: [x.jsonl]}\npolicy:\nrun: {name: }\n");
   RunConfig config = Parse(base, {"trainer.steps=8", more, "trainer.loss.clip_low=0.4"});
   EXPECT_EQ(config.trainer().steps(), 8);
+  EXPECT_EQ(config.policy().path(), "p");  // a key without a value says nothing
+  EXPECT_EQ(config.run().name(), "a");
   EXPECT_EQ(config.trainer().algorithm(), TrainerConfig::ALGORITHM_RLOO);
   EXPECT_FALSE(config.trainer().has_advantage());
   EXPECT_EQ(config.trainer().loss().clip_low(), 0.4);
@@ -256,6 +258,8 @@ TEST(ConfigLoaderTest, AnotherFilesSettingsAreLaidOverTheFirst) {
   EXPECT_THAT(config.data().demonstrations(), ElementsAre("x.jsonl"));
   config = Parse(base, {"trainer.loss.clip_low=0.4", more});  // the later one wins
   EXPECT_EQ(config.trainer().loss().clip_low(), 0.3);
+  EXPECT_FALSE(
+      Parse(base, {write("\xef\xbb\xbftrainer: {advantage: Null}")}).trainer().has_advantage());
   EXPECT_EQ(Parse(base, {write("# nothing\n")}).trainer().steps(), 7);
 
   EXPECT_THAT(ErrorOf(base, {write("trainer: {stepz: 3}")}),

@@ -129,9 +129,12 @@ TEST(RunRulesTest, AKeyThatTheSetUpIgnoresMustNotBeSet) {
                        "pool_emulator.models.0.latency_sigma=1"}),
               HasSubstr("pool_emulator.models.0.latency_sigma: is set, but not used"));
   EXPECT_THAT(ErrorOf({"trainer.algorithm=supervised", "data.demonstrations=[d]",
-                       "trainer.loss.clip_low=0.1", "trainer.episodes_per_question=4"}),
+                       "trainer.loss.clip_low=0.1", "trainer.episodes_per_question=4",
+                       "trainer.evaluate_every=5", "trainer.checkpoint.keep_best=1"}),
               AllOf(HasSubstr("trainer.loss.clip_low: is set"), HasSubstr("data.train: is set"),
-                    HasSubstr("trainer.episodes_per_question: is set")));
+                    HasSubstr("trainer.episodes_per_question: is set"),
+                    HasSubstr("trainer.evaluate_every: is set"),
+                    HasSubstr("trainer.checkpoint.keep_best: is set")));
 }
 
 TEST(RunRulesTest, ATrainingRunNeedsItsSections) {
@@ -144,6 +147,15 @@ TEST(RunRulesTest, ATrainingRunNeedsItsSections) {
             "data.train: names no dataset: there is nothing to learn from");
   EXPECT_THAT(ErrorOf({}, "trainer: {algorithm: supervised}"),
               HasSubstr("data.demonstrations: names no file"));
+}
+
+TEST(RunRulesTest, LossesThatWouldLearnSomethingElseAreRefused) {
+  EXPECT_THAT(ErrorOf({"trainer.loss.dual_clip=0.2"}),
+              HasSubstr("trainer.loss.dual_clip: must be"));
+  EXPECT_EQ(ErrorOf({"trainer.loss.dual_clip=0"}), "");
+  EXPECT_THAT(ErrorOf({"trainer.loss.ratio=sequences", "trainer.routing.other_tokens_weight=0.1"}),
+              HasSubstr("trainer.routing.other_tokens_weight: must be 1"));
+  EXPECT_EQ(ErrorOf({"trainer.loss.ratio=sequences"}), "");
 }
 
 TEST(RunRulesTest, BatchesAndSchedulesFit) {

@@ -52,7 +52,29 @@ TEST(CostFormsTest, ADollarsWeightFollowsTheExcess) {
   EXPECT_DOUBLE_EQ(NextCostWeight(config, 0.2, 1.5e-5), 0.45);
   EXPECT_DOUBLE_EQ(NextCostWeight(config, 0.2, 0.5e-5), 0.0);
   EXPECT_DOUBLE_EQ(NextCostWeight(config, 0.2, 1e-5), 0.2);
-  EXPECT_LE(NextCostWeight(config, 9.9, 1.0), 10.0);
+}
+
+// A dear model costs 5 budgets, a cheap one half of one, and the policy stays with the dear one.
+TEST(CostFormsTest, ADollarsWeightThatRisesForLongStillTellsDearFromCheap) {
+  const RewardConfig config = Config(RewardConfig::COST_FORM_BUDGET);
+  double weight = 0.0;
+  for (int step = 0; step < 1000; ++step) weight = NextCostWeight(config, weight, 5e-5);
+  const auto reward = [&](double usd) {
+    return ChargeCost(config, 1.0, {.usd = usd, .cost_weight = weight}).sum();
+  };
+  EXPECT_NEAR(reward(5e-5), 0.2, 1e-9);
+  EXPECT_NEAR(reward(5e-6), 0.92, 1e-9);
+}
+
+TEST(CostFormsTest, MoneyAndTimeTogetherLeaveARightAnswerMoreThanAWrongOne) {
+  for (int form = 1; form < RewardConfig::CostForm_ARRAYSIZE; ++form) {
+    RewardConfig config = Config(static_cast<RewardConfig::CostForm>(form));
+    config.set_latency_weight(1);
+    const EpisodeCost cost = {.usd = 1.0, .latency_s = 100, .cost_weight = 0.8};
+    const double right = ChargeCost(config, 1.0, cost).sum();
+    EXPECT_GE(right, 0.2 - 1e-12) << form;
+    EXPECT_GT(right, ChargeCost(config, 0.0, cost).sum()) << form;
+  }
 }
 
 }  // namespace

@@ -403,6 +403,40 @@ TEST_F(EpisodeTest, ATrialsRoundIsGuidedToItsModel) {
   EXPECT_TRUE(episode.End(EPISODE_STATUS_CANCELLED).actions(0).is_trial());
 }
 
+// What the guide wrote was not the policy's choice, whatever became of the round; what the policy chose after it is no trial.
+TEST_F(EpisodeTest, ATrialIsWhatTheGuideWrote) {
+  const auto action_of = [&](const std::string& text) {
+    EpisodeSpec spec = EpisodeWorld::Spec();
+    (*spec.mutable_trial_models())[0] = "Atlas";
+    Episode episode(&world_.context, spec, /*attempt=*/1);
+    episode.Begin();
+    RoundResult round = world_.Round(0, text);
+    round.is_guided = true;
+    episode.RoundFinished(round);
+    const Trajectory trajectory = episode.End(EPISODE_STATUS_CANCELLED);
+    std::string name;
+    const Action action = trajectory.actions(0);
+    for (int t = action.model_first_token(); t < action.model_end_token(); ++t) {
+      name += world_.tokenizer.TokenBytes(trajectory.token_ids(t));
+    }
+    return std::pair(action, name);
+  };
+  for (const char* text : {"<think>a</think><search>Atlas:</search>",     // no query
+                           "<think>a</think><search> Atlas: cut off"}) {  // out of tokens
+    const auto [action, name] = action_of(text);
+    EXPECT_EQ(action.kind(), ACTION_KIND_INVALID) << text;
+    EXPECT_TRUE(action.is_trial()) << text;
+    EXPECT_EQ(name, "Atlas") << text;
+  }
+  for (const char* text : {"<think>a <search>Atlas: x</think><search>Sage: y</search>",
+                           "<think>a <search>Atlas: x</think><search>Atlas: y</search>"}) {
+    const auto [action, name] = action_of(text);
+    EXPECT_EQ(action.kind(), ACTION_KIND_SEARCH) << text;
+    EXPECT_FALSE(action.is_trial()) << text;
+    EXPECT_EQ(name, action.model()) << text;
+  }
+}
+
 TEST_F(EpisodeTest, ARoundThatDidNotCallIsNoTrial) {
   EpisodeSpec spec = EpisodeWorld::Spec();
   (*spec.mutable_trial_models())[0] = "Atlas";

@@ -81,10 +81,25 @@ def grpo(scale="group"):
     return lambda b: by_group(b.reward, scale)[:, None].expand(b.mask.shape)
 
 
+def among_charged(b, scale):
+    """by_group of the costs, over those that were charged: a wrong answer that cost nothing is no cheap one."""
+    cost, result = b.reward - b.score, torch.zeros_like(b.reward)
+    charged = ~((cost == 0) & (b.score <= 0))
+    of_all = cost[charged].std() if charged.sum() > 1 else torch.zeros(())
+    for g in range(GROUPS):
+        rows = [i for i in range(g * MEMBERS, (g + 1) * MEMBERS) if charged[i]]
+        if not rows:
+            continue
+        difference = cost[rows] - cost[rows].mean()
+        own = cost[rows].std() if len(rows) > 1 else torch.zeros(())
+        result[rows] = difference / {"none": 1.0, "batch": of_all + 1e-6, "group": own + 1e-6}[scale]
+    return result
+
+
 def gdpo(scale, score_weight, cost_weight):
     """TRL's multi_objective_aggregation: normalize_then_sum; the last division is GDPO's, with its scale."""
     def advantages(b):
-        summed = score_weight * by_group(b.score, scale) + cost_weight * by_group(b.reward - b.score, scale)
+        summed = score_weight * by_group(b.score, scale) + cost_weight * among_charged(b, scale)
         if scale == "group":
             summed = summed / (summed.std() + 1e-6)
         return summed[:, None].expand(b.mask.shape)

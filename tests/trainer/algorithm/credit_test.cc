@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "common/trajectory_facts.h"
+
 namespace routewright {
 namespace {
 
@@ -53,6 +55,15 @@ TEST(CreditTest, KlInTheRewardLowersTheScoreOfTheTrajectoryThatMovedAway) {
                                       .kl_coefficient = 0.1});
   EXPECT_LT(credit.advantages[0], 0.0);
   EXPECT_GT(credit.advantages[1], 0.0);
+  Batch trial = batch;  // whose name the policy did not choose
+  trial.names_model = {kNamesTrial, 0};
+  EXPECT_THAT(AssignCredit(config, trial,
+                           {.old_logprobs = old_logprobs,
+                            .reference_logprobs = reference,
+                            .values = {},
+                            .kl_coefficient = 0.1})
+                  .advantages,
+              Each(0.0));
   config.mutable_loss()->set_kl_placement(LossConfig::KL_PLACEMENT_LOSS);
   EXPECT_THAT(AssignCredit(config, batch,
                            {.old_logprobs = old_logprobs,

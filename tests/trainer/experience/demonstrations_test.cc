@@ -15,6 +15,17 @@ namespace {
 
 using ::testing::HasSubstr;
 
+absl::StatusOr<std::unique_ptr<Demonstrations>> LoadFrom(const DataConfig& data,
+                                                         int64_t vocabulary_size,
+                                                         int64_t max_positions = 1000) {
+  RunConfig config;
+  *config.mutable_data() = data;
+  ModelConfig model;
+  model.vocabulary_size = vocabulary_size;
+  model.max_positions = max_positions;
+  return Demonstrations::Load(config, model);
+}
+
 class DemonstrationsTest : public ::testing::Test {
  protected:
   DataConfig Write(const std::string& text) {
@@ -45,7 +56,7 @@ class DemonstrationsTest : public ::testing::Test {
 
 TEST_F(DemonstrationsTest, APassGivesEachOnceAndPassesDiffer) {
   const DataConfig data = WriteMany(20);
-  const auto demonstrations = Demonstrations::Load(data, 100, /*seed=*/1).value();
+  const auto demonstrations = LoadFrom(data, 100).value();
   const auto first = Ids(demonstrations->Draw(20)), second = Ids(demonstrations->Draw(20));
   EXPECT_EQ(std::set<uint32_t>(first.begin(), first.end()).size(), 20u);
   EXPECT_TRUE(std::is_permutation(first.begin(), first.end(), second.begin()));
@@ -54,15 +65,15 @@ TEST_F(DemonstrationsTest, APassGivesEachOnceAndPassesDiffer) {
 
 TEST_F(DemonstrationsTest, ScoresTheirPolicyTokens) {
   const DataConfig data = WriteMany(3);
-  const Batch batch = Demonstrations::Load(data, 100, 1).value()->Draw(3);
+  const Batch batch = LoadFrom(data, 100).value()->Draw(3);
   EXPECT_THAT(batch.scored, ::testing::ElementsAre(1, 2, 1, 2, 1, 2));
   EXPECT_THAT(batch.offsets, ::testing::ElementsAre(0, 3, 6, 9));
 }
 
 TEST_F(DemonstrationsTest, ARestoredCursorGoesOn) {
   const DataConfig data = WriteMany(10);
-  const auto whole = Demonstrations::Load(data, 100, 1).value();
-  const auto resumed = Demonstrations::Load(data, 100, 1).value();
+  const auto whole = LoadFrom(data, 100).value();
+  const auto resumed = LoadFrom(data, 100).value();
   whole->Draw(13);
   ASSERT_TRUE(resumed->Restore(13, whole->digest()).ok());
   EXPECT_EQ(Ids(whole->Draw(9)), Ids(resumed->Draw(9)));
@@ -73,7 +84,7 @@ TEST_F(DemonstrationsTest, BadLinesAreNamedByFileAndLine) {
   const std::string good = "{\"token_ids\":[0,1],\"provenance\":[1,2]}\n";
   const auto refusal = [&](const std::string& text, int64_t vocabulary = 100) {
     const DataConfig data = Write(text);
-    return std::string(Demonstrations::Load(data, vocabulary, 1).status().message());
+    return std::string(LoadFrom(data, vocabulary).status().message());
   };
   EXPECT_THAT(refusal(good + "{\"token_ids\":[0\n"),
               HasSubstr("demonstrations.jsonl:2: not a trajectory"));
@@ -103,7 +114,7 @@ TEST_F(DemonstrationsTest, OnlyWhatIsWorthImitatingIsLearntFrom) {
   std::ofstream(temp_ / "held_out.jsonl") << R"({"question":"Held out?","answer":"x"})";
   data.add_held_out()->set_path(temp_ / "held_out.jsonl");
   const auto drawn = [&] {
-    const auto demonstrations = Demonstrations::Load(data, 100, 1).value();
+    const auto demonstrations = LoadFrom(data, 100).value();
     auto ids = Ids(demonstrations->Draw(static_cast<int>(demonstrations->size())));
     std::sort(ids.begin(), ids.end());
     return ids;
@@ -112,7 +123,7 @@ TEST_F(DemonstrationsTest, OnlyWhatIsWorthImitatingIsLearntFrom) {
   data.set_demonstration_min_reward(0.5);
   EXPECT_THAT(drawn(), ::testing::ElementsAre(1));
   data.set_demonstration_min_reward(0.95);
-  EXPECT_THAT(std::string(Demonstrations::Load(data, 100, 1).status().message()),
+  EXPECT_THAT(std::string(LoadFrom(data, 100).status().message()),
               HasSubstr("left out: 1 about held-out questions, 2 not answered, 1 of evaluations, "
                         "3 with a lower reward"));
 }
@@ -120,8 +131,14 @@ TEST_F(DemonstrationsTest, OnlyWhatIsWorthImitatingIsLearntFrom) {
 TEST_F(DemonstrationsTest, AMissingFileIsNamed) {
   DataConfig data;
   data.add_demonstrations("/nowhere/d.jsonl");
-  EXPECT_THAT(std::string(Demonstrations::Load(data, 100, 1).status().message()),
-              HasSubstr("/nowhere/d.jsonl"));
+  EXPECT_THAT(std::string(LoadFrom(data, 100).status().message()), HasSubstr("/nowhere/d.jsonl"));
+}
+
+TEST_F(DemonstrationsTest, OneThatIsTooLongToLearnFromIsNamed) {
+  const DataConfig data = WriteMany(3);
+  EXPECT_TRUE(LoadFrom(data, 100, /*max_positions=*/3).ok());
+  EXPECT_THAT(std::string(LoadFrom(data, 100, /*max_positions=*/2).status().message()),
+              ::testing::AllOf(HasSubstr("demonstrations.jsonl:1"), HasSubstr("3 tokens")));
 }
 
 }  // namespace

@@ -40,6 +40,11 @@ TEST(TrajectoryCheckTest, ForgedOrStaleOnesAreRefused) {
       [](Trajectory& t) { t.mutable_actions(0)->set_first_token(1); },
       [](Trajectory& t) { t.mutable_actions(0)->set_end_token(6); },
       [](Trajectory& t) { t.mutable_components()->set_em(INFINITY); },
+      [](Trajectory& t) { t.mutable_components()->set_em(1e9); },
+      [](Trajectory& t) { t.mutable_components()->set_f1(-0.1); },
+      [](Trajectory& t) { t.set_pool_wait_ms(-1); },
+      [](Trajectory& t) { t.set_pool_wait_ms(std::nan("")); },
+      [](Trajectory& t) { t.set_provenance(0, PROVENANCE_POLICY); },
       [](Trajectory& t) { t.add_pool_calls()->set_cost_picousd(-1); },
       [](Trajectory& t) { t.add_pool_calls()->set_cost_picousd(5); },
       [](Trajectory& t) { t.add_pool_calls()->set_retried_cost_picousd(1); },
@@ -66,8 +71,12 @@ TEST(TrajectoryCheckTest, ATrialIsTheOneThatWasLeased) {
   EXPECT_TRUE(CheckTrajectory(t, spec, kVocabulary).ok());
   action.set_model("Sage");
   EXPECT_TRUE(absl::IsInvalidArgument(CheckTrajectory(t, spec, kVocabulary)));
-  action.set_model("Atlas");
-  action.set_kind(ACTION_KIND_ANSWER);
+  for (const ActionKind kind : {ACTION_KIND_ANSWER, ACTION_KIND_INVALID}) {  // nothing was called
+    action.set_kind(kind);
+    action.clear_model();
+    EXPECT_TRUE(CheckTrajectory(t, spec, kVocabulary).ok());
+  }
+  action.set_round(1);
   EXPECT_TRUE(absl::IsInvalidArgument(CheckTrajectory(t, spec, kVocabulary)));
 }
 

@@ -55,7 +55,26 @@ std::vector<double> ComponentAdvantages(const AdvantageConfig& config, const Bat
     scores[b] = sums[b] - costs[b];
   }
   std::vector<double> advantages = GroupAdvantages(scores, batch.groups, config.scale());
-  const std::vector<double> of_costs = GroupAdvantages(costs, batch.groups, config.scale());
+  // An episode that was charged nothing for its cost, since it is wrong, is no cheap one: costs are
+  // compared among those that were.
+  std::vector<size_t> charged;
+  std::vector<double> charged_costs;
+  std::vector<int64_t> charged_groups;
+  for (size_t b = 0; b < sums.size(); ++b) {
+    if (costs[b] == 0.0 && batch.score_rewards[b] <= 0.0) continue;
+    charged.push_back(b);
+    charged_costs.push_back(costs[b]);
+    charged_groups.push_back(batch.groups[b]);
+  }
+  const std::vector<double> among_charged =
+      GroupAdvantages(charged_costs, charged_groups, config.scale());
+  std::map<int64_t, int> num_charged;
+  for (const int64_t group : charged_groups) ++num_charged[group];
+  std::vector<double> of_costs(sums.size(), 0.0);
+  for (size_t i = 0; i < charged.size(); ++i) {
+    // One alone has nothing to be compared with.
+    if (num_charged[charged_groups[i]] > 1) of_costs[charged[i]] = among_charged[i];
+  }
   for (size_t b = 0; b < sums.size(); ++b) {
     advantages[b] = config.score_weight() * advantages[b] + config.cost_weight() * of_costs[b];
   }

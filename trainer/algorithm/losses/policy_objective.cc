@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "common/trajectory_facts.h"
 #include "trainer/algorithm/losses/kl.h"
 #include "trainer/algorithm/losses/policy_loss.h"
 
@@ -12,10 +13,13 @@ bool NamesModel(const ObjectiveInput& input, size_t i) {
   return !input.names_model.empty() && input.names_model[i] != 0;
 }
 
+// Trials are left out: what is estimated over tokens that the policy did not draw is no KL, and where it hardly ever names
+// the model, it is huge.
 void AddKl(const LossConfig& config, const ObjectiveInput& input, Objective& objective) {
   const bool is_in_loss = config.kl_placement() == LossConfig::KL_PLACEMENT_LOSS;
   const LossConfig::KlEstimator estimator = KlEstimatorOf(config);
   for (size_t i = 0; i < input.reference_logprobs.size(); ++i) {
+    if (!input.names_model.empty() && input.names_model[i] == kNamesTrial) continue;
     const double logprob = input.logprobs[i];
     const double reference = input.reference_logprobs[i];
     objective.sums.kl += KlPenalty(LossConfig::KL_ESTIMATOR_LOW_VAR, logprob, reference);

@@ -20,7 +20,7 @@ struct ObjectiveInput {
   std::span<const double> old_logprobs;
   std::span<const double> reference_logprobs;  // empty without a reference policy
   std::span<const double> advantages;
-  std::span<const uint8_t> names_model;  // 1: one of the tokens that name a call's model
+  std::span<const uint8_t> names_model;  // kNamesModel, kNamesTrial or 0; or empty
   // Each token's share in the mini-batch's loss, by config.normalization().
   std::span<const double> weights;
   std::span<const int64_t>

@@ -28,21 +28,28 @@ function summary(values) {
   };
 }
 
-// A group's curve: at each step that any of its runs has, mean, least and largest.
+// A group's curve: mean, least and largest of its runs, at each step that all runs have which went as
+// far. So runs that were thinned out, or ended early, make no jags.
 function bandOf(runs, table, metric, smoothing) {
+  const curves = runs.map((run) => pointsOf(run.curves[table], metric))
+                     .filter((points) => points.length > 0)
+                     .map((points) => smoothing > 0 ? smooth(points, smoothing) : points);
   const byStep = new Map();
-  for (const run of runs) {
-    const points = pointsOf(run.curves[table], metric);
-    for (const {x, y} of smoothing > 0 ? smooth(points, smoothing) : points) {
+  for (const points of curves) {
+    for (const {x, y} of points) {
       if (!byStep.has(x)) byStep.set(x, []);
       byStep.get(x).push(y);
     }
   }
-  const points = [...byStep].sort((a, b) => a[0] - b[0]).map(([x, values]) => {
-    const {mean, least, largest} = summary(values);
-    return {x, y: mean, least, largest};
-  });
-  return points;
+  const covering = (step) =>
+      curves.filter((points) => points[0].x <= step && points[points.length - 1].x >= step).length;
+  return [...byStep]
+      .filter(([x, values]) => values.length === covering(x))
+      .sort((a, b) => a[0] - b[0])
+      .map(([x, values]) => {
+        const {mean, least, largest} = summary(values);
+        return {x, y: mean, least, largest};
+      });
 }
 
 function groupSeries(metric, table = 'steps') {
@@ -343,7 +350,8 @@ function drawRuns() {
 }
 
 function drawCurves() {
-  const steps = data.runs.flatMap((run) => run.curves.steps.steps);
+  const steps = data.runs.flatMap(
+      (run) => run.curves.steps.steps.slice(0, 1).concat(run.curves.steps.steps.slice(-1)));
   byId('curves').hidden = steps.length === 0;
   if (steps.length === 0) return;
   // All plots over the steps of the longest run.

@@ -47,5 +47,16 @@ TEST(KlControllerTest, MovesTowardsTheTargetByABoundedError) {
   EXPECT_DOUBLE_EQ(controller.coefficient(), 0.1 * (1.0 + (0.009 / 0.01 - 1.0) * 0.1));
 }
 
+// 128 episodes at a horizon of 20: the factor would be below 0, and the penalty a reward.
+TEST(KlControllerTest, ABatchBeyondTheHorizonDoesNotTurnThePenaltyRound) {
+  LossConfig config;
+  config.set_kl_coefficient(0.1);
+  config.set_kl_target(0.01);
+  config.set_kl_horizon(20);
+  KlController controller(config);
+  controller.Update(/*kl=*/0.0, /*num_episodes=*/128);
+  EXPECT_DOUBLE_EQ(controller.coefficient(), 0.05);
+}
+
 }  // namespace
 }  // namespace routewright

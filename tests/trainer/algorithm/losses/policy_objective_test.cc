@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "common/trajectory_facts.h"
+
 namespace routewright {
 namespace {
 
@@ -95,6 +97,23 @@ TEST(PolicyObjectiveTest, WithACapTheLossIsWeightedAndTheRatioIsAgainstTheTraine
   EXPECT_NEAR(PolicyObjective(config, input).sums.loss, -1.05 * std::exp(-0.3 + 0.35) / 7.0, 1e-12);
   input.old_logprobs = {};  // one mini-batch: the trainer's own log-probabilities are the old ones
   EXPECT_NEAR(PolicyObjective(config, input).sums.loss, -1.05 / 7.0, 1e-12);
+}
+
+// A trial's tokens were not drawn from the policy: with π = e^-7 its KL would be all there is.
+TEST(PolicyObjectiveTest, ATrialsTokensAreNoSampleOfTheKl) {
+  LossConfig config;
+  Vectors vectors;
+  vectors.names_model = {0, kNamesTrial, kNamesTrial, 0};
+  vectors.logprobs[1] = -7.0;
+  const Objective objective = PolicyObjective(config, vectors.Input());
+  ObjectiveInput without = vectors.Input();
+  without.kl_coefficient = 0.0;
+  const Objective plain = PolicyObjective(config, without);
+  EXPECT_EQ(objective.d_logprobs[1], plain.d_logprobs[1]);
+  EXPECT_EQ(objective.d_logprobs[2], plain.d_logprobs[2]);
+  EXPECT_NE(objective.d_logprobs[0], plain.d_logprobs[0]);
+  EXPECT_LT(objective.sums.kl, 1.0);
+  EXPECT_EQ(objective.sums.name_tokens, 2.0);  // but they name a model
 }
 
 TEST(PolicyObjectiveTest, KlPlacedInTheRewardIsMeasuredButNotInTheLoss) {
