@@ -63,9 +63,11 @@ class ClusterLauncherTest(unittest.TestCase):
             trainer = run.start_trainer()
             keepers = [run.keep_worker("first"), run.keep_worker("second")]
             wait_until(lambda: (run.folder / "metrics.jsonl").exists() and run.metrics(), "a step")
-            victim = wait_until(lambda: worker_processes(keepers[0]), "the first worker")
-            os.kill(victim[0], signal.SIGKILL)
             worker_log = run.folder / "first-worker.log"
+            # The step may have been the second worker's alone.
+            wait_until(lambda: worker_log.exists() and "registered run=" in worker_log.read_text(), "the first worker")
+            victim = wait_until(lambda: worker_processes(keepers[0]), "the first worker's process")
+            os.kill(victim[0], signal.SIGKILL)
             wait_until(lambda: worker_log.read_text().count("registered run=") == 2, "another worker")
             self.assertIn("ended with status 137; again in 1 s", keepers[0].log.read_text())
             for keeper, number in zip(keepers, (signal.SIGUSR1, signal.SIGTERM)):
