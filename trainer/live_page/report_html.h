@@ -9,7 +9,8 @@
 
 namespace routewright {
 
-// Fills `page`, a file of static/, with page.css, the plotting library, `scripts` and the data.
+// Fills `page`, a file of static/, with the reports' head, the plotting library, `scripts`, in their
+// order, and the data.
 std::string MakeReportHtml(std::string_view page, std::span<const std::string_view> scripts,
                            const nlohmann::ordered_json& data);
 

@@ -14,6 +14,7 @@ namespace {
 struct RunGroup {
   std::vector<size_t> runs;
   std::optional<RunConfig> config;  // without what may differ
+  std::string settings;             // the same as text, to compare; empty without
 };
 
 std::optional<RunConfig> SharedConfig(const RunData& run) {
@@ -46,7 +47,7 @@ nlohmann::ordered_json DifferencesOf(const RunGroup& first, const RunGroup& grou
   if (!first.config.has_value() || !group.config.has_value()) {
     return {"its settings cannot be read"};
   }
-  const auto changes = ConfigChanges(ConfigToYaml(*first.config), *group.config);
+  const auto changes = ConfigChanges(first.settings, *group.config);
   return changes.ok() ? nlohmann::ordered_json(*changes)
                       : nlohmann::ordered_json{std::string(changes.status().message())};
 }
@@ -57,14 +58,14 @@ nlohmann::ordered_json GroupsOf(std::span<const RunData> runs) {
   std::vector<RunGroup> groups;
   for (size_t place = 0; place < runs.size(); ++place) {
     const std::optional<RunConfig> config = SharedConfig(runs[place]);
+    const std::string settings = config.has_value() ? ConfigToYaml(*config) : "";
     const auto same = std::find_if(groups.begin(), groups.end(), [&](const RunGroup& group) {
-      return config.has_value() && group.config.has_value() &&
-             ConfigToYaml(*group.config) == ConfigToYaml(*config);
+      return config.has_value() && group.settings == settings;
     });
     if (same != groups.end()) {
       same->runs.push_back(place);
     } else {
-      groups.push_back({.runs = {place}, .config = config});
+      groups.push_back({.runs = {place}, .config = config, .settings = settings});
     }
   }
   nlohmann::ordered_json json = nlohmann::ordered_json::array();

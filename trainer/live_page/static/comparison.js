@@ -5,10 +5,6 @@ const data = JSON.parse(byId('data').textContent);
 const kAlive = 0.01;     // of the calls: a model with less counts as lost
 const kSmoothing = 0.9;  // of a run's training curves, before they become a group's
 
-function groupColor(index) {
-  return modelColor(index);
-}
-
 const groups = data.groups.map((group, index) => ({
                                  name: group.name,
                                  index,
@@ -58,7 +54,7 @@ function groupSeries(metric, table = 'steps') {
     return {
       metric,
       label: group.name,
-      color: groupColor(group.index),
+      color: modelColor(group.index),
       table: 'evaluations',  // as it is: it is smoothed already
       points,
       isDotted: table === 'evaluations',
@@ -195,12 +191,6 @@ function modelsAlive(run) {
   return Object.values(trained.share).filter((share) => share >= kAlive).length;
 }
 
-function secondsOf(run) {
-  const times = pointsOf(run.curves.steps, 'step/time_s');
-  if (times.length === 0) return null;
-  return times.reduce((sum, point) => sum + point.y, 0) * run.curves.stride;
-}
-
 function spentBy(run) {
   const points = pointsOf(run.curves.steps, 'run/cost_usd');
   return points.length > 0 ? points[points.length - 1].y : null;
@@ -211,15 +201,9 @@ function drawHead() {
   const parts = groups.length === 1 ? 'one group' : `${groups.length} groups`;
   setText(byId('title'), `${runs} in ${parts}`);
   document.title = `${groups.map((group) => group.name).join(', ')} · comparison`;
-  setText(byId('made'), `report of ${data.made.replace('T', ' ').replace('Z', ' UTC')}`);
-  byId('problems').hidden = data.problems.length === 0;
-  byId('problems')
-      .querySelector('ul')
-      .replaceChildren(...data.problems.map((problem) => element('li', {}, problem)));
+  setText(byId('made'), madeText(data.made));
+  drawProblems(data.problems);
 }
-
-const number = (name, title) => ({name, title, isNumber: true});
-const fixed = (value) => isNumber(value) ? value.toFixed(3) : kNone;
 
 // Mean [least, largest]; data-* for those who read the page by a program.
 function spread(group, key, values, format) {
@@ -253,20 +237,22 @@ function drawGroups() {
   fillTable(
       byId('group-table'),
       [
-        {name: 'group'}, number('runs'), number('EM'), number('F1'), number('lowest source'),
-        number('$ per 1,000'), number('calls'), number('models alive'), number('time in steps'),
-        number('spent'), {name: 'settings that differ from the first group\'s', isLong: true}
+        {name: 'group'}, numberColumn('runs'), numberColumn('EM'), numberColumn('F1'),
+        numberColumn('lowest source'), numberColumn('$ per 1,000'), numberColumn('calls'),
+        numberColumn('models alive'), numberColumn('time in steps'), numberColumn('spent'),
+        {name: 'settings that differ from the first group\'s', isLong: true}
       ],
       groups.map((group) => {
         const of = (key, read, format) => spread(group, key, group.runs.map(read), format);
         return [
           element('span', {}, swatchOf(group), element('strong', {}, group.name)),
-          formatCount(group.runs.length), of('em', (run) => (trainedOf(run) || {}).em, fixed),
-          of('f1', (run) => (trainedOf(run) || {}).f1, fixed),
-          of('lowest_source', (run) => (lowestSource(run) || [null, {}])[1].em, fixed),
+          formatCount(group.runs.length), of('em', (run) => (trainedOf(run) || {}).em, formatFixed),
+          of('f1', (run) => (trainedOf(run) || {}).f1, formatFixed),
+          of('lowest_source', (run) => (lowestSource(run) || [null, {}])[1].em, formatFixed),
           of('cost_usd_per_1k', (run) => (trainedOf(run) || {}).cost_usd_per_1k, formatUsd),
           of('calls', (run) => (trainedOf(run) || {}).calls_per_question, formatNumber),
-          of('models_alive', modelsAlive, formatNumber), of('time_s', secondsOf, formatSeconds),
+          of('models_alive', modelsAlive, formatNumber),
+          of('time_s', (run) => secondsInSteps(run.curves), formatSeconds),
           of('spent', spentBy, formatUsd),
           group.differs.length === 0 ? kNone : group.differs.join('; ')
         ];
@@ -278,22 +264,17 @@ function drawEvaluation() {
   byId('evaluation').hidden = evaluated.length === 0;
   byId('no-evaluation').hidden = evaluated.length > 0;
   if (evaluated.length === 0) return;
-  const arm = (name, all, rest) => ({
-    name,
-    em: all.em,
-    cost: all.cost_usd_per_1k,
-    emInterval: all.em_interval,
-    costInterval: all.cost_usd_per_1k_interval,
-    ...rest
-  });
   const arms = groups.flatMap(
-      (group) => group.runs.filter(trainedOf).map(
-          (run) => arm(run.run, trainedOf(run), {group: group.name, groupIndex: group.index})));
+      (group) => group.runs.filter(trainedOf).map((run) => ({
+                                                    ...plottedArm(run.run, trainedOf(run)),
+                                                    group: group.name,
+                                                    groupIndex: group.index
+                                                  })));
   // What costs the same whoever was trained: of the first run that was evaluated beside it.
   const compared = evaluated.find((run) => Object.keys(run.evaluation).length > 1);
   const baselines =
       compared ? Object.entries(compared.evaluation).filter(([name]) => name !== 'trained') : [];
-  arms.push(...baselines.map(([name, all]) => arm(name, all, {isBaseline: true})));
+  arms.push(...baselines.map(([name, all]) => plottedArm(name, all)));
   new CostAccuracyPlot(
       byId('cost-accuracy'), arms, compared ? compared.models : [],
       baselines.length > 0 ? `baselines of ${compared.run}` : '');
@@ -307,7 +288,7 @@ function drawSources() {
   byId('sources').hidden = sources.length < 2;
   if (sources.length < 2) return;
   fillTable(
-      byId('source-table'), [{name: 'group'}, ...sources.map((source) => number(source))],
+      byId('source-table'), [{name: 'group'}, ...sources.map((source) => numberColumn(source))],
       groups.map(
           (group) =>
               [element('span', {}, swatchOf(group), element('strong', {}, group.name)),
@@ -316,7 +297,7 @@ function drawSources() {
                        group, `em:${source}`,
                        group.runs.map(
                            (run) => (((trainedOf(run) || {}).by_source || {})[source] || {}).em),
-                       fixed))]));
+                       formatFixed))]));
 }
 
 function drawRuns() {
@@ -325,9 +306,9 @@ function drawRuns() {
   fillTable(
       byId('run-table'),
       [
-        {name: 'run'}, {name: 'group'}, {name: 'state'}, number('steps'), number('EM'),
-        number('lowest source'), number('$ per 1,000'), number('models alive'),
-        number('time in steps'), number('spent'), {name: 'folder', isLong: true}
+        {name: 'run'}, {name: 'group'}, {name: 'state'}, numberColumn('steps'), numberColumn('EM'),
+        numberColumn('lowest source'), numberColumn('$ per 1,000'), numberColumn('models alive'),
+        numberColumn('time in steps'), numberColumn('spent'), {name: 'folder', isLong: true}
       ],
       groups.flatMap((group) => group.runs.map((run) => {
         const trained = trainedOf(run) || {};
@@ -338,13 +319,13 @@ function drawRuns() {
           element('span', {}, swatchOf(group), group.name),
           element('span', {class: 'state', 'data-state': state}, state),
           run.state ? formatCount(run.state.step) : kNone,
-          element('span', {}, fixed(trained.em), interval(trained.em_interval, fixed)),
-          lowest ? `${lowest[0]} ${fixed(lowest[1].em)}` : kNone,
+          element('span', {}, formatFixed(trained.em), interval(trained.em_interval, formatFixed)),
+          lowest ? `${lowest[0]} ${formatFixed(lowest[1].em)}` : kNone,
           element(
               'span', {}, formatUsd(trained.cost_usd_per_1k),
               interval(trained.cost_usd_per_1k_interval, formatUsd)),
-          formatNumber(modelsAlive(run)), formatSeconds(secondsOf(run)), formatUsd(spentBy(run)),
-          run.folder
+          formatNumber(modelsAlive(run)), formatSeconds(secondsInSteps(run.curves)),
+          formatUsd(spentBy(run)), run.folder
         ];
       })));
 }

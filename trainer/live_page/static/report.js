@@ -20,12 +20,8 @@ function drawHead() {
               data.total_steps ? ' of ' + formatCount(data.total_steps) : ''} steps`);
   setText(
       byId('made'),
-      `report of ${data.made.replace('T', ' ').replace('Z', ' UTC')}` +
-          (data.state && data.state.message ? ` · ${data.state.message}` : ''));
-  byId('problems').hidden = data.problems.length === 0;
-  byId('problems')
-      .querySelector('ul')
-      .replaceChildren(...data.problems.map((problem) => element('li', {}, problem)));
+      madeText(data.made) + (data.state && data.state.message ? ` · ${data.state.message}` : ''));
+  drawProblems(data.problems);
 }
 
 function newest(metric, table = 'steps') {
@@ -46,7 +42,7 @@ function tile(title, metric, format, table, note) {
 
 function drawTiles() {
   const times = pointsOf(curves.steps, 'step/time_s');
-  const total = times.reduce((sum, point) => sum + point.y, 0) * curves.stride;
+  const total = secondsInSteps(curves);
   const trained = data.evaluation && data.evaluation.trained;
   byId('tiles').replaceChildren(
       ...[trained ? element(
@@ -85,14 +81,7 @@ function drawTiles() {
 
 function drawEvaluation() {
   const arms =
-      Object.entries(data.evaluation || {}).map(([name, arm]) => ({
-                                                  name,
-                                                  em: arm.em,
-                                                  cost: arm.cost_usd_per_1k,
-                                                  emInterval: arm.em_interval,
-                                                  costInterval: arm.cost_usd_per_1k_interval,
-                                                  all: arm
-                                                }));
+      Object.entries(data.evaluation || {}).map(([name, all]) => ({...plottedArm(name, all), all}));
   byId('evaluation').hidden = arms.length === 0;
   byId('no-evaluation').hidden = arms.length > 0;
   setText(
@@ -109,7 +98,6 @@ function drawEvaluation() {
                   arm.all
                       .num_questions)))} questions, greedy; 95 % bootstrap intervals; cost in $ per 1,000 questions`);
   new CostAccuracyPlot(byId('cost-accuracy'), arms, data.models);
-  const number = (name, title) => ({name, title, isNumber: true});
   const value = (arm, key, format) => element(
       'span', {'data-arm': arm.name, 'data-key': key, 'data-value': arm.all[key]},
       format(arm.all[key]));
@@ -129,7 +117,6 @@ function drawEvaluation() {
                 ([model, share]) =>
                     [modelSwatch(data.models.indexOf(model)), `${model} ${formatShare(share)}  `]));
   };
-  const fixed = (v) => isNumber(v) ? v.toFixed(3) : kNone;
   const signed = (format) => (v) => (v < 0 ? '−' : '+') + format(Math.abs(v));
   const difference = (arm, key, format) => {
     const all = arm.all.trained_minus;
@@ -141,28 +128,29 @@ function drawEvaluation() {
   fillTable(
       byId('evaluation-table'),
       [
-        {name: 'arm'}, number('EM'), number('F1'), number('two-hop EM'), number('$ per 1,000'),
-        number('trained − it, EM', 'over the same questions, with a paired 95 % interval'),
-        number('trained − it, $', 'per 1,000 questions, over the same ones, paired'),
-        number('calls'), number('entropy', 'nats, of the shares'), number('questions'),
-        {name: 'share of the calls', isLong: true}
+        {name: 'arm'}, numberColumn('EM'), numberColumn('F1'), numberColumn('two-hop EM'),
+        numberColumn('$ per 1,000'),
+        numberColumn('trained − it, EM', 'over the same questions, with a paired 95 % interval'),
+        numberColumn('trained − it, $', 'per 1,000 questions, over the same ones, paired'),
+        numberColumn('calls'), numberColumn('entropy', 'nats, of the shares'),
+        numberColumn('questions'), {name: 'share of the calls', isLong: true}
       ],
       arms.map(
           (arm) =>
-              [element('strong', {}, arm.name), both(arm, 'em', 'em_interval', fixed),
-               both(arm, 'f1', 'f1_interval', fixed), fixed(arm.all.em_two_hop),
+              [element('strong', {}, arm.name), both(arm, 'em', 'em_interval', formatFixed),
+               both(arm, 'f1', 'f1_interval', formatFixed), formatFixed(arm.all.em_two_hop),
                both(arm, 'cost_usd_per_1k', 'cost_usd_per_1k_interval', formatUsd),
-               difference(arm, 'em', signed(fixed)),
+               difference(arm, 'em', signed(formatFixed)),
                difference(arm, 'cost_usd_per_1k', signed(formatUsd)),
                formatNumber(arm.all.calls_per_question), formatNumber(arm.all.share_entropy),
                formatCount(arm.all.num_questions) +
                    (arm.all.num_left_out > 0 ? ` (${formatCount(arm.all.num_left_out)} left out)` :
                                                ''),
                shares(arm)]));
-  drawSources(arms, fixed);
+  drawSources(arms);
 }
 
-function drawSources(arms, fixed) {
+function drawSources(arms) {
   const sources = [...new Set(arms.flatMap((arm) => Object.keys(arm.all.by_source || {})))].sort();
   byId('sources').hidden = sources.length < 2;
   if (sources.length < 2) return;
@@ -171,10 +159,10 @@ function drawSources(arms, fixed) {
       arms.map((arm) => [element('strong', {}, arm.name), ...sources.map((source) => {
                  const some = (arm.all.by_source || {})[source];
                  return some ? element(
-                                   'span', {}, fixed(some.em),
+                                   'span', {}, formatFixed(some.em),
                                    element(
                                        'span', {class: 'quiet'},
-                                       ` [${some.em_interval.map(fixed).join(', ')}] at ${
+                                       ` [${some.em_interval.map(formatFixed).join(', ')}] at ${
                                            formatUsd(some.cost_usd_per_1k)}`)) :
                                kNone;
                })]));

@@ -1,4 +1,33 @@
 'use strict';
+// What the reports of one run and of several have in common.
+
+const numberColumn = (name, title) => ({name, title, isNumber: true});
+const formatFixed = (value) => isNumber(value) ? value.toFixed(3) : kNone;
+const madeText = (made) => `report of ${made.replace('T', ' ').replace('Z', ' UTC')}`;
+
+function drawProblems(problems) {
+  byId('problems').hidden = problems.length === 0;
+  byId('problems')
+      .querySelector('ul')
+      .replaceChildren(...problems.map((problem) => element('li', {}, problem)));
+}
+
+// Of the steps of a run's curves; about, if they were thinned out. null without any.
+function secondsInSteps(curves) {
+  const times = pointsOf(curves.steps, 'step/time_s');
+  if (times.length === 0) return null;
+  return times.reduce((sum, point) => sum + point.y, 0) * curves.stride;
+}
+
+// A row of report.json as CostAccuracyPlot takes it.
+const plottedArm = (name, all) => ({
+  name,
+  em: all.em,
+  cost: all.cost_usd_per_1k,
+  emInterval: all.em_interval,
+  costInterval: all.cost_usd_per_1k_interval,
+});
+
 // Cost against accuracy, one point an arm of the evaluation, or a run of a group of runs, with 95 %
 // intervals both ways and the front of those that no other beats in both.
 
