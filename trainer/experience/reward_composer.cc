@@ -6,6 +6,7 @@
 #include "common/money/money.h"
 #include "common/reward/reward.h"
 #include "common/trajectory_facts.h"
+#include "trainer/experience/trial_plan.h"
 
 namespace routewright {
 namespace {
@@ -20,19 +21,19 @@ double PicousdOf(const Trajectory& trajectory) {
 
 }  // namespace
 
-RewardComposer::RewardComposer(const RewardConfig& config) : config_(config) {}
+RewardComposer::RewardComposer(const RunConfig& config) : config_(config) {}
 
 void RewardComposer::Compose(std::span<Trajectory> trajectories) {
-  if (RanksCosts(config_)) RankCosts(trajectories);
+  if (RanksCosts(config_.reward())) RankCosts(trajectories);
   for (Trajectory& trajectory : trajectories) {
     trajectory.set_cost_reward(0.0);
     RewardParts parts;
     if (IsScored(trajectory.status())) {
-      if (RanksCosts(config_)) {
+      if (RanksCosts(config_.reward())) {
         const CostWindow& window = WindowOf(KeyOf(trajectory));
         trajectory.set_cost_reward(window.RewardOf(PicousdOf(trajectory) / kPicousdPerMicrousd));
       }
-      parts = ComposeReward(config_, trajectory.components(),
+      parts = ComposeReward(config_.reward(), trajectory.components(),
                             {.cost_reward = trajectory.cost_reward(),
                              .usd = PicousdToUsd(PicousdOf(trajectory)),
                              .latency_s = trajectory.pool_wait_ms() / 1000.0,
@@ -55,15 +56,18 @@ void RewardComposer::RankCosts(std::span<const Trajectory> trajectories) {
 }
 
 void RewardComposer::AdaptToBudget(std::span<const Trajectory> trajectories) {
-  if (!ChargesABudget(config_)) return;
+  own_cost_usd_.reset();
+  if (!ChargesABudget(config_.reward())) return;
   double usd = 0.0, count = 0.0;
   for (const Trajectory& trajectory : trajectories) {
     if (trajectory.purpose() != PURPOSE_TRAIN || !IsScored(trajectory.status())) continue;
-    if (HasTrial(trajectory)) continue;
-    usd += PicousdToUsd(PicousdOf(trajectory));
-    count += 1.0;
+    const double weight = TrialFreeWeight(config_, trajectory);
+    usd += weight * PicousdToUsd(PicousdOf(trajectory));
+    count += weight;
   }
-  if (count > 0.0) cost_weight_ = NextCostWeight(config_, cost_weight_, usd / count);
+  if (count == 0.0) return;
+  own_cost_usd_ = usd / count;
+  cost_weight_ = NextCostWeight(config_.reward(), cost_weight_, *own_cost_usd_);
 }
 
 RewardComposer::Key RewardComposer::KeyOf(const Trajectory& trajectory) {
@@ -71,7 +75,7 @@ RewardComposer::Key RewardComposer::KeyOf(const Trajectory& trajectory) {
 }
 
 CostWindow& RewardComposer::WindowOf(const Key& key) {
-  return windows_.try_emplace(key, config_.cost_window()).first->second;
+  return windows_.try_emplace(key, config_.reward().cost_window()).first->second;
 }
 
 void RewardComposer::Save(LearnerState& state) const {

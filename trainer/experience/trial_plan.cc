@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/random.h"
+#include "common/trajectory_facts.h"
 
 namespace routewright {
 
@@ -46,6 +47,15 @@ double TrialWeight(const RunConfig& config, const Trajectory& trajectory) {
     weight *= std::min(1.0, std::exp(logprob) / trial_probability);
   }
   return weight;
+}
+
+double TrialFreeWeight(const RunConfig& config, const Trajectory& trajectory) {
+  if (HasTrial(trajectory)) return 0.0;
+  int calls = 0;
+  for (const Action& action : trajectory.actions()) {
+    calls += static_cast<int>(action.kind() == ACTION_KIND_SEARCH);
+  }
+  return std::pow(1.0 - config.trainer().routing().trial_share(), -calls);
 }
 
 }  // namespace routewright

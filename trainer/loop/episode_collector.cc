@@ -57,7 +57,7 @@ EpisodeCollector::EpisodeCollector(const LearnerParts& parts, const ModelConfig&
       checks_(parts, folder, followers),
       questions_(std::move(train), config_.run().seed(), config_.data()),
       held_out_(std::move(held_out)),
-      rewards_(config_.reward()) {}
+      rewards_(config_) {}
 
 EpisodeCollector::~EpisodeCollector() {
   if (parts_.live_state != nullptr) parts_.live_state->WatchWorkers({});  // source_ dies now
@@ -122,6 +122,9 @@ absl::StatusOr<Collected> EpisodeCollector::Collect(int64_t step, bool is_traced
   collected.metrics.Set("episode/left_out", selected.left_out);
   if (ChargesABudget(config_.reward())) {
     collected.metrics.Set("episode/cost_weight", rewards_.cost_weight());
+    if (rewards_.own_cost_usd().has_value()) {
+      collected.metrics.Set("episode/own_cost_usd_per_1k", 1000.0 * *rewards_.own_cost_usd());
+    }
   }
   AddFleetMetrics(run, collected.metrics);
   return collected;

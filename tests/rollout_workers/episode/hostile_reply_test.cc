@@ -75,8 +75,8 @@ struct Learnt {
   bool operator==(const Learnt&) const = default;
 };
 Learnt WhatIsLearnt(Trajectory trajectory, const Tokenizer& tokenizer) {
-  RewardConfig config;
-  config.set_cost_coefficient(0.6);
+  RunConfig config;
+  config.mutable_reward()->set_cost_coefficient(0.6);
   RewardComposer(config).Compose({&trajectory, 1});
   Batch batch;
   const TrajectoryRules rules = {

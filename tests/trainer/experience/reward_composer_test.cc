@@ -11,10 +11,10 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 
-RewardConfig Config() {
-  RewardConfig config;
-  config.set_cost_coefficient(0.5);
-  config.set_cost_window(4);
+RunConfig Config() {
+  RunConfig config;
+  config.mutable_reward()->set_cost_coefficient(0.5);
+  config.mutable_reward()->set_cost_window(4);
   return config;
 }
 
@@ -55,8 +55,8 @@ TEST(RewardComposerTest, CheapIsBetterThanDearWithinADataSource) {
 // A window that moved within the step gave eight equal episodes eight cost rewards, which division by their standard
 // deviation blew up to advantages from -1.41 to 1.42.
 TEST(RewardComposerTest, EqualEpisodesOfAStepHaveEqualRewards) {
-  RewardConfig config = Config();
-  config.set_cost_window(1000);
+  RunConfig config = Config();
+  config.mutable_reward()->set_cost_window(1000);
   RewardComposer composer(config);
   std::vector<int64_t> costs;
   for (int64_t cost = 1; cost <= 100; ++cost) costs.push_back(cost);
@@ -110,11 +110,11 @@ TEST(RewardComposerTest, RestoredWindowsGoOnWithTheSameBits) {
             CostRewards(resumed, Capitals({35, 89, 79})));
 }
 
-RewardConfig Budget(double usd) {
-  RewardConfig config;
-  config.set_cost_form(RewardConfig::COST_FORM_BUDGET);
-  config.set_budget_usd_per_question(usd);
-  config.set_budget_rate(0.1);
+RunConfig Budget(double usd) {
+  RunConfig config;
+  config.mutable_reward()->set_cost_form(RewardConfig::COST_FORM_BUDGET);
+  config.mutable_reward()->set_budget_usd_per_question(usd);
+  config.mutable_reward()->set_budget_rate(0.1);
   return config;
 }
 
@@ -146,6 +146,31 @@ TEST(RewardComposerTest, WhatATrialCostIsNotThePolicysDoing) {
   step[1].add_actions()->set_is_trial(true);
   Step(composer, step);
   EXPECT_NEAR(composer.cost_weight(), 0.0, 1e-12);
+  EXPECT_DOUBLE_EQ(*composer.own_cost_usd(), 100e-6);
+}
+
+// Trials are made call by call: of the episodes that call twice, more are left out than of those that call once.
+TEST(RewardComposerTest, WhatThePolicyCostsIsNotBiasedByTheEpisodesThatTrialsTake) {
+  RunConfig config = Budget(100e-6);
+  config.mutable_trainer()->mutable_routing()->set_trial_share(0.5);
+  RewardComposer composer(config);
+  // As the policy chooses: 4 episodes of one call, 8 of two. Without a trial there are 2 and 2.
+  std::vector<Trajectory> step = Capitals({30, 30, 90, 90});
+  for (size_t i = 0; i < step.size(); ++i) {
+    for (size_t call = 0; call < 1 + i / 2; ++call) {
+      step[i].add_actions()->set_kind(ACTION_KIND_SEARCH);
+    }
+    step[i].add_actions()->set_kind(ACTION_KIND_ANSWER);
+  }
+  Step(composer, step);
+  EXPECT_DOUBLE_EQ(*composer.own_cost_usd(), (4 * 30e-6 + 8 * 90e-6) / 12);
+}
+
+TEST(RewardComposerTest, WithoutABudgetThePolicysOwnCostIsNotEstimated) {
+  RewardComposer composer(Config());
+  std::vector<Trajectory> step = Capitals({100});
+  Step(composer, step);
+  EXPECT_FALSE(composer.own_cost_usd().has_value());
 }
 
 }  // namespace

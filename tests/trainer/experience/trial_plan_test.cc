@@ -102,5 +102,16 @@ TEST(TrialPlanTest, ATrialWeighsAsOftenAsThePolicyWouldHaveMadeIt) {
   EXPECT_EQ(TrialWeight(config, chosen), 1.0);
 }
 
+TEST(TrialPlanTest, AnEpisodeWithoutATrialStandsForThoseOfAsManyCallsThatHadOne) {
+  const RunConfig config = Config(0.2);
+  EXPECT_EQ(TrialFreeWeight(config, Trial(0.5)), 0.0);
+  Trajectory trajectory;
+  EXPECT_EQ(TrialFreeWeight(config, trajectory), 1.0);
+  for (ActionKind kind : {ACTION_KIND_SEARCH, ACTION_KIND_SEARCH, ACTION_KIND_ANSWER}) {
+    trajectory.add_actions()->set_kind(kind);
+  }
+  EXPECT_NEAR(TrialFreeWeight(config, trajectory), 1 / 0.64, 1e-12);
+}
+
 }  // namespace
 }  // namespace routewright
