@@ -1,6 +1,7 @@
 #include "trainer/checkpoint/checkpoint_store.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <utility>
 
@@ -116,17 +117,19 @@ std::vector<int64_t> StepsToKeep(const CheckpointConfig& config, const std::vect
   std::set<int64_t> kept;
   const auto last = static_cast<size_t>(config.keep_last());
   kept.insert(steps.end() - std::min(last, steps.size()), steps.end());
-  std::vector<std::pair<double, int64_t>> evaluated;  // of the checkpoints that are there
+  // Of the checkpoints that are there. Scores under other settings can't be compared: each settings has its best ones.
+  std::map<uint64_t, std::vector<std::pair<double, int64_t>>> by_settings;
   for (const EvaluationResult& result : learner.evaluations()) {
     const auto metric = result.metrics().find(MetricOf(config.best_metric()));
     const bool is_there = std::binary_search(steps.begin(), steps.end(), result.step());
     if (is_there && metric != result.metrics().end()) {
-      evaluated.emplace_back(metric->second, result.step());
+      by_settings[result.settings_digest()].emplace_back(metric->second, result.step());
     }
   }
-  std::sort(evaluated.rbegin(), evaluated.rend());  // of equals the later one
-  for (size_t i = 0; i < evaluated.size() && i < static_cast<size_t>(config.keep_best()); ++i) {
-    kept.insert(evaluated[i].second);
+  for (auto& [settings, evaluated] : by_settings) {
+    std::sort(evaluated.rbegin(), evaluated.rend());  // of equals the later one
+    const auto best = static_cast<size_t>(config.keep_best());
+    for (size_t i = 0; i < std::min(best, evaluated.size()); ++i) kept.insert(evaluated[i].second);
   }
   for (int64_t step : steps) {
     if (config.keep_every_steps() > 0 && step % config.keep_every_steps() == 0) kept.insert(step);

@@ -34,7 +34,8 @@ class CheckpointStore {
   // Puts the folder aside in its place. Returns once the checkpoint would survive a power cut.
   absl::Status Commit(int64_t step);
   // Removes all checkpoints but the newest keep_last, those of every keep_every_steps-th step and
-  // the keep_best ones with the highest best_metric among the `evaluations` that are known.
+  // the keep_best ones with the highest best_metric among the `evaluations` that are known, under
+  // each settings that evaluations had.
   absl::Status Prune(const LearnerState& learner);
 
   // A damaged one is logged and renamed to damaged-step-…

@@ -29,7 +29,8 @@ absl::StatusOr<HeldOut> HeldOut::Load(const RunConfig& config) {
   held_out.questions_ =
       DrawEvenly(std::move(all), static_cast<size_t>(config.trainer().evaluate_questions()));
   RW_ASSIGN_OR_RETURN(const uint64_t worker_digest, WorkerConfigDigest(config));
-  std::string settings = absl::StrCat(worker_digest, "\n", ConfigToYaml(config.reward()));
+  std::string settings = absl::StrCat(worker_digest, "\n", ConfigToYaml(config.reward()), "\n",
+                                      config.evaluation().temperature());
   for (const Question& question : held_out.questions_) {
     absl::StrAppend(&settings, "\n", question.SerializeAsString());
   }

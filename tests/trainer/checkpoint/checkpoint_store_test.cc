@@ -87,6 +87,20 @@ TEST_F(CheckpointStoreTest, KeepsTheBestByTheMetricThatWasAskedFor) {
   EXPECT_THAT(StepsToKeep(config_, steps, learner), ElementsAre(10, 20, 40));
 }
 
+// At a temperature of 1, or on other questions, a better policy may score less.
+TEST_F(CheckpointStoreTest, TheBestAreOfEachSettingsOfTheEvaluation) {
+  config_.set_keep_last(1);
+  config_.set_keep_best(1);
+  LearnerState learner;
+  Evaluate(10, 0.9, 0.9, &learner);
+  Evaluate(20, 0.8, 0.8, &learner);
+  Evaluate(30, 0.7, 0.7, &learner);
+  Evaluate(40, 0.6, 0.6, &learner);
+  learner.mutable_evaluations(2)->set_settings_digest(1);
+  learner.mutable_evaluations(3)->set_settings_digest(1);
+  EXPECT_THAT(StepsToKeep(config_, {10, 20, 30, 40, 50}, learner), ElementsAre(10, 30, 50));
+}
+
 TEST_F(CheckpointStoreTest, PruningRemovesTheOthersAndNothingElse) {
   for (const char* name : {"step-000001", "step-000002", "step-000003", "damaged-step-000000"}) {
     Make(name);

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -122,15 +124,21 @@ TEST_F(LearnerResumeTest, ARunThatIsStartedAgainAtItsEndKeepsItsLastEvaluation) 
 }
 
 TEST_F(LearnerResumeTest, UnderOtherSettingsTheLastWeightsAreEvaluatedAgain) {
-  RunConfig config = Config("a");
-  ASSERT_TRUE(Run(config).ok());
-  config.mutable_trainer()->set_steps(8);
-  config.mutable_reward()->set_cost_coefficient(0.3);
-  ASSERT_TRUE(Run(config).ok());
-  EXPECT_EQ(record_.plans.front().episodes.size(), 12u + 5u);
-  const LearnerState learner = Newest("a")->manifest().learner();
-  ASSERT_EQ(learner.evaluations_size(), 5);  // 0, 2, 4, 6 and 8: one of each
-  EXPECT_EQ(learner.evaluations(3).step(), 6);
+  const std::map<std::string, std::function<void(RunConfig&)>> changes = {
+      {"reward", [](RunConfig& config) { config.mutable_reward()->set_cost_coefficient(0.3); }},
+      {"temperature", [](RunConfig& config) { config.mutable_evaluation()->set_temperature(1); }},
+  };
+  for (const auto& [name, change] : changes) {
+    RunConfig config = Config(name);
+    ASSERT_TRUE(Run(config).ok());
+    config.mutable_trainer()->set_steps(8);
+    change(config);
+    ASSERT_TRUE(Run(config).ok());
+    EXPECT_EQ(record_.plans.front().episodes.size(), 12u + 5u) << name;
+    const LearnerState learner = Newest(name)->manifest().learner();
+    ASSERT_EQ(learner.evaluations_size(), 5) << name;  // 0, 2, 4, 6 and 8: one of each
+    EXPECT_EQ(learner.evaluations(3).step(), 6) << name;
+  }
 }
 
 TEST_F(LearnerResumeTest, AFaultInTheLastEvaluationCostsNoStep) {
