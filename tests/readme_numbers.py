@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """The numbers of README.md: what the quickstart came to, and on what.
 
-usage: readme_numbers.py [--run runs/quickstart] [--seeds FOLDER] [--write]
+usage: readme_numbers.py [--run runs/quickstart] [--seeds FILE…] [--write]
 
---run: what launch/quickstart.sh has made. --seeds: where tests/benchmarks/learning_seeds.py has put its rows, runs/learning_seeds;
-all runs of all its files count. Prints the lines that stand in README.md between the two comments "numbers"; --write puts them there.
+--run: what launch/quickstart.sh has made. --seeds: files with rows of tests/benchmarks/learning_seeds.py, such as
+runs/learning_seeds/as_it_is.jsonl, each of one setting of the machine; all their rows count. Prints the lines that stand in README.md between the two comments
+"numbers"; --write puts them there.
 """
 import argparse
 import json
@@ -21,20 +22,33 @@ def minutes(seconds):
     return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
 
 
-def over_seeds(folder):
+def typical(values, worst):
+    """The median; of an even number the worse one of the middle two."""
+    return statistics.median_low(values) if worst is min else statistics.median_high(values)
+
+
+def seeds_in_words(seeds):
+    """1 to 10, or 1, 2, 5."""
+    whole = list(range(seeds[0], seeds[-1] + 1))
+    return f"{seeds[0]} to {seeds[-1]}" if seeds == whole and len(seeds) > 2 else ", ".join(map(str, seeds))
+
+
+def over_seeds(files):
     """The typical run and the worst one, of every file of rows."""
-    rows = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
-    if not rows:
-        sys.exit(f"{folder} has no rows: run tests/benchmarks/learning_seeds.py")
-    seeds = sorted({row["seed"] for row in rows})
+    rows_of = {path: [json.loads(line) for line in path.read_text().splitlines()] for path in files}
+    rows = [row for of_file in rows_of.values() for row in of_file]
+    if not all(rows_of.values()):
+        sys.exit("a file of --seeds has no rows: run tests/benchmarks/learning_seeds.py")
+    names = [of_file[0]["name"] for of_file in rows_of.values()]
+    parts = [f"{name.replace('_', ' ')} (seeds {seeds_in_words(sorted(row['seed'] for row in of_file))})"
+             for name, of_file in zip(names, rows_of.values())]
     lines = [f"{'':23} {'typical':>8} {'worst':>8}"]
     for title, key, worst, shown in (("EM", "em", min, ".3f"), ("EM, lowest source", "lowest_em", min, ".3f"),
                                      ("models alive", "models_alive", min, "d"), ("cost", "cost_usd_per_1k", max, ".5f")):
         values = [row[key] for row in rows]
-        lines.append(f"{title:23} {statistics.median_high(values):>8{shown}} {worst(values):>8{shown}}")
+        lines.append(f"{title:23} {typical(values, worst):>8{shown}} {worst(values):>8{shown}}")
     table = "\n".join(line.rstrip() for line in lines)
-    return (f"\nA claim needs more than one run: {len(rows)} of them, with seeds {seeds[0]} to {seeds[-1]}, and, of "
-            f"seeds 1 to 5, with other\nvector instructions, orders of sums and numbers of ranks, came to\n\n```\n{table}\n```\n")
+    return f"\nA claim needs more than one run. {len(rows)} came to, {', '.join(parts)}:\n\n```\n{table}\n```\n"
 
 
 def numbers(run, seeds=None):
@@ -59,7 +73,7 @@ def numbers(run, seeds=None):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=pathlib.Path, default=ROOT / "runs/quickstart")
-    parser.add_argument("--seeds", type=pathlib.Path)
+    parser.add_argument("--seeds", type=pathlib.Path, nargs="+")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     text = numbers(arguments.run, arguments.seeds)

@@ -163,11 +163,17 @@ void LayOver(ConfigNode from, const pb::Descriptor& schema, ConfigNode& onto,
       *found = std::move(entry.value);
       continue;
     }
-    if (found->kind != Kind::kMap) {
+    const bool is_new = found->kind != Kind::kMap;
+    const bool says_something = !entry.value.entries.empty();
+    if (is_new) {
       found->kind = Kind::kMap;
       found->where = entry.value.where;
     }
     LayOver(std::move(entry.value), *field->message_type(), *found, violations);
+    // A section that only took keys back, of one that is not there, is none.
+    if (is_new && says_something && found->entries.empty()) {
+      std::erase_if(onto.entries, [&](const auto& other) { return other.key == entry.key; });
+    }
   }
 }
 

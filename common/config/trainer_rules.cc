@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -74,6 +75,14 @@ class TrainerRules {
         absl::StrCat(algorithm(), " compares the episodes of a question: 2 or more, got ", group));
     Require(!has_episodes() || config_.episode().temperature() > 0, "episode.temperature",
             "0 samples greedily, so that there is nothing to learn from: training needs more");
+    const double extra = trainer_.dynamic_sampling().max_extra_share();
+    Require(extra == 0 || extra * static_cast<double>(questions) >= 1,
+            "trainer.dynamic_sampling.max_extra_share",
+            absl::StrCat(extra, " of ", questions,
+                         " questions is no whole one: groups would be left out and none asked in "
+                         "their place"));
+    Require(config_.episode().max_rounds() > 0 || trainer_.routing().trial_share() == 0,
+            "trainer.routing.trial_share", "episode.max_rounds is 0: there are no calls to try");
     const int64_t batch = has_episodes() ? questions * group : questions;
     Require(
         trainer_.mini_batches() <= batch, "trainer.mini_batches",
@@ -90,6 +99,20 @@ class TrainerRules {
     const bool is_budget = reward.cost_form() == RewardConfig::COST_FORM_BUDGET;
     Require(!is_gated || reward.usd_weight() > 0, "reward.usd_weight",
             "must be above 0 with reward.cost_form: gated: what share of the score is a dollar?");
+    const auto& models = config_.pool().models();
+    const bool has_prices =
+        std::any_of(models.begin(), models.end(), [](const PoolModelConfig& model) {
+          return model.input_price() > 0 || model.output_price() > 0;
+        });
+    Require((!is_gated && !is_budget) || has_prices || models.empty(), "reward.cost_form",
+            "charges dollars, but no model of pool.models has a price");
+    const AdvantageConfig& advantage = trainer_.advantage();
+    Require(!advantage.components_apart() || advantage.score_weight() + advantage.cost_weight() > 0,
+            "trainer.advantage.score_weight", "is 0 as cost_weight is: nothing would be learnt");
+    Require(!advantage.components_apart() || reward.cost_form() != RewardConfig::COST_FORM_LINEAR ||
+                reward.cost_coefficient() > 0 || reward.latency_weight() > 0,
+            "trainer.advantage.components_apart",
+            "compares costs, but the reward charges none: reward.cost_coefficient is 0");
     Require(!is_budget || reward.budget_usd_per_question() > 0, "reward.budget_usd_per_question",
             "must be above 0 with reward.cost_form: budget: what may a question cost on average?");
     Require(!is_budget || trainer_.checkpoint().keep_best() == 0 ||
@@ -112,6 +135,13 @@ class TrainerRules {
         "trainer.routing.other_tokens_weight",
         "must be 1 with trainer.loss.ratio: sequences, which spreads a trajectory's loss evenly "
         "over its tokens");
+    Require(loss.ratio() != LossConfig::RATIO_SEQUENCES || FactsOf(trainer_).needs_groups(),
+            "trainer.loss.ratio",
+            absl::StrCat("sequences spreads a trajectory's loss evenly over its tokens, but ",
+                         algorithm(), " judges each token apart (alike are they judged by: ",
+                         AlgorithmsWith(&AlgorithmFacts::needs_groups), ")"));
+    Require(loss.importance_cap() == 0 || loss.importance_cap() >= 1, "trainer.loss.importance_cap",
+            "must be 1 or more, or 0 for none: below 1 it scales all gradients down");
   }
 
   // Source: the score-function gradient of k1 is that of KL(policy, reference); that of low_var is the difference
@@ -132,9 +162,9 @@ class TrainerRules {
 
   void CheckSchedules() {
     const int steps = trainer_.steps();
-    Require(trainer_.critic().warmup_steps() <= steps, "trainer.critic.warmup_steps",
-            absl::StrCat(trainer_.critic().warmup_steps(), " is more than trainer.steps (", steps,
-                         ")"));
+    Require(trainer_.critic().warmup_steps() < std::max(1, steps), "trainer.critic.warmup_steps",
+            absl::StrCat(trainer_.critic().warmup_steps(),
+                         " leaves the policy no step to learn in: trainer.steps is ", steps));
   }
 
   void CheckMachine() {

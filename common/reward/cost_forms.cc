@@ -60,6 +60,10 @@ bool RanksCosts(const RewardConfig& config) { return RowOf(config).ranks_costs; 
 
 bool ChargesABudget(const RewardConfig& config) { return RowOf(config).charges_a_budget; }
 
+bool ChargesScore(const RewardConfig& config, double score) {
+  return score > 0.0 || RowOf(config).charges_a_budget;
+}
+
 double NextCostWeight(const RewardConfig& config, double cost_weight, double mean_usd) {
   const double budgets = mean_usd / config.budget_usd_per_question();
   const double largest = config.max_cost_penalty() / std::max(1.0, budgets);

@@ -32,6 +32,9 @@ RewardParts ChargeCost(const RewardConfig& config, double score, const EpisodeCo
 bool RanksCosts(const RewardConfig& config);
 bool ChargesABudget(const RewardConfig& config);
 
+// Whether an answer that scores `score` is charged its cost: a wrong one only by the budget form.
+bool ChargesScore(const RewardConfig& config, double score);
+
 // λ after a step whose questions cost `mean_usd` on average: dual ascent on the Lagrangian, up to where
 // that cost would take max_cost_penalty: beyond, cheap and dear would be charged alike.
 double NextCostWeight(const RewardConfig& config, double cost_weight, double mean_usd);

@@ -16,6 +16,10 @@ const Action* AnswerOf(const Trajectory& trajectory) {
   return last.kind() == ACTION_KIND_ANSWER ? &last : nullptr;
 }
 
+double ScoreOf(const RewardConfig& config, const RewardComponents& components) {
+  return config.metric() == RewardConfig::METRIC_F1 ? components.f1() : components.em();
+}
+
 // Whether a golden answer that normalises to nothing ("A", "---") is the answer, but for case and white space.
 bool EqualsUnnormalizable(const std::string& answer, std::span<const std::string> golden_answers) {
   const auto folded = [](const std::string& text) { return LowerCaseFull(StripWhitespace(text)); };
@@ -73,9 +77,11 @@ RewardComponents StrictComponents(const Trajectory& trajectory) {
 RewardParts ComposeReward(const RewardConfig& config, const RewardComponents& components,
                           const EpisodeCost& cost) {
   if (components.format_reward() < 0) return {.score = -1};
-  const double score =
-      config.metric() == RewardConfig::METRIC_F1 ? components.f1() : components.em();
-  return ChargeCost(config, score, cost);
+  return ChargeCost(config, ScoreOf(config, components), cost);
+}
+
+bool IsCharged(const RewardConfig& config, const RewardComponents& components) {
+  return components.format_reward() >= 0 && ChargesScore(config, ScoreOf(config, components));
 }
 
 }  // namespace routewright

@@ -31,4 +31,8 @@ RewardComponents StrictComponents(const Trajectory& trajectory);
 RewardParts ComposeReward(const RewardConfig& config, const RewardComponents& components,
                           const EpisodeCost& cost);
 
+// Whether ComposeReward charges an episode for its cost: not one whose format is wrong, and of wrong answers
+// none that ChargesScore leaves out. What one costs says nothing of another then.
+bool IsCharged(const RewardConfig& config, const RewardComponents& components);
+
 }  // namespace routewright

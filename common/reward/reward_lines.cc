@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/money/money.h"
 #include "common/reward/reference_scoring.h"
 #include "common/reward/reward.h"
 #include "common/status_macros.h"
@@ -43,6 +44,16 @@ absl::StatusOr<RewardConfig::Metric> MetricOf(const Json& input) {
   return Bad("has a \"metric\" that is neither \"em\" nor \"f1\"");
 }
 
+EpisodeCost CostOf(const Trajectory& trajectory, const RewardComponents& components,
+                   double cost_weight) {
+  const auto picousd =
+      static_cast<double>(components.cost_picousd() - components.retried_cost_picousd());
+  return {.cost_reward = trajectory.cost_reward(),
+          .usd = PicousdToUsd(picousd),
+          .latency_s = trajectory.pool_wait_ms() / 1000.0,
+          .cost_weight = cost_weight};
+}
+
 absl::StatusOr<double> NumberOf(const Json& input, const std::string& key) {
   const Json number = input.value(key, Json(0.0));
   if (!number.is_number()) return Bad(absl::StrCat("has a \"", key, "\" that is no number"));
@@ -74,7 +85,8 @@ absl::StatusOr<std::string> ScoreReferenceLine(const std::string& line) {
   return Dump(output);
 }
 
-absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const RewardConfig& config) {
+absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const RewardConfig& config,
+                                            double cost_weight) {
   Trajectory trajectory;
   const auto parsed = google::protobuf::util::JsonStringToMessage(line, &trajectory);
   if (!parsed.ok()) {
@@ -90,11 +102,11 @@ absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const Rewar
   output["f1"] = components.f1();
   output["format_reward"] = components.format_reward();
   output["cost_picousd"] = components.cost_picousd();
-  output["reward"] =
-      IsScored(trajectory.status())
-          ? OrderedJson(
-                ComposeReward(config, components, {.cost_reward = trajectory.cost_reward()}).sum())
-          : OrderedJson();
+  output["reward"] = IsScored(trajectory.status())
+                         ? OrderedJson(ComposeReward(config, components,
+                                                     CostOf(trajectory, components, cost_weight))
+                                           .sum())
+                         : OrderedJson();
   return Dump(output);
 }
 

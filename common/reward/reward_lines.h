@@ -16,8 +16,10 @@ namespace routewright {
 absl::StatusOr<std::string> ScoreReferenceLine(const std::string& line);
 
 // A Trajectory → {"episode_id", "status", "em", "f1", "format_reward", "cost_picousd", "reward"},
-// scored anew from its action records with the cost_reward that it carries. The reward is null
-// where the status is never scored.
-absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const RewardConfig& config);
+// scored anew from its action records with the cost_reward, the calls' costs and the waiting time that
+// it carries; `cost_weight` is λ of the budget form. The reward is null where the status is never
+// scored.
+absl::StatusOr<std::string> ScoreStrictLine(const std::string& line, const RewardConfig& config,
+                                            double cost_weight = 0.0);
 
 }  // namespace routewright

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/check.h"
 #include "common/config/config_loader.h"
 #include "common/dataset.h"
@@ -162,6 +163,20 @@ class Evaluation {
   std::vector<ArmScores> arms_;
 };
 
+// An arm of which the pool failed every question has no metrics: zeros would be taken for some. Fails naming them.
+absl::Status TakeOutFailedArms(EvaluationReport& report) {
+  std::vector<std::string> names;
+  for (const ArmReport& arm : report.arms) {
+    if (arm.all.num_questions == 0) names.push_back(arm.name);
+  }
+  if (names.empty()) return absl::OkStatus();
+  std::erase_if(report.arms, [](const ArmReport& arm) { return arm.all.num_questions == 0; });
+  return absl::UnavailableError(absl::StrCat(absl::StrJoin(names, ", "),
+                                             ": the pool failed every question, at every attempt, "
+                                             "so that there is nothing to report of it; "
+                                             "mend the pool and evaluate again"));
+}
+
 absl::Status Evaluate(const EvalFlags& flags) {
   RW_ASSIGN_OR_RETURN(const RunConfig config, flags.config.Load());
   RW_ASSIGN_OR_RETURN(std::vector<Question> questions, LoadEvaluationQuestions(config, flags.data));
@@ -171,11 +186,13 @@ absl::Status Evaluate(const EvalFlags& flags) {
   std::atomic<bool> is_stopped = false;
   const EndSignals signals([&] { is_stopped = true; });
   Evaluation evaluation(config, std::move(questions), is_stopped);
-  const absl::Status status = evaluation.Run(flags);
+  absl::Status status = evaluation.Run(flags);
   const bool is_out_of_money = absl::IsResourceExhausted(status) && evaluation.has_arms();
   if (!status.ok() && !is_out_of_money) return status;
   if (is_out_of_money) LogWarning("the report has the arms that were finished, and no oracle");
-  const EvaluationReport report = evaluation.Report();
+  EvaluationReport report = evaluation.Report();
+  if (const absl::Status failed = TakeOutFailedArms(report); status.ok()) status = failed;
+  if (report.arms.empty()) return status;
   RW_RETURN_IF_ERROR(WriteFileAtomically(FileSystem::Posix(), flags.output, ReportToJson(report)));
   const std::string table = ReportToTable(report);
   if (!flags.table.empty()) {

@@ -1,9 +1,10 @@
 // `routewright report`: a run's report.html, made again from its folder; several runs beside one another.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -16,14 +17,15 @@ namespace routewright {
 
 namespace {
 
-// Each once, without the slashes at the end.
+// Each once, by whatever path it is named; without the slashes at the end.
 std::vector<std::string> FoldersOf(const std::vector<std::string>& words) {
   std::vector<std::string> folders;
+  std::set<std::string> seen;
   for (std::string folder : words) {
     while (folder.size() > 1 && folder.ends_with('/')) folder.pop_back();
-    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) {
-      folders.push_back(std::move(folder));
-    }
+    std::error_code error;
+    const std::filesystem::path real = std::filesystem::canonical(folder, error);
+    if (seen.insert(error ? folder : real.string()).second) folders.push_back(std::move(folder));
   }
   return folders;
 }

@@ -23,6 +23,7 @@
 #include "rollout_workers/pool/http_pool_client.h"
 #include "rollout_workers/pool/pool_endpoint.h"
 #include "trainer/experience/demonstrations.h"
+#include "trainer/experience/question_source.h"
 #include "trainer/live_page/page_access.h"
 
 namespace routewright {
@@ -157,6 +158,8 @@ Findings CheckData(const RunConfig& config) {
   std::vector<Question> questions;
   if (train.ok() && held_out.ok()) {
     findings.push_back(JudgeQuestions(*train, *held_out));
+    const absl::Status weights = CheckSourceWeights(config.data(), *train);
+    if (!weights.ok()) findings.push_back(Failure("data", Message(weights), "mend its name"));
     questions = *std::move(train);
     std::move(held_out->begin(), held_out->end(), std::back_inserter(questions));
   } else {

@@ -18,6 +18,7 @@
 #include "policy/formats/policy_folder.h"
 #include "policy/model/parameter_layout.h"
 #include "trainer/experience/demonstrations.h"
+#include "trainer/experience/question_source.h"
 
 namespace routewright {
 namespace {
@@ -126,6 +127,7 @@ absl::StatusOr<std::string> DescribeData(const RunConfig& config, const ModelCon
     return absl::StrFormat("# data: %d demonstrations\n", demonstrations->size());
   }
   RW_ASSIGN_OR_RETURN(const auto train, LoadDatasets(config.data().train()));
+  RW_RETURN_IF_ERROR(CheckSourceWeights(config.data(), train));
   RW_ASSIGN_OR_RETURN(const auto held_out, LoadDatasets(config.data().held_out()));
   return absl::StrFormat("# data: %d questions to learn from, %d held out\n", train.size(),
                          held_out.size());

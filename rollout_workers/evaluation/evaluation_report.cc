@@ -189,7 +189,8 @@ ArmReport Summarise(const ArmScores& arm, std::span<const Question> questions,
   report.name = arm.name;
   report.all = SummariseSome(arm, all, questions, models, bootstrap_resamples);
   for (const auto& [source, places] : by_source) {
-    report.by_source[source] = SummariseSome(arm, places, questions, models, bootstrap_resamples);
+    ArmSummary summary = SummariseSome(arm, places, questions, models, bootstrap_resamples);
+    if (summary.num_questions > 0) report.by_source[source] = std::move(summary);
   }
   return report;
 }

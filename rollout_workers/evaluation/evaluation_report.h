@@ -61,8 +61,8 @@ struct ArmDifference {
 struct ArmReport {
   std::string name;
   ArmSummary all;
-  std::map<std::string, ArmSummary> by_source;
-  std::optional<ArmDifference> trained_minus;  // unset: of "trained" itself, or without questions
+  std::map<std::string, ArmSummary> by_source;  // those of which a question was scored
+  std::optional<ArmDifference> trained_minus;   // unset: of "trained" itself, or without questions
 };
 struct EvaluationReport {
   std::vector<ArmReport> arms;  // in the table's order

@@ -97,10 +97,13 @@ std::string FormatSources(const EvaluationReport& report, size_t name_width) {
   for (const ArmReport& arm : report.arms) {
     text += Padded(arm.name, name_width);
     for (const std::string& source : sources) {
-      const ArmSummary& summary = arm.by_source.at(source);
-      absl::StrAppend(
-          &text, "  ",
-          Padded(absl::StrFormat("%.3f at %.4f", summary.em, summary.cost_usd_per_1k), 14));
+      const auto summary = arm.by_source.find(source);
+      absl::StrAppend(&text, "  ",
+                      Padded(summary == arm.by_source.end()
+                                 ? "-"
+                                 : absl::StrFormat("%.3f at %.4f", summary->second.em,
+                                                   summary->second.cost_usd_per_1k),
+                             14));
     }
     text += "\n";
   }
@@ -128,7 +131,9 @@ std::string FormatGap(const EvaluationReport& report) {
   if (trained == nullptr || oracle == nullptr || oracle->all.num_questions == 0) return "";
   std::string text =
       absl::StrFormat("\ngap to the oracle: EM %+.3f (trained %.3f, oracle %.3f)",
-                      trained->all.em - oracle->all.em, trained->all.em, oracle->all.em);
+                      oracle->trained_minus.has_value() ? oracle->trained_minus->em
+                                                        : trained->all.em - oracle->all.em,
+                      trained->all.em, oracle->all.em);
   if (oracle->all.cost_usd_per_1k > 0) {
     absl::StrAppendFormat(&text, ", at %.2f times its cost",
                           trained->all.cost_usd_per_1k / oracle->all.cost_usd_per_1k);

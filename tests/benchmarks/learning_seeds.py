@@ -8,7 +8,7 @@ run with mean, least and largest.
   learning_seeds.py --seeds 1-3 --name no_trials --set trainer.routing.trial_share=0
 
 Needs build/bin/routewright. The pool is the emulator of the config. A run that was evaluated is not made again: the script
-goes on where it was stopped. A run takes minutes on two cores; let nothing run beside it if its time is to count. Rows as
+goes on where it was stopped, and adds its rows to those of NAME. A run takes minutes on two cores; let nothing run beside it if its time is to count. Rows as
 JSON are in OUTPUT/NAME.jsonl; the curves of all runs in OUTPUT, by name, in OUTPUT/comparison.html.
 """
 import argparse
@@ -24,7 +24,10 @@ ALIVE = 0.01  # of the calls: a model with less counts as lost
 
 def seeds_of(text):
     first, _, last = text.partition("-")
-    return list(range(int(first), int(last or first) + 1))
+    seeds = list(range(int(first), int(last or first) + 1))
+    if not seeds:
+        raise argparse.ArgumentTypeError(f"{text} names no seed: write the lower one first")
+    return seeds
 
 
 def run(command, environment, log):
@@ -44,7 +47,16 @@ def train_and_evaluate(options, seed, environment):
     for text in options.set:
         sets += ["--set", text]
     report = folder / "report.json"
+    settings = folder / "learning_seeds.json"  # what this row is of: another's is not taken for it
+    wanted = {"config": options.config, "set": options.set, "environment": options.environment, "ranks": options.ranks,
+              "workers": options.workers}
+    if settings.exists() and json.loads(settings.read_text()) != wanted:
+        sys.exit(f"{folder} was made with other settings, {settings.read_text()}: give these another --name")
+    if report.exists() and not settings.exists():
+        sys.exit(f"{folder} does not say with which settings it was made: give these another --name")
     if not report.exists():
+        folder.mkdir(exist_ok=True)
+        settings.write_text(json.dumps(wanted) + "\n")
         run(["launch/local.sh", "--config", options.config, "--ranks", options.ranks, "--workers", options.workers, "--emulator",
              "--", *sets, "--resume", "auto"], environment, log)
         newest = sorted((folder / "checkpoints").glob("step-*"))[-1]
@@ -52,6 +64,9 @@ def train_and_evaluate(options, seed, environment):
              "--config", options.config, *sets, "--policy", newest / "policy", "--baselines", "none", "--output", report,
              "--table", folder / "report.txt"], environment, log)
     trained = json.loads(report.read_text())["trained"]
+    if trained["num_left_out"] > 0:
+        sys.exit(f"{report}: the pool failed {trained['num_left_out']} questions, so that the rows can't be compared: remove it, "
+                 "and start this again")
     steps = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     by_source = {source: row["em"] for source, row in trained.get("by_source", {}).items()}
     lowest = min(by_source, key=by_source.get) if by_source else ""
@@ -88,12 +103,13 @@ def main():
     options.output = options.output.resolve()
     options.output.mkdir(parents=True, exist_ok=True)
     environment = dict(text.split("=", 1) for text in options.environment)
-    rows = []
+    file = options.output / f"{options.name}.jsonl"
+    rows = {row["seed"]: row for row in map(json.loads, file.read_text().splitlines())} if file.exists() else {}
     for seed in options.seeds:
-        rows.append(train_and_evaluate(options, seed, environment))
-        print(json.dumps(rows[-1]), flush=True)
-    (options.output / f"{options.name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    print(table(rows))
+        rows[seed] = train_and_evaluate(options, seed, environment)
+        print(json.dumps(rows[seed]), flush=True)
+        file.write_text("".join(json.dumps(rows[known]) + "\n" for known in sorted(rows)))
+    print(table([rows[seed] for seed in sorted(rows)]))
     runs = sorted(path.parent for path in options.output.glob("*/report.json"))
     subprocess.run(["build/bin/routewright", "report", *runs, "--output", options.output / "comparison.html"], cwd=ROOT, check=True)
 

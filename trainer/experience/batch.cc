@@ -73,7 +73,7 @@ constexpr auto kOfScoredTokens =
     std::make_tuple(&Batch::scored, &Batch::sampler_logprobs, &Batch::names_model);
 constexpr auto kOfTrajectories =
     std::make_tuple(&Batch::rewards, &Batch::score_rewards, &Batch::groups, &Batch::is_masked,
-                    &Batch::trial_weights);
+                    &Batch::is_charged, &Batch::trial_weights);
 constexpr auto kAll =
     std::tuple_cat(std::make_tuple(&Batch::token_ids, &Batch::offsets, &Batch::scored_offsets),
                    kOfScoredTokens, kOfTrajectories);
@@ -135,6 +135,7 @@ absl::Status AppendTrajectory(const Trajectory& trajectory, const TrajectoryRule
   batch.score_rewards.push_back(trajectory.score_reward());
   batch.groups.push_back(group);
   batch.is_masked.push_back(0);
+  batch.is_charged.push_back(1);
   batch.trial_weights.push_back(1.0);
   return absl::OkStatus();
 }

@@ -30,6 +30,8 @@ struct Batch {
       score_rewards;               // [B] the reward's part for the score; the rest is for the cost
   std::vector<int64_t> groups;     // [B] equal for the episodes of one question
   std::vector<uint8_t> is_masked;  // [B] 1: compared with its group, but not learnt from
+  std::vector<uint8_t>
+      is_charged;  // [B] 1: its cost is in its reward; 0: not, such as of a wrong answer
   // [B] 1, or less if trials named models that the policy hardly would: what its negative advantages are
   // multiplied by.
   std::vector<double> trial_weights;

@@ -1,17 +1,21 @@
 #include "trainer/experience/episode_plan.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 
 #include "absl/strings/str_format.h"
 #include "common/config/algorithm_facts.h"
+#include "common/reward/reward.h"
 #include "common/status_macros.h"
 #include "common/trajectory_facts.h"
 #include "trainer/experience/trial_plan.h"
 
 namespace routewright {
 namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 EpisodeSpec MakeSpec(const RunConfig& config, const StepPlan& plan, const Question& question) {
   EpisodeSpec spec;
@@ -29,13 +33,14 @@ bool IsLearnable(const Trajectory& trajectory) {
 }
 
 // Groups that dynamic sampling leaves out: those without a difference, unless all are.
-std::set<std::string> GroupsLeftOut(const TrainerConfig& config,
+std::set<std::string> GroupsLeftOut(const RunConfig& config,
                                     std::span<const Trajectory> trajectories) {
   std::set<std::string> left_out;
-  if (!FactsOf(config).needs_groups() || config.dynamic_sampling().max_extra_share() == 0.0) {
+  if (!FactsOf(config.trainer()).needs_groups() ||
+      config.trainer().dynamic_sampling().max_extra_share() == 0.0) {
     return left_out;
   }
-  const auto groups = EvenGroups(trajectories, config.dynamic_sampling().min_difference());
+  const auto groups = EvenGroups(config, trajectories);
   for (const auto& [name, is_even] : groups) {
     if (is_even) left_out.insert(name);
   }
@@ -72,21 +77,24 @@ StepPlan PlanStep(const RunConfig& config, int64_t step, int64_t policy_version,
   return plan;
 }
 
-std::map<std::string, bool> EvenGroups(std::span<const Trajectory> trajectories,
-                                       double min_difference) {
-  std::map<std::string, std::pair<double, double>> ranges;  // the least and the largest reward
-  std::map<std::string, bool> even;
+std::map<std::string, bool> EvenGroups(const RunConfig& config,
+                                       std::span<const Trajectory> trajectories) {
+  struct Range {
+    double least = kInfinity, largest = -kInfinity;  // of rewards
+  };
+  std::map<std::string, Range> ranges;
   for (const Trajectory& trajectory : trajectories) {
-    if (trajectory.purpose() != PURPOSE_TRAIN) continue;
-    if (!IsLearnable(trajectory)) continue;
-    const std::string name = GroupName(trajectory);
-    const double reward = trajectory.reward();
-    auto& [least, largest] = ranges.try_emplace(name, reward, reward).first->second;
-    least = std::min(least, reward);
-    largest = std::max(largest, reward);
+    if (trajectory.purpose() != PURPOSE_TRAIN || !IsLearnable(trajectory)) continue;
+    Range& range = ranges[GroupName(trajectory)];
+    range.largest = std::max(range.largest, trajectory.reward());
+    if (TrialWeight(config, trajectory) < 1.0) continue;
+    range.least = std::min(range.least, trajectory.reward());
   }
+  std::map<std::string, bool> even;
   for (const auto& [name, range] : ranges) {
-    even[name] = range.second - range.first <= min_difference;
+    const bool is_all_trials = range.least == kInfinity;
+    even[name] = is_all_trials || range.largest - range.least <=
+                                      config.trainer().dynamic_sampling().min_difference();
   }
   return even;
 }
@@ -101,7 +109,7 @@ absl::StatusOr<LearnableBatch> SelectBatch(const RunConfig& run_config,
       ++members[GroupName(trajectory)];
     }
   }
-  const std::set<std::string> left_out = GroupsLeftOut(config, trajectories);
+  const std::set<std::string> left_out = GroupsLeftOut(run_config, trajectories);
   const bool needs_company = FactsOf(config).needs_groups() && config.episodes_per_question() > 1;
   const TrajectoryRules rules = {.vocabulary_size = vocabulary_size,
                                  .min_policy_version = policy_version - config.max_policy_lag(),
@@ -122,6 +130,7 @@ absl::StatusOr<LearnableBatch> SelectBatch(const RunConfig& run_config,
     result.batch.is_masked.back() =
         config.mask_overlong() && trajectory.status() == EPISODE_STATUS_OVERFLOW;
     result.batch.trial_weights.back() = TrialWeight(run_config, trajectory);
+    result.batch.is_charged.back() = IsCharged(run_config.reward(), trajectory.components());
     result.places.push_back(place);
   }
   return result;

@@ -28,9 +28,11 @@ StepPlan PlanStep(const RunConfig& config, int64_t step, int64_t policy_version,
                   std::span<const Question> evaluation_questions, int64_t first_place = 0);
 
 // The groups of training episodes whose rewards, of those with a verdict, differ by no more than
-// `min_difference`, by GroupName; every group with a verdict is a key.
-std::map<std::string, bool> EvenGroups(std::span<const Trajectory> trajectories,
-                                       double min_difference);
+// dynamic_sampling.min_difference, by GroupName; every group with a verdict is a key. An episode with a
+// trial that the policy would hardly have made (TrialWeight below 1) counts only where it does better
+// than the policy's own: that it does worse says nothing of these.
+std::map<std::string, bool> EvenGroups(const RunConfig& config,
+                                       std::span<const Trajectory> trajectories);
 
 struct LearnableBatch {
   Batch batch;

@@ -1,10 +1,12 @@
 #include "trainer/experience/question_source.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/random.h"
 
 namespace routewright {
@@ -13,6 +15,18 @@ namespace {
 constexpr char kOrderName[] = "question order";
 
 }  // namespace
+
+absl::Status CheckSourceWeights(const DataConfig& config, const std::vector<Question>& questions) {
+  std::set<std::string> sources;
+  for (const Question& question : questions) sources.insert(question.data_source());
+  for (const auto& [name, weight] : config.source_weights()) {
+    if (sources.contains(name)) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("data.source_weights: no question of data.train is of the data source '", name,
+                     "'; there are ", absl::StrJoin(sources, ", ")));
+  }
+  return absl::OkStatus();
+}
 
 std::vector<QuestionSource::Deck> QuestionSource::MakeDecks(const std::vector<Question>& questions,
                                                             uint64_t seed,

@@ -13,6 +13,10 @@
 
 namespace routewright {
 
+// Whether each data source that data.source_weights names has a question; else its weight would be ignored in silence.
+// Fails: kInvalidArgument naming it and those that there are.
+absl::Status CheckSourceWeights(const DataConfig& config, const std::vector<Question>& questions);
+
 class QuestionSource {
  public:
   // `questions` must not be empty. Of `config` the draw and its weights are read.

@@ -8,6 +8,22 @@
 #include "common/trajectory_facts.h"
 
 namespace routewright {
+namespace {
+
+// Where a trial would have named the model: also in a call that came to nothing.
+bool BeganACall(const Action& action) {
+  switch (action.invalid_reason()) {
+    case INVALID_REASON_UNKNOWN_MODEL:
+    case INVALID_REASON_EMPTY_QUERY:
+    case INVALID_REASON_PLACEHOLDER:
+    case INVALID_REASON_NO_COLON:
+      return true;
+    default:
+      return action.kind() == ACTION_KIND_SEARCH;
+  }
+}
+
+}  // namespace
 
 TrialPlan::TrialPlan(const RunConfig& config)
     : share_(config.trainer().routing().trial_share()),
@@ -53,7 +69,7 @@ double TrialFreeWeight(const RunConfig& config, const Trajectory& trajectory) {
   if (HasTrial(trajectory)) return 0.0;
   int calls = 0;
   for (const Action& action : trajectory.actions()) {
-    calls += static_cast<int>(action.kind() == ACTION_KIND_SEARCH);
+    calls += static_cast<int>(BeganACall(action));
   }
   return std::pow(1.0 - config.trainer().routing().trial_share(), -calls);
 }

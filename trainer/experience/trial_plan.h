@@ -36,7 +36,7 @@ class TrialPlan {
 double TrialWeight(const RunConfig& config, const Trajectory& trajectory);
 
 // How many of the policy's own episodes one without a trial stands for, where those with one are left out: the more calls an
-// episode made, the more of its like had a trial. (1 − trial_share)^−calls; 0 with a trial.
+// episode made or tried to make, the more of its like had a trial. (1 − trial_share)^−calls; 0 with a trial.
 double TrialFreeWeight(const RunConfig& config, const Trajectory& trajectory);
 
 }  // namespace routewright

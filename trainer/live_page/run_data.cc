@@ -78,6 +78,7 @@ bool IsArm(const Json& arm) {
   for (const char* name : {"num_questions", "em", "f1", "cost_usd_per_1k"}) {
     if (!arm.contains(name) || !arm[name].is_number()) return false;
   }
+  if (arm["num_questions"] <= 0) return false;  // its zeros would be no metrics
   if (arm.contains("trained_minus") && !IsDifference(arm["trained_minus"])) return false;
   if (arm.contains("by_source") && !AreSources(arm["by_source"])) return false;
   if (arm.contains("share") && !AreShares(arm["share"])) return false;

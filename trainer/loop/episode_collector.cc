@@ -1,13 +1,12 @@
 #include "trainer/loop/episode_collector.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
-#include <set>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/config/algorithm_facts.h"
 #include "common/dataset.h"
 #include "common/log.h"
@@ -31,19 +30,6 @@ void Add(CollectedStep more, CollectedStep& all) {
   all.replayed += more.replayed;
   all.num_workers = more.num_workers;
   all.worker_wait_s += more.worker_wait_s;
-}
-
-// A weight of a source that no question is of would be ignored in silence.
-absl::Status CheckSourceWeights(const DataConfig& data, const std::vector<Question>& questions) {
-  std::set<std::string> sources;
-  for (const Question& question : questions) sources.insert(question.data_source());
-  for (const auto& [name, weight] : data.source_weights()) {
-    if (sources.contains(name)) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("data.source_weights: no question of data.train is of the data source '", name,
-                     "'; there are ", absl::StrJoin(sources, ", ")));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace
@@ -154,10 +140,10 @@ absl::StatusOr<CollectedStep> EpisodeCollector::AskQuestions(int64_t step, bool 
     return absl::OkStatus();
   };
   RW_RETURN_IF_ERROR(ask(trainer.questions_per_step()));
-  auto extra_left = static_cast<int64_t>(dynamic.max_extra_share() * trainer.questions_per_step());
+  int64_t extra_left = std::llround(dynamic.max_extra_share() * trainer.questions_per_step());
   if (!FactsOf(trainer).needs_groups()) extra_left = 0;
   while (extra_left > 0) {
-    const auto groups = EvenGroups(all.trajectories, dynamic.min_difference());
+    const auto groups = EvenGroups(config_, all.trajectories);
     const int64_t num_uneven = std::count_if(groups.begin(), groups.end(),
                                              [](const auto& group) { return !group.second; });
     // Those that the pool failed are not replaced: it would fail the others too.
@@ -174,8 +160,7 @@ absl::StatusOr<CollectedStep> EpisodeCollector::AskQuestions(int64_t step, bool 
 void EpisodeCollector::AddGroupMetrics(std::span<const Trajectory> trajectories,
                                        Metrics& metrics) const {
   if (!FactsOf(config_.trainer()).needs_groups()) return;
-  const auto groups =
-      EvenGroups(trajectories, config_.trainer().dynamic_sampling().min_difference());
+  const auto groups = EvenGroups(config_, trajectories);
   const auto num_even =
       std::count_if(groups.begin(), groups.end(), [](const auto& group) { return group.second; });
   const auto num_groups = static_cast<double>(groups.size());

@@ -66,7 +66,7 @@ absl::Status StepRecorder::Record(int64_t step, const Metrics& metrics,
   RW_RETURN_IF_ERROR(Write(step, metrics, trajectories));
   if (live_state_ != nullptr) live_state_->Record(step, metrics, trajectories, advantages_of);
   if (exporter_ != nullptr) ShowStep(step, metrics, trajectories, *exporter_);
-  if (metrics.Get("pool/calls") > 0) WatchRouting(step, metrics);
+  if (metrics.Get("pool/calls") > metrics.Get("pool/trials")) WatchRouting(step, metrics);
   return absl::OkStatus();
 }
 

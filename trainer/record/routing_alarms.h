@@ -1,8 +1,10 @@
 // Alarms on whom the policy names: each is raised once, and again only after it had passed. One thread.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace routewright {
@@ -27,25 +29,32 @@ class CollapseAlarm {
 // A model is about to be lost: of its own choice the policy hardly names it any more.
 class LostModelAlarm {
  public:
-  // `bound_share` of the calls, averaged over about the last eight steps; 0: never.
+  // `bound_share` of the calls, averaged over about the last eight steps, and over the first eight at
+  // least: fewer say little. 0: never.
   explicit LostModelAlarm(double bound_share) : bound_share_(bound_share) {}
 
   // The models whose mean share falls below the bound with this step.
   std::vector<std::string> RaisedBy(const std::map<std::string, double>& shares) {
     std::vector<std::string> lost;
     for (const auto& [model, share] : shares) {
-      const auto [mean, is_new] = means_.try_emplace(model, share);
-      const bool was_lost = !is_new && mean->second < bound_share_;
-      if (!is_new) mean->second += (share - mean->second) / kSteps;
-      if (mean->second < bound_share_ && !was_lost) lost.push_back(model);
+      Mean& mean = means_[model];
+      mean.steps = std::min(mean.steps + 1.0, kSteps);
+      mean.share += (share - mean.share) / mean.steps;
+      const bool was_lost =
+          std::exchange(mean.is_lost, mean.steps == kSteps && mean.share < bound_share_);
+      if (mean.is_lost && !was_lost) lost.push_back(model);
     }
     return lost;
   }
 
  private:
   static constexpr double kSteps = 8.0;
+  struct Mean {
+    double steps = 0.0, share = 0.0;
+    bool is_lost = false;
+  };
   double bound_share_;
-  std::map<std::string, double> means_;  // of the shares, by model
+  std::map<std::string, Mean> means_;  // by model
 };
 
 }  // namespace routewright

@@ -18,6 +18,7 @@ constexpr size_t kMaxSources = 16;
 // Sums over the episodes of one purpose.
 struct Sums {
   double scored = 0, reward = 0, em = 0, f1 = 0, well_formed = 0, cost_reward = 0, rounds = 0;
+  double calls_with_verdict = 0;  // of episodes that have one
   double invalid_actions = 0, policy_tokens = 0, tokens = 0, calls = 0, failed_calls = 0;
   double latency_ms = 0, cost_picousd = 0, two_hop = 0, two_hop_em = 0;
   double trials = 0, chosen_calls = 0;  // calls whose model was not, and was, the policy's choice
@@ -53,6 +54,7 @@ void AddVerdict(const Trajectory& trajectory, Sums& sums) {
   sums.cost_reward += trajectory.cost_reward();
   sums.cost_picousd += static_cast<double>(components.cost_picousd());
   sums.rounds += trajectory.actions_size();
+  sums.calls_with_verdict += trajectory.pool_calls_size();
   sums.invalid_actions += trajectory.invalid_actions();
   sums.tokens += trajectory.token_ids_size();
   for (int provenance : trajectory.provenance()) {
@@ -93,7 +95,7 @@ Metrics CommonMetrics(const std::string& noun, const Sums& sums) {
   if (sums.two_hop > 0) set("em_two_hop", sums.two_hop_em / sums.two_hop);
   set("well_formed", sums.well_formed / n);
   set("cost_usd_per_1k", 1000.0 * PicousdToUsd(sums.cost_picousd) / n);
-  set("calls", sums.calls / n);
+  set("calls", sums.calls_with_verdict / n);
   set("rounds", sums.rounds / n);
   if (sums.sources.size() < 2 || sums.sources.size() > kMaxSources) return metrics;
   for (const auto& [name, source] : sums.sources) {

@@ -61,9 +61,15 @@ TEST(RunRulesTest, AKlPenaltyDrawsThePolicyBack) {
 
 TEST(RunRulesTest, ACostFormHasItsKeysAndNoOthers) {
   EXPECT_THAT(ErrorOf({"reward.cost_form=gated"}), HasSubstr("reward.usd_weight"));
-  EXPECT_EQ(ErrorOf({"reward.cost_form=gated", "reward.usd_weight=100"}), "");
+  EXPECT_EQ(
+      ErrorOf({"reward.cost_form=gated", "reward.usd_weight=100", "pool.models.0.output_price=1"}),
+      "");
+  EXPECT_THAT(ErrorOf({"reward.cost_form=gated", "reward.usd_weight=100"}),
+              HasSubstr("charges dollars, but no model of pool.models has a price"));
   EXPECT_THAT(ErrorOf({"reward.cost_form=budget"}), HasSubstr("reward.budget_usd_per_question"));
-  EXPECT_EQ(ErrorOf({"reward.cost_form=budget", "reward.budget_usd_per_question=0.001"}), "");
+  EXPECT_EQ(ErrorOf({"reward.cost_form=budget", "reward.budget_usd_per_question=0.001",
+                     "pool.models.0.output_price=1"}),
+            "");
   EXPECT_THAT(
       ErrorOf({"reward.cost_form=gated", "reward.usd_weight=1", "reward.cost_coefficient=1"}),
       HasSubstr("reward.cost_coefficient: is set, but not used"));
@@ -78,7 +84,7 @@ TEST(RunRulesTest, ACostFormHasItsKeysAndNoOthers) {
 
 TEST(RunRulesTest, AnAdvantageHasItsAlgorithmsKeysAndNoOthers) {
   EXPECT_EQ(ErrorOf({"trainer.advantage.scale=none", "trainer.advantage.components_apart=true",
-                     "trainer.advantage.cost_weight=2"}),
+                     "trainer.advantage.cost_weight=2", "reward.cost_coefficient=0.1"}),
             "");
   EXPECT_THAT(ErrorOf({"trainer.advantage.cost_weight=2"}), HasSubstr("components_apart is false"));
   EXPECT_THAT(ErrorOf({"trainer.algorithm=rloo", "trainer.advantage.scale=none"}),
@@ -94,6 +100,27 @@ TEST(RunRulesTest, AnAdvantageHasItsAlgorithmsKeysAndNoOthers) {
                       "data: {train: [{path: a}]}\n"
                       "pool: {models: [{name: a, base_url: \"http://h/v1\"}]}\ntrainer: {}\n"),
               HasSubstr("no two models to choose from"));
+}
+
+TEST(RunRulesTest, SettingsThatTogetherTeachNothingAreRefused) {
+  const std::pair<std::vector<std::string>, const char*> refused[] = {
+      {{"trainer.algorithm=ppo", "trainer.loss.ratio=sequences"},
+       "algorithm: ppo judges each token apart (alike are they judged by: grpo, rloo"},
+      {{"trainer.algorithm=reinforce_plus_plus", "trainer.loss.ratio=sequences"},
+       "judges each token apart"},
+      {{"trainer.loss.importance_cap=0.1"}, "below 1 it scales all gradients down"},
+      {{"trainer.algorithm=ppo", "trainer.critic.warmup_steps=100"},
+       "leaves the policy no step to learn in"},
+      {{"trainer.advantage.components_apart=true", "trainer.advantage.score_weight=0",
+        "trainer.advantage.cost_weight=0", "reward.cost_coefficient=0.1"},
+       "nothing would be learnt"},
+      {{"trainer.advantage.components_apart=true"}, "reward.cost_coefficient is 0"},
+      {{"trainer.dynamic_sampling.max_extra_share=0.05"}, "0.05 of 16 questions is no whole one"},
+      {{"episode.max_rounds=0", "trainer.routing.trial_share=0.1"}, "there are no calls to try"},
+  };
+  for (const auto& [overrides, error] : refused) {
+    EXPECT_THAT(ErrorOf(overrides), HasSubstr(error)) << overrides.front();
+  }
 }
 
 TEST(RunRulesTest, AKeyThatTheSetUpIgnoresMustNotBeSet) {

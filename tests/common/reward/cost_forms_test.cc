@@ -46,6 +46,15 @@ TEST(CostFormsTest, LatencyIsChargedInAnyForm) {
   }
 }
 
+TEST(CostFormsTest, OnlyTheBudgetFormChargesWrongAnswers) {
+  for (int form = 1; form < RewardConfig::CostForm_ARRAYSIZE; ++form) {
+    const RewardConfig config = Config(static_cast<RewardConfig::CostForm>(form));
+    const EpisodeCost cost = {.usd = 2e-5, .cost_weight = 0.1};
+    EXPECT_TRUE(ChargesScore(config, 0.5)) << form;
+    EXPECT_EQ(ChargesScore(config, 0.0), ChargeCost(config, 0.0, cost).cost != 0.0) << form;
+  }
+}
+
 TEST(CostFormsTest, ADollarsWeightFollowsTheExcess) {
   RewardConfig config = Config(RewardConfig::COST_FORM_BUDGET);
   config.set_budget_rate(0.5);

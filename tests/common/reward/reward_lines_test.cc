@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
+
 namespace routewright {
 namespace {
 
@@ -59,6 +61,22 @@ TEST(RewardLinesTest, ATrajectoryIsScoredFromItsRecords) {
       R"({"episode_id":"eval/0/1","status":"ANSWERED","em":0.0,"f1":0.6666666666666666,"format_reward":0.0,)"
       R"("cost_picousd":12,"reward":0.0})");
   EXPECT_THAT(Strict(kTrajectory, RewardConfig::METRIC_F1, 0.6), HasSubstr("\"reward\":0.46666"));
+  RewardConfig gated;
+  gated.set_cost_form(RewardConfig::COST_FORM_GATED);
+  gated.set_metric(RewardConfig::METRIC_F1);
+  gated.set_usd_weight(0);
+  const auto reward_of = [&](const RewardConfig& config, double cost_weight) {
+    return nlohmann::json::parse(*ScoreStrictLine(kTrajectory, config, cost_weight));
+  };
+  const double f1 = reward_of(gated, 0)["f1"], picousd = reward_of(gated, 0)["cost_picousd"];
+  ASSERT_GT(f1, 0);
+  ASSERT_GT(picousd, 0);
+  gated.set_usd_weight(0.25 / (picousd * 1e-12));
+  EXPECT_NEAR(reward_of(gated, 0)["reward"], f1 * 0.75, 1e-12);
+  RewardConfig budget = gated;
+  budget.set_cost_form(RewardConfig::COST_FORM_BUDGET);
+  budget.set_budget_usd_per_question(picousd * 1e-12);
+  EXPECT_NEAR(reward_of(budget, 0.5)["reward"], f1 - 0.5, 1e-12);
 }
 
 TEST(RewardLinesTest, AnOutageHasNoReward) {

@@ -50,6 +50,7 @@ Vectors Read(const json& trajectories) {
     batch.score_rewards.push_back(trajectory.at("score_reward"));
     batch.groups.push_back(trajectory.at("group"));
     batch.is_masked.push_back(trajectory.at("is_masked"));
+    batch.is_charged.push_back(trajectory.at("is_charged"));
   }
   return vectors;
 }

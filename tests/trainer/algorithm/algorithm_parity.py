@@ -43,6 +43,8 @@ class Drawn:
         self.score[:MEMBERS] = 1.0  # a group whose members differ by their cost alone
         self.reward = self.score - 0.3 * torch.rand(count, generator=generator) * self.score
         self.reward[-1] = self.score[-1] = -1.0
+        self.charged = self.score > 0  # a wrong answer that cost nothing is no cheap one
+        self.charged[MEMBERS + 1] = True  # as the budget form charges one
         self.group = torch.arange(count) // MEMBERS
         self.masked = torch.zeros(count)
         self.masked[3] = 1.0
@@ -54,7 +56,8 @@ class Drawn:
         return [{"sampler_logprobs": row(self.old, b), "logprobs": row(self.new, b), "entropies": row(self.entropy, b),
                  "reference_logprobs": row(self.reference, b), "values": row(self.values, b),
                  "names_model": [int(n) for n in row(self.names, b)], "reward": self.reward[b].item(),
-                 "score_reward": self.score[b].item(), "group": self.group[b].item(), "is_masked": int(self.masked[b])}
+                 "score_reward": self.score[b].item(), "group": self.group[b].item(), "is_masked": int(self.masked[b]),
+                 "is_charged": int(self.charged[b])}
                 for b in range(len(self.reward))]
 
 
@@ -82,12 +85,11 @@ def grpo(scale="group"):
 
 
 def among_charged(b, scale):
-    """by_group of the costs, over those that were charged: a wrong answer that cost nothing is no cheap one."""
+    """by_group of the costs, over those that are charged for them."""
     cost, result = b.reward - b.score, torch.zeros_like(b.reward)
-    charged = ~((cost == 0) & (b.score <= 0))
-    of_all = cost[charged].std() if charged.sum() > 1 else torch.zeros(())
+    of_all = cost[b.charged].std() if b.charged.sum() > 1 else torch.zeros(())
     for g in range(GROUPS):
-        rows = [i for i in range(g * MEMBERS, (g + 1) * MEMBERS) if charged[i]]
+        rows = [i for i in range(g * MEMBERS, (g + 1) * MEMBERS) if b.charged[i]]
         if not rows:
             continue
         difference = cost[rows] - cost[rows].mean()

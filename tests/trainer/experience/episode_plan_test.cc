@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <vector>
 
 namespace routewright {
@@ -82,10 +83,34 @@ TEST(EpisodePlanTest, AGroupIsEvenIfAllItsRewardsAreTheSame) {
       Rewarded("train/000003/0000/00", 1.0), Rewarded("train/000003/0000/01", 1.0),
       Rewarded("train/000003/0001/00", 1.0), Rewarded("train/000003/0001/01", 0.9),
       Episode("train/000003/0002/00", EPISODE_STATUS_POOL_FAILED)};
-  EXPECT_THAT(EvenGroups(trajectories, 1e-6),
+  RunConfig config = Grpo();
+  EXPECT_THAT(EvenGroups(config, trajectories),
               ::testing::ElementsAre(std::pair("train/000003/0000", true),
                                      std::pair("train/000003/0001", false)));
-  EXPECT_TRUE(EvenGroups(trajectories, 0.2).at("train/000003/0001"));
+  config.mutable_trainer()->mutable_dynamic_sampling()->set_min_difference(0.2);
+  EXPECT_TRUE(EvenGroups(config, trajectories).at("train/000003/0001"));
+}
+
+// Every eighth episode is a trial: each group of eight would differ by it.
+TEST(EpisodePlanTest, ATrialThatDoesWorseThanThePolicyMakesNoDifference) {
+  RunConfig config = Grpo();
+  config.mutable_trainer()->mutable_routing()->set_trial_share(0.125);
+  for (const char* name : {"a", "b"}) config.mutable_pool()->add_models()->set_name(name);
+  const auto is_even = [&](double own, double of_trial, double probability) {
+    Trajectory trial = Rewarded("train/000003/0000/02", of_trial);
+    trial.set_logprobs(1, static_cast<float>(std::log(probability)));
+    Action& action = *trial.add_actions();
+    action.set_is_trial(true);
+    action.set_model_first_token(1);
+    action.set_model_end_token(2);
+    const std::vector<Trajectory> trajectories = {Rewarded("train/000003/0000/00", own),
+                                                  Rewarded("train/000003/0000/01", own), trial};
+    return EvenGroups(config, trajectories).at("train/000003/0000");
+  };
+  EXPECT_TRUE(is_even(1.0, 0.0, 0.01));
+  EXPECT_FALSE(is_even(0.0, 1.0, 0.01));  // a better model was found
+  EXPECT_FALSE(is_even(1.0, 0.0, 0.5));   // the policy would have made it itself
+  EXPECT_TRUE(is_even(1.0, 1.0, 0.01));
 }
 
 TEST(EpisodePlanTest, WithDynamicSamplingEvenGroupsAreLeftOutUnlessAllAre) {

@@ -111,6 +111,13 @@ TEST(TrialPlanTest, AnEpisodeWithoutATrialStandsForThoseOfAsManyCallsThatHadOne)
     trajectory.add_actions()->set_kind(kind);
   }
   EXPECT_NEAR(TrialFreeWeight(config, trajectory), 1 / 0.64, 1e-12);
+  // Where a trial would have named the model, and so made another call of it.
+  Action& wrong = *trajectory.add_actions();
+  wrong.set_kind(ACTION_KIND_INVALID);
+  wrong.set_invalid_reason(INVALID_REASON_NO_TAGS);
+  EXPECT_NEAR(TrialFreeWeight(config, trajectory), 1 / 0.64, 1e-12);
+  wrong.set_invalid_reason(INVALID_REASON_UNKNOWN_MODEL);
+  EXPECT_NEAR(TrialFreeWeight(config, trajectory), 1 / 0.512, 1e-12);
 }
 
 }  // namespace

@@ -24,7 +24,9 @@ TEST(CollapseAlarmTest, ABoundOfZeroNeverRaisesIt) {
 
 TEST(LostModelAlarmTest, NamesAModelOnceUntilItIsNamedAgain) {
   LostModelAlarm alarm(0.05);
-  EXPECT_THAT(alarm.RaisedBy({{"Atlas", 0.8}, {"Curie", 0.2}}), IsEmpty());
+  for (int step = 0; step < 8; ++step) {
+    EXPECT_THAT(alarm.RaisedBy({{"Atlas", 0.8}, {"Curie", 0.2}}), IsEmpty());
+  }
   std::vector<int> raised_at;
   for (int step = 1; step <= 40; ++step) {
     const auto lost = alarm.RaisedBy({{"Atlas", 1.0}, {"Curie", 0.0}});
@@ -41,9 +43,21 @@ TEST(LostModelAlarmTest, NamesAModelOnceUntilItIsNamedAgain) {
   EXPECT_TRUE(is_raised_again);
 }
 
-TEST(LostModelAlarmTest, AModelThatWasNeverNamedIsLostFromTheStart) {
-  EXPECT_THAT(LostModelAlarm(0.01).RaisedBy({{"Atlas", 1.0}, {"Curie", 0.0}}),
-              ElementsAre("Curie"));
+// A step of 8 episodes names few of 6 models.
+TEST(LostModelAlarmTest, AFewStepsSayLittle) {
+  LostModelAlarm alarm(0.01);
+  for (int step = 0; step < 50; ++step) {
+    const bool is_odd = step % 2 == 1;
+    EXPECT_THAT(alarm.RaisedBy({{"Atlas", is_odd ? 1.0 : 0.0}, {"Curie", is_odd ? 0.0 : 1.0}}),
+                IsEmpty());
+  }
+}
+
+TEST(LostModelAlarmTest, AModelThatIsNeverNamedIsLostOnceEightStepsSaySo) {
+  LostModelAlarm alarm(0.01);
+  for (int step = 1; step <= 20; ++step) {
+    EXPECT_EQ(alarm.RaisedBy({{"Atlas", 1.0}, {"Curie", 0.0}}).size(), step == 8 ? 1u : 0u) << step;
+  }
   EXPECT_THAT(LostModelAlarm(0.0).RaisedBy({{"Atlas", 1.0}, {"Curie", 0.0}}), IsEmpty());
 }
 

@@ -55,13 +55,13 @@ std::vector<double> ComponentAdvantages(const AdvantageConfig& config, const Bat
     scores[b] = sums[b] - costs[b];
   }
   std::vector<double> advantages = GroupAdvantages(scores, batch.groups, config.scale());
-  // An episode that was charged nothing for its cost, since it is wrong, is no cheap one: costs are
-  // compared among those that were.
+  // An episode that is charged nothing for its cost, since it is wrong, is no cheap one: costs are
+  // compared among those that are.
   std::vector<size_t> charged;
   std::vector<double> charged_costs;
   std::vector<int64_t> charged_groups;
   for (size_t b = 0; b < sums.size(); ++b) {
-    if (costs[b] == 0.0 && batch.score_rewards[b] <= 0.0) continue;
+    if (batch.is_charged[b] == 0) continue;
     charged.push_back(b);
     charged_costs.push_back(costs[b]);
     charged_groups.push_back(batch.groups[b]);

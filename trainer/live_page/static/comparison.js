@@ -218,6 +218,7 @@ function spread(group, key, values, format) {
         'data-largest': all.largest
       },
       format(all.mean),
+      all.count < values.length ? element('span', {class: 'quiet'}, ` of ${all.count}`) : null,
       all.count > 1 ?
           element('span', {class: 'quiet'}, ` [${format(all.least)}, ${format(all.largest)}]`) :
           null);
@@ -270,7 +271,8 @@ function drawEvaluation() {
                                                     group: group.name,
                                                     groupIndex: group.index
                                                   })));
-  // What costs the same whoever was trained: of the first run that was evaluated beside it.
+  // What was evaluated beside the first run that has such arms; random and forced ones are asked its
+  // policy's questions.
   const compared = evaluated.find((run) => Object.keys(run.evaluation).length > 1);
   const baselines =
       compared ? Object.entries(compared.evaluation).filter(([name]) => name !== 'trained') : [];
