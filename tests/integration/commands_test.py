@@ -59,6 +59,38 @@ class CommandsTest(unittest.TestCase):
         _, alone = self.evaluate("--baselines", "none")
         self.assertEqual(alone, {"trained": report["trained"]})
 
+    def test_an_arm_that_the_pool_failed_is_no_zero(self):
+        output = self.run_.parent / "failed.json"
+        deaf = ("--set", "pool.max_retries=0", "--set", "pool.retry_base_s=null", "--set", "pool.retry_max_s=null",
+                "--set", "episode.max_attempts=1", "--set", "evaluation.max_questions=4")
+        arguments = ("eval", "--config", CONFIG, *self.sets, "--policy", self.checkpoint / "policy", "--output", output, *deaf)
+        nobody = [flag for i in range(len(MODELS)) for flag in ("--set", f"pool.models.{i}.base_url=http://127.0.0.1:1/v1")]
+        result = self.call(*arguments, *nobody, "--baselines", "none", code=1)
+        self.assertIn("trained: the pool failed every question", result.stderr)
+        self.assertFalse(output.exists())
+        last = ("--set", f"pool.models.{len(MODELS) - 1}.base_url=http://127.0.0.1:1/v1")
+        result = self.call(*arguments, *last, code=1)
+        self.assertIn(f"forced:{MODELS[-1]}: the pool failed every question", result.stderr)
+        report = json.loads(output.read_text())
+        self.assertNotIn(f"forced:{MODELS[-1]}", report)
+        self.assertIn(f"forced:{MODELS[0]}", report)
+
+    def test_a_reward_is_composed_anew_as_the_run_composed_it(self):
+        config = self.run_.folder / "config.resolved.yaml"
+        lines = [line for path in (self.run_.folder / "trajectories").glob("*.jsonl") for line in path.read_text().splitlines()]
+        self.assertTrue(lines)
+        rewards = [json.loads(line).get("reward", 0) for line in lines]
+        result = run_command("reward", "--config", config, environment=self.environment, stdin="\n".join(lines))
+        self.assertEqual([json.loads(line)["reward"] for line in result.stdout.splitlines()], rewards, result.stderr)
+
+    def test_a_run_that_is_named_twice_is_one(self):
+        link = self.run_.parent / "link"
+        link.symlink_to(self.run_.folder)
+        output = self.run_.parent / "one.html"
+        self.call("report", self.run_.folder, f"{self.run_.folder}/.", link, "--output", output)
+        self.assertNotIn("comparison.js", output.read_text())
+        self.assertEqual(output.read_text().count(f'"run":"{self.run_.folder.name}"'), 1)
+
     def test_ask_shows_every_round_and_what_it_cost(self):
         text = self.call("ask", "--config", CONFIG, *self.sets, "--policy", POLICY, "What is the capital of Peru?").stdout
         for part in ("round 1", "<search>", "tokens in", "$0.0000", "round 2", "answer"):
@@ -104,6 +136,7 @@ class CommandsTest(unittest.TestCase):
             (("--set", "policy.path=/nowhere"), {}, "policy", ("/nowhere", "policy.path")),
             (("--set", "prompt.template_path=/nowhere.txt"), {}, "prompt", ("/nowhere.txt",)),
             (("--set", "episode.max_prompt_tokens=5"), {}, "prompt", ("no episode can begin", "raise episode.max_prompt_tokens to")),
+            (("--set", "data.source_weights={two_hops: 3}"), {}, "data", ("'two_hops'; there are capital",)),
             (("--set", "data.train.0.path=/nowhere.jsonl"), {}, "data", ("/nowhere.jsonl", "data.train")),
             (("--set", "pool.models.0.api_key_env=NO_SUCH_KEY"), {}, "endpoint Atlas", ("NO_SUCH_KEY",)),
             (("--set", "pool.models.0.base_url=${NODE}/v1"), {"NODE": "node17:8000"}, "endpoint Atlas", ("http://HOST:PORT",)),
