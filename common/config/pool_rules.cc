@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 
 #include "absl/strings/ascii.h"
@@ -54,6 +55,12 @@ void CheckModel(const PoolModelConfig& model, const std::string& key,
 }
 
 }  // namespace
+
+bool HasPrices(const PoolConfig& pool) {
+  return std::any_of(pool.models().begin(), pool.models().end(), [](const PoolModelConfig& model) {
+    return model.input_price() > 0 || model.output_price() > 0;
+  });
+}
 
 void CheckPoolRules(const PoolConfig& pool, std::vector<std::string>& violations) {
   NameTable names(violations);

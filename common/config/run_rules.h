@@ -15,6 +15,9 @@ namespace routewright {
 using UnusedKeys = std::map<std::string, std::string>;
 UnusedKeys UnusedKeysOf(const RunConfig& config);
 
+// Whether a model of the pool costs anything.
+bool HasPrices(const PoolConfig& pool);
+
 // Every violation, "key: what". A key that the set-up doesn't use must not be set.
 std::vector<std::string> RunRuleViolations(const RunConfig& config);
 

@@ -99,13 +99,9 @@ class TrainerRules {
     const bool is_budget = reward.cost_form() == RewardConfig::COST_FORM_BUDGET;
     Require(!is_gated || reward.usd_weight() > 0, "reward.usd_weight",
             "must be above 0 with reward.cost_form: gated: what share of the score is a dollar?");
-    const auto& models = config_.pool().models();
-    const bool has_prices =
-        std::any_of(models.begin(), models.end(), [](const PoolModelConfig& model) {
-          return model.input_price() > 0 || model.output_price() > 0;
-        });
-    Require((!is_gated && !is_budget) || has_prices || models.empty(), "reward.cost_form",
-            "charges dollars, but no model of pool.models has a price");
+    Require(
+        (!is_gated && !is_budget) || HasPrices(config_.pool()) || config_.pool().models().empty(),
+        "reward.cost_form", "charges dollars, but no model of pool.models has a price");
     const AdvantageConfig& advantage = trainer_.advantage();
     Require(!advantage.components_apart() || advantage.score_weight() + advantage.cost_weight() > 0,
             "trainer.advantage.score_weight", "is 0 as cost_weight is: nothing would be learnt");

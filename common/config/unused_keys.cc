@@ -1,7 +1,5 @@
 // Which keys of a configuration the rest of it makes meaningless. To add one: say here when, and
 // why.
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
 #include "common/config/algorithm_facts.h"
 #include "common/config/run_rules.h"
@@ -156,10 +154,7 @@ UnusedKeys UnusedKeysOf(const RunConfig& config) {
   if (episode.max_observation_tokens() > episode.max_sequence_tokens()) {
     unused["episode.max_observation_tokens"] = "episode.max_sequence_tokens is less";
   }
-  const auto& models = config.pool().models();
-  if (std::all_of(models.begin(), models.end(), [](const PoolModelConfig& model) {
-        return model.input_price() == 0 && model.output_price() == 0;
-      })) {
+  if (!HasPrices(config.pool())) {
     unused["run.budget_usd"] = "no model of pool.models has a price";
   }
   if (config.pool().max_retries() == 0) {

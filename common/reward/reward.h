@@ -27,6 +27,12 @@ bool IsScored(EpisodeStatus status);
 // (0 without one), its format, and the exact sum of its calls' costs.
 RewardComponents StrictComponents(const Trajectory& trajectory);
 
+// What is charged of an episode's cost, in pico-dollars: that of the attempts that were delivered. What a pool had to be
+// asked again for is not the policy's doing.
+inline double ChargedPicousd(const RewardComponents& components) {
+  return static_cast<double>(components.cost_picousd() - components.retried_cost_picousd());
+}
+
 // Format −1 ⇒ −1. Else ChargeCost of the score, em or f1 by config (0 when wrong).
 RewardParts ComposeReward(const RewardConfig& config, const RewardComponents& components,
                           const EpisodeCost& cost);

@@ -46,10 +46,8 @@ absl::StatusOr<RewardConfig::Metric> MetricOf(const Json& input) {
 
 EpisodeCost CostOf(const Trajectory& trajectory, const RewardComponents& components,
                    double cost_weight) {
-  const auto picousd =
-      static_cast<double>(components.cost_picousd() - components.retried_cost_picousd());
   return {.cost_reward = trajectory.cost_reward(),
-          .usd = PicousdToUsd(picousd),
+          .usd = PicousdToUsd(ChargedPicousd(components)),
           .latency_s = trajectory.pool_wait_ms() / 1000.0,
           .cost_weight = cost_weight};
 }

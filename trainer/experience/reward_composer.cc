@@ -13,12 +13,6 @@ namespace {
 
 constexpr double kPicousdPerMicrousd = 1e6;
 
-// Of the attempts that were delivered: what a pool had to be asked again for is not the policy's doing.
-double PicousdOf(const Trajectory& trajectory) {
-  const RewardComponents& components = trajectory.components();
-  return static_cast<double>(components.cost_picousd() - components.retried_cost_picousd());
-}
-
 }  // namespace
 
 RewardComposer::RewardComposer(const RunConfig& config) : config_(config) {}
@@ -31,11 +25,12 @@ void RewardComposer::Compose(std::span<Trajectory> trajectories) {
     if (IsScored(trajectory.status())) {
       if (RanksCosts(config_.reward())) {
         const CostWindow& window = WindowOf(KeyOf(trajectory));
-        trajectory.set_cost_reward(window.RewardOf(PicousdOf(trajectory) / kPicousdPerMicrousd));
+        trajectory.set_cost_reward(
+            window.RewardOf(ChargedPicousd(trajectory.components()) / kPicousdPerMicrousd));
       }
       parts = ComposeReward(config_.reward(), trajectory.components(),
                             {.cost_reward = trajectory.cost_reward(),
-                             .usd = PicousdToUsd(PicousdOf(trajectory)),
+                             .usd = PicousdToUsd(ChargedPicousd(trajectory.components())),
                              .latency_s = trajectory.pool_wait_ms() / 1000.0,
                              .cost_weight = cost_weight_});
     }
@@ -51,7 +46,8 @@ void RewardComposer::RankCosts(std::span<const Trajectory> trajectories) {
   }
   for (const Trajectory& trajectory : trajectories) {
     if (!IsScored(trajectory.status()) || closed.contains(KeyOf(trajectory))) continue;
-    WindowOf(KeyOf(trajectory)).Append(PicousdOf(trajectory) / kPicousdPerMicrousd);
+    WindowOf(KeyOf(trajectory))
+        .Append(ChargedPicousd(trajectory.components()) / kPicousdPerMicrousd);
   }
 }
 
@@ -62,7 +58,7 @@ void RewardComposer::AdaptToBudget(std::span<const Trajectory> trajectories) {
   for (const Trajectory& trajectory : trajectories) {
     if (trajectory.purpose() != PURPOSE_TRAIN || !IsScored(trajectory.status())) continue;
     const double weight = TrialFreeWeight(config_, trajectory);
-    usd += weight * PicousdToUsd(PicousdOf(trajectory));
+    usd += weight * PicousdToUsd(ChargedPicousd(trajectory.components()));
     count += weight;
   }
   if (count == 0.0) return;
